@@ -1,0 +1,1 @@
+"""Values and geometry, NumPy only. Imports nothing else of this package."""

@@ -1,0 +1,80 @@
+"""The answer of a pose backend for one object: a pose, or the reason why there is none."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pose_estimation_ros.core.detection import Detection
+from pose_estimation_ros.core.errors import InvalidInputError
+from pose_estimation_ros.core.se3 import is_rigid
+from pose_estimation_ros.core.symmetry import Symmetry
+
+
+@dataclass(frozen=True)
+class ObjectPose:
+    """Position, rotation and size of one object.
+
+    Attributes:
+        label: Category, or the name of a known CAD object.
+        score: Confidence that the pose is right, 0 to 1.
+        T_camera_object: (4, 4) float64 rigid transform, metres, object to camera optical frame.
+        size: (3,) float64 extent of the object's box along its own axes, metres. The box is
+            centred on the object frame's origin.
+        symmetry: Rotations of the object that leave it unchanged.
+        source: Name of the backend.
+        track_id: Identity over time; -1 before tracking.
+        detection: The detection this pose was estimated from, if any.
+        points: (N, 3) float32 reconstructed surface, metres, object frame.
+        nocs: (M, 3) float32 predicted NOCS coordinates of the observed points, -0.5 to 0.5.
+        covariance: (6, 6) float64, x y z then fixed-axis rotations, metres and radians, in the
+            camera frame; None = unknown.
+        inlier_ratio: Share of observed points that agree with the pose, NaN = unknown.
+        residual: Root-mean-square distance of those inliers, metres, NaN = unknown.
+    """
+
+    label: str
+    score: float
+    T_camera_object: NDArray[np.float64]
+    size: NDArray[np.float64]
+    symmetry: Symmetry
+    source: str
+    track_id: int = -1
+    detection: Detection | None = field(default=None, repr=False)
+    points: NDArray[np.float32] | None = field(default=None, repr=False)
+    nocs: NDArray[np.float32] | None = field(default=None, repr=False)
+    covariance: NDArray[np.float64] | None = field(default=None, repr=False)
+    inlier_ratio: float = float('nan')
+    residual: float = float('nan')
+
+    def __post_init__(self) -> None:
+        """Check that pose and size are finite, rigid and positive.
+
+        Raises:
+            InvalidInputError: If they are not.
+        """
+        pose = np.ascontiguousarray(self.T_camera_object, dtype=np.float64)
+        size = np.ascontiguousarray(self.size, dtype=np.float64)
+        if not is_rigid(pose):
+            raise InvalidInputError(f'{self.label}: T_camera_object is not a rigid transform:'
+                                    f' {pose.tolist()}')
+        if size.shape != (3,) or not np.isfinite(size).all() or (size <= 0).any():
+            raise InvalidInputError(f'{self.label}: size must be three positive lengths in '
+                                    f'metres, got {size.tolist()}')
+        object.__setattr__(self, 'T_camera_object', pose)
+        object.__setattr__(self, 'size', size)
+
+
+@dataclass(frozen=True)
+class Rejection:
+    """A detection for which no pose is published, and why.
+
+    Attributes:
+        detection: What was detected.
+        reason: One clear sentence with the value that led to the rejection.
+    """
+
+    detection: Detection
+    reason: str

@@ -1,0 +1,104 @@
+"""Rotations: matrices, quaternions (x, y, z, w) and axis-angle vectors. Angles in radians."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+FloatArray = NDArray[np.float64]
+
+
+def angle_between(R_a: FloatArray, R_b: FloatArray) -> FloatArray:
+    """Return the geodesic angle between (..., 3, 3) rotations, 0 to pi.
+
+    Uses atan2 of the sine and cosine parts, which stays accurate near 0 and near pi.
+    """
+    delta = np.einsum('...ji,...jk->...ik', R_a, R_b)
+    cosine = (np.trace(delta, axis1=-2, axis2=-1) - 1.0) / 2.0
+    skew = np.stack([delta[..., 2, 1] - delta[..., 1, 2], delta[..., 0, 2] - delta[..., 2, 0],
+                     delta[..., 1, 0] - delta[..., 0, 1]], axis=-1)
+    sine = np.linalg.norm(skew, axis=-1) / 2.0
+    return np.asarray(np.arctan2(sine, cosine))
+
+
+def axis_angle_to_matrix(axis_angle: ArrayLike) -> FloatArray:
+    """Return the (..., 3, 3) rotations of (..., 3) axis-angle vectors (Rodrigues' formula)."""
+    vector = np.asarray(axis_angle, dtype=np.float64)
+    angle = np.linalg.norm(vector, axis=-1)[..., None, None]
+    zero = np.zeros(vector.shape[:-1])
+    x, y, z = vector[..., 0], vector[..., 1], vector[..., 2]
+    skew = np.stack([np.stack([zero, -z, y], -1), np.stack([z, zero, -x], -1),
+                     np.stack([-y, x, zero], -1)], -2)
+    # sinc keeps both factors finite at angle 0.
+    sine_over_angle = np.sinc(angle / np.pi)
+    versine_over_square = 0.5 * np.sinc(angle / (2 * np.pi)) ** 2
+    return np.asarray(np.eye(3) + sine_over_angle * skew + versine_over_square * (skew @ skew))
+
+
+def matrix_to_axis_angle(R: FloatArray) -> FloatArray:
+    """Return the (3,) axis-angle vector of a (3, 3) rotation, length 0 to pi."""
+    q = matrix_to_quaternion(R)
+    sine = float(np.linalg.norm(q[:3]))
+    if sine < 1e-12:
+        return np.zeros(3)
+    return np.asarray(q[:3] / sine * 2.0 * np.arctan2(sine, q[3]))
+
+
+def axis_rotation(axis: ArrayLike, angle: ArrayLike) -> FloatArray:
+    """Return the rotations by `angle` (...) radians about one (3,) axis."""
+    unit = np.asarray(axis, dtype=np.float64)
+    unit = unit / np.linalg.norm(unit)
+    return axis_angle_to_matrix(np.asarray(angle, dtype=np.float64)[..., None] * unit)
+
+
+def quaternion_to_matrix(quaternion: ArrayLike) -> FloatArray:
+    """Return the (3, 3) rotation of a quaternion (x, y, z, w); it is normalised first."""
+    q = np.asarray(quaternion, dtype=np.float64)
+    x, y, z, w = q / np.linalg.norm(q)
+    return np.array([
+        [1 - 2 * (y * y + z * z), 2 * (x * y - z * w), 2 * (x * z + y * w)],
+        [2 * (x * y + z * w), 1 - 2 * (x * x + z * z), 2 * (y * z - x * w)],
+        [2 * (x * z - y * w), 2 * (y * z + x * w), 1 - 2 * (x * x + y * y)]])
+
+
+def matrix_to_quaternion(R: FloatArray) -> FloatArray:
+    """Return the unit quaternion (x, y, z, w) with w >= 0 of a (3, 3) rotation.
+
+    The largest of the four components is found first, so no division is by a small number
+    (Shepperd 1978).
+    """
+    trace = R[0, 0] + R[1, 1] + R[2, 2]
+    squares = np.array([1 + 2 * R[0, 0] - trace, 1 + 2 * R[1, 1] - trace,
+                        1 + 2 * R[2, 2] - trace, 1 + trace])
+    largest = int(np.argmax(squares))
+    if largest == 3:
+        q = np.array([R[2, 1] - R[1, 2], R[0, 2] - R[2, 0], R[1, 0] - R[0, 1], squares[3]])
+    else:
+        i, j, k = largest, (largest + 1) % 3, (largest + 2) % 3
+        q = np.empty(4)
+        q[i] = squares[i]
+        q[j] = R[i, j] + R[j, i]
+        q[k] = R[i, k] + R[k, i]
+        q[3] = R[k, j] - R[j, k]
+    q /= np.linalg.norm(q)
+    return -q if q[3] < 0 else q
+
+
+def random_rotation(generator: np.random.Generator) -> FloatArray:
+    """Return one (3, 3) rotation, uniform over SO(3)."""
+    return quaternion_to_matrix(generator.standard_normal(4))
+
+
+def rotation_between(source: ArrayLike, target: ArrayLike) -> FloatArray:
+    """Return the smallest (3, 3) rotation that turns direction `source` onto `target`."""
+    a = np.asarray(source, dtype=np.float64)
+    b = np.asarray(target, dtype=np.float64)
+    a, b = a / np.linalg.norm(a), b / np.linalg.norm(b)
+    cross = np.cross(a, b)
+    sine, cosine = float(np.linalg.norm(cross)), float(a @ b)
+    if sine < 1e-12:
+        if cosine > 0:
+            return np.eye(3)
+        helper = np.eye(3)[int(np.argmin(np.abs(a)))]
+        return axis_rotation(np.cross(a, helper), np.pi)
+    return axis_angle_to_matrix(cross / sine * np.arctan2(sine, cosine))

@@ -1,0 +1,46 @@
+"""Rigid transforms as (4, 4) float64 matrices, `T_target_source`, metres."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+FloatArray = NDArray[np.float64]
+
+_ORTHONORMAL_TOLERANCE = 1e-6
+
+
+def make_transform(rotation: ArrayLike, translation: ArrayLike) -> FloatArray:
+    """Return the (..., 4, 4) transform of (..., 3, 3) rotations and (..., 3) translations."""
+    R = np.asarray(rotation, dtype=np.float64)
+    t = np.asarray(translation, dtype=np.float64)
+    T = np.zeros((*np.broadcast_shapes(R.shape[:-2], t.shape[:-1]), 4, 4))
+    T[..., :3, :3] = R
+    T[..., :3, 3] = t
+    T[..., 3, 3] = 1.0
+    return T
+
+
+def inverse(T: FloatArray) -> FloatArray:
+    """Return the inverse of (..., 4, 4) rigid transforms."""
+    R_inverse = np.swapaxes(T[..., :3, :3], -1, -2)
+    return make_transform(R_inverse, -np.einsum('...ij,...j->...i', R_inverse, T[..., :3, 3]))
+
+
+def transform_points(T: FloatArray, points: NDArray[np.floating]) -> FloatArray:
+    """Apply one (4, 4) transform to (..., 3) points."""
+    return np.asarray(points @ T[:3, :3].T + T[:3, 3], dtype=np.float64)
+
+
+def is_rigid(T: FloatArray, tolerance: float = _ORTHONORMAL_TOLERANCE) -> bool:
+    """Return whether a (4, 4) matrix is a finite, proper rigid transform."""
+    if T.shape != (4, 4) or not np.isfinite(T).all():
+        return False
+    R = T[:3, :3]
+    return bool(np.abs(R @ R.T - np.eye(3)).max() < tolerance and np.linalg.det(R) > 0
+                and np.abs(T[3] - (0, 0, 0, 1)).max() < tolerance)
+
+
+def translation_error(T_a: FloatArray, T_b: FloatArray) -> float:
+    """Return the distance between the origins of two poses, metres."""
+    return float(np.linalg.norm(T_a[:3, 3] - T_b[:3, 3]))
