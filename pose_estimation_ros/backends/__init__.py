@@ -1,0 +1,1 @@
+"""Pose backends: one module per method, chosen by name through `registry`."""
