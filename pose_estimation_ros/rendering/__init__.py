@@ -1,0 +1,1 @@
+"""Meshes to depth, normals and surface hits, behind one interface."""
