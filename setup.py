@@ -1,0 +1,50 @@
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+PACKAGE = 'pose_estimation_ros'
+ROOT = Path(__file__).resolve().parent
+
+
+def installed_below(folder):
+    """List the files of a folder, recursively, as data_files of the package's share folder."""
+    files = sorted(path for path in (ROOT / folder).rglob('*') if path.is_file())
+    by_parent = {}
+    for path in files:
+        if '__pycache__' not in path.parts:
+            relative = path.relative_to(ROOT)
+            by_parent.setdefault(f'share/{PACKAGE}/{relative.parent}', []).append(str(relative))
+    return sorted(by_parent.items())
+
+
+setup(
+    name=PACKAGE,
+    version='0.1.0',
+    description='Category-level object pose and size from RGB-D cameras, for ROS 2',
+    long_description=(ROOT / 'README.md').read_text(encoding='utf-8'),
+    long_description_content_type='text/markdown',
+    author='Pose Estimation ROS authors',
+    maintainer='Pose Estimation ROS maintainers',
+    maintainer_email='maintainers@pose-estimation-ros.invalid',
+    license='Apache-2.0',
+    python_requires='>=3.10',
+    packages=find_packages(include=[PACKAGE, f'{PACKAGE}.*']),
+    package_data={PACKAGE: ['py.typed']},
+    data_files=[
+        ('share/ament_index/resource_index/packages', [f'resource/{PACKAGE}']),
+        (f'share/{PACKAGE}', ['package.xml']),
+        *installed_below('launch'),
+        *installed_below('config'),
+        *installed_below('models'),
+    ],
+    install_requires=['numpy', 'scipy', 'PyYAML', 'typer', 'rich'],
+    zip_safe=False,
+    entry_points={
+        'console_scripts': [
+            f'pose_estimator = {PACKAGE}.nodes.pose_estimator:main',
+            f'simulated_camera = {PACKAGE}.nodes.simulated_camera:main',
+            f'replay_camera = {PACKAGE}.nodes.replay_camera:main',
+            f'pose-estimation = {PACKAGE}.cli.main:main',
+        ],
+    },
+)
