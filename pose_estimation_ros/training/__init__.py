@@ -1,0 +1,1 @@
+"""Losses, training loops, ONNX export and the import of published checkpoints (torch)."""

@@ -1,0 +1,108 @@
+"""A training run that is interrupted and resumed goes on as if nothing had happened."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from pose_estimation_ros.core.errors import ModelError
+from pose_estimation_ros.training.checkpoints import (
+    TrainingState,
+    load_checkpoint,
+    read_checkpoint,
+    save_checkpoint,
+)
+from pose_estimation_ros.training.weight_average import averaged_weights
+
+
+def _new_state(width: int = 8) -> TrainingState:
+    model = nn.Sequential(nn.Linear(3, width), nn.BatchNorm1d(width), nn.Dropout(0.2),
+                          nn.Linear(width, 1))
+    return TrainingState(
+        model,
+        torch.optim.Adam(model.parameters(), lr=1e-2),
+        average=averaged_weights(model),
+        generators={'data': np.random.default_rng(3)},
+    )
+
+
+def _train(state: TrainingState, steps: int) -> list[float]:
+    losses = []
+    for _ in range(steps):
+        points = state.generators['data'].normal(size=(16, 3))
+        points = torch.from_numpy(points).float() + torch.rand(1)
+        loss = (state.model(points) - points.sum(dim=1, keepdim=True)).square().mean()
+        state.optimizer.zero_grad()
+        loss.backward()
+        state.optimizer.step()
+        state.average.update_parameters(state.model)
+        state.step += 1
+        losses.append(float(loss.detach()))
+    return losses
+
+
+def test_a_resumed_run_has_the_loss_curve_of_an_uninterrupted_one(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    state = _new_state()
+    _train(state, 5)
+    state.notes['best'] = 0.5
+    save_checkpoint(tmp_path / 'last.pt', state)
+    expected = _train(state, 5)
+
+    torch.manual_seed(99)
+    resumed = _new_state()
+    load_checkpoint(tmp_path / 'last.pt', resumed)
+    assert resumed.step == 5
+    assert resumed.notes == {'best': 0.5}
+    assert _train(resumed, 5) == expected
+    for name, value in state.average.state_dict().items():
+        torch.testing.assert_close(resumed.average.state_dict()[name], value, rtol=0, atol=0)
+
+
+def test_a_damaged_checkpoint_is_named_with_its_cure(tmp_path: Path) -> None:
+    path = tmp_path / 'last.pt'
+    save_checkpoint(path, _new_state())
+    path.write_bytes(path.read_bytes()[:500])
+    with pytest.raises(ModelError, match=r'last\.pt cannot be read.*Delete it'):
+        read_checkpoint(path)
+
+
+def test_a_missing_checkpoint_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match='There is no checkpoint at'):
+        read_checkpoint(tmp_path / 'none.pt')
+
+
+def test_a_checkpoint_of_another_network_is_refused(tmp_path: Path) -> None:
+    save_checkpoint(tmp_path / 'last.pt', _new_state(width=8))
+    with pytest.raises(ModelError, match='does not fit this network'):
+        load_checkpoint(tmp_path / 'last.pt', _new_state(width=9))
+
+
+def test_a_failed_save_leaves_the_old_checkpoint_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / 'last.pt'
+    state = _new_state()
+    save_checkpoint(path, state)
+
+    def fail(content: object, file: object) -> None:
+        file.write(b'half')
+        raise OSError('disk full')
+
+    monkeypatch.setattr(torch, 'save', fail)
+    state.step = 7
+    with pytest.raises(OSError, match='disk full'):
+        save_checkpoint(path, state)
+    assert read_checkpoint(path)['step'] == 0
+
+
+def test_averaged_weights_follow_the_weights_and_end_close_to_a_constant() -> None:
+    model = nn.Linear(1, 1, bias=False)
+    average = averaged_weights(model, decay=0.9)
+    with torch.no_grad():
+        model.weight.fill_(2.0)
+    for _ in range(60):
+        average.update_parameters(model)
+    assert float(average.module.weight.detach()) == pytest.approx(2.0, abs=0.01)
