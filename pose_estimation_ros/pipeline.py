@@ -1,0 +1,269 @@
+"""The one place where the stages are joined: frame -> detections -> poses -> identities."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from pose_estimation_ros.backends.base import PoseBackend
+from pose_estimation_ros.core.camera import CameraIntrinsics
+from pose_estimation_ros.core.detection import Detection
+from pose_estimation_ros.core.errors import InvalidInputError
+from pose_estimation_ros.core.frame import RGBDFrame
+from pose_estimation_ros.core.object_pose import ObjectPose, Rejection
+from pose_estimation_ros.tracking.identity import IdentityTracker, TrackKey
+
+# Objects of interest stand in reach of a robot: a median beyond these is a wrong unit.
+_FARTHEST_MEDIAN_DEPTH = 20.0
+_NEAREST_MEDIAN_DEPTH = 0.02
+_DEPTH_CHECK_STRIDE = 4
+
+
+class Segmenter(Protocol):
+    """Finds the objects of a frame."""
+
+    def detect(self, frame: RGBDFrame) -> list[Detection]:
+        """Return the instances found in an undistorted frame; none is fine."""
+        ...
+
+    def describe(self) -> dict[str, str]:
+        """Return facts for `/diagnostics`: model name, inference provider, and so on."""
+        ...
+
+    def close(self) -> None:
+        """Free sessions and device memory."""
+        ...
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Which of the results are wanted.
+
+    Attributes:
+        labels: Wanted labels; empty = all.
+        min_detection_score: Detections below are dropped, 0 to 1.
+        min_pose_score: Poses below are dropped, 0 to 1.
+        max_objects: Most objects in a frame; those with the highest scores stay.
+    """
+
+    labels: tuple[str, ...] = ()
+    min_detection_score: float = 0.5
+    min_pose_score: float = 0.0
+    max_objects: int = 32
+
+
+@dataclass(frozen=True)
+class SegmentedFrame:
+    """What the first half of the pipeline hands to the second.
+
+    Attributes:
+        frame: The undistorted frame.
+        detections: Wanted detections, highest score first.
+        dropped: One sentence for each detection that was dropped.
+        timings: Seconds by stage.
+    """
+
+    frame: RGBDFrame
+    detections: tuple[Detection, ...]
+    dropped: tuple[str, ...]
+    timings: Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class PipelineResult:
+    """Everything known about one frame.
+
+    Attributes:
+        frame: The undistorted frame that all results refer to.
+        detections: Wanted detections, highest score first.
+        poses: One pose per detection that got one, in the detections' order.
+        lost: Tracks that ended with this frame.
+        dropped: One sentence for each detection or pose that was dropped.
+        timings: Seconds by stage: undistort, segmentation, pose, tracking.
+    """
+
+    frame: RGBDFrame
+    detections: tuple[Detection, ...]
+    poses: tuple[ObjectPose, ...]
+    lost: tuple[TrackKey, ...]
+    dropped: tuple[str, ...]
+    timings: Mapping[str, float]
+
+
+class Pipeline:
+    """Segmentation, pose estimation and tracking in a row.
+
+    `segment` and `estimate` may run in two threads, one frame in each, as long as each of them is
+    called by one thread only and in the order of the frames.
+    """
+
+    def __init__(self, segmenter: Segmenter, backend: PoseBackend,
+                 tracker: IdentityTracker | None, selection: Selection | None = None) -> None:
+        """Join the stages.
+
+        Args:
+            segmenter: Finds the objects.
+            backend: Estimates their poses.
+            tracker: Gives identities; without one every `track_id` stays -1.
+            selection: Which results are wanted.
+        """
+        self.segmenter = segmenter
+        self.backend = backend
+        self._tracker = tracker
+        self._selection = selection or Selection()
+        self._undistorter = _Undistorter()
+
+    def process(self, frame: RGBDFrame) -> PipelineResult:
+        """Process one frame from beginning to end.
+
+        Raises:
+            InvalidInputError: If the frame cannot be used as it is.
+        """
+        return self.estimate(self.segment(frame))
+
+    def segment(self, frame: RGBDFrame) -> SegmentedFrame:
+        """Check and undistort a frame and find its objects.
+
+        Raises:
+            InvalidInputError: If the backend needs depth and the frame has none that is usable.
+        """
+        if 'depth' in self.backend.needs:
+            check_depth(frame.depth)
+        started = time.perf_counter()
+        frame = self._undistorter.undistort(frame)
+        undistorted = time.perf_counter()
+        found = self.segmenter.detect(frame) if 'detections' in self.backend.needs else []
+        detections, dropped = _select(found, self._labels(), self._selection)
+        timings = {'undistort': undistorted - started,
+                   'segmentation': time.perf_counter() - undistorted}
+        return SegmentedFrame(frame, tuple(detections), tuple(dropped), timings)
+
+    def estimate(self, segmented: SegmentedFrame) -> PipelineResult:
+        """Estimate the poses of the objects found, and their identities."""
+        started = time.perf_counter()
+        answers = self.backend.estimate(segmented.frame, segmented.detections)
+        poses, dropped = _split_answers(answers, self._selection.min_pose_score)
+        estimated = time.perf_counter()
+        lost: tuple[TrackKey, ...] = ()
+        if self._tracker is not None:
+            tracked = self._tracker.update(segmented.frame.stamp_ns, poses)
+            poses, lost = tracked.poses, tracked.lost
+        timings = {**segmented.timings, 'pose': estimated - started,
+                   'tracking': time.perf_counter() - estimated}
+        return PipelineResult(segmented.frame, segmented.detections, poses, lost,
+                              segmented.dropped + dropped, timings)
+
+    def reset_tracks(self) -> tuple[TrackKey, ...]:
+        """End all tracks, as after a jump in time, and return their names."""
+        return self._tracker.reset() if self._tracker is not None else ()
+
+    def close(self) -> None:
+        """Free the models of all stages."""
+        self.backend.close()
+        self.segmenter.close()
+
+    def _labels(self) -> tuple[str, ...]:
+        wanted = self._selection.labels
+        return tuple(label for label in self.backend.categories if not wanted or label in wanted)
+
+
+def check_depth(depth: NDArray[np.float32] | None) -> None:
+    """Check that a depth image holds depth in metres.
+
+    Args:
+        depth: (H, W) float32 metres, NaN = unknown.
+
+    Raises:
+        InvalidInputError: If there is none, nothing is known, or the unit is wrong.
+    """
+    if depth is None:
+        raise InvalidInputError('there is no depth image but the backend needs one; '
+                                'publish depth aligned to colour or choose a colour-only backend')
+    known = depth[::_DEPTH_CHECK_STRIDE, ::_DEPTH_CHECK_STRIDE]
+    known = known[np.isfinite(known) & (known != 0.0)]
+    if known.size == 0:
+        # A coarse look may miss a few valid pixels: look at all before refusing.
+        known = depth[np.isfinite(depth) & (depth != 0.0)]
+    if known.size == 0:
+        raise InvalidInputError('depth image is all zero or NaN; check that the depth sensor is '
+                                'on, uncovered and in range')
+    median = float(np.median(known))
+    if not _NEAREST_MEDIAN_DEPTH <= median <= _FARTHEST_MEDIAN_DEPTH:
+        raise InvalidInputError(
+            f'median depth is {median:.6g} m, outside {_NEAREST_MEDIAN_DEPTH} to '
+            f'{_FARTHEST_MEDIAN_DEPTH:g} m: the unit does not fit the encoding; 16UC1 must hold '
+            'millimetres and 32FC1 metres')
+
+
+def _select(detections: Sequence[Detection], labels: tuple[str, ...],
+            selection: Selection) -> tuple[list[Detection], list[str]]:
+    wanted: list[Detection] = []
+    dropped: list[str] = []
+    for detection in sorted(detections, key=lambda d: -d.score):
+        if detection.label not in labels:
+            dropped.append(f'{detection.label}: not among the wanted labels {", ".join(labels)}')
+        elif detection.score < selection.min_detection_score:
+            dropped.append(f'{detection.label}: detection score {detection.score:.2f} is under '
+                           f'{selection.min_detection_score:.2f}')
+        elif len(wanted) == selection.max_objects:
+            dropped.append(f'{detection.label}: more than {selection.max_objects} objects')
+        else:
+            wanted.append(detection)
+    return wanted, dropped
+
+
+def _split_answers(
+        answers: Sequence[ObjectPose | Rejection],
+        min_score: float) -> tuple[tuple[ObjectPose, ...], tuple[str, ...]]:
+    poses: list[ObjectPose] = []
+    dropped: list[str] = []
+    for answer in answers:
+        if isinstance(answer, Rejection):
+            dropped.append(f'{answer.detection.label}: {answer.reason}')
+        elif answer.score < min_score:
+            dropped.append(f'{answer.label}: pose score {answer.score:.2f} is under '
+                           f'{min_score:.2f}')
+        else:
+            poses.append(answer)
+    return tuple(poses), tuple(dropped)
+
+
+class _Undistorter:
+    """Removes lens distortion; the maps are kept as long as the camera stays the same."""
+
+    def __init__(self) -> None:
+        self._key: tuple[object, ...] | None = None
+        self._maps: tuple[NDArray[np.float32], NDArray[np.float32]] | None = None
+        self._intrinsics: CameraIntrinsics | None = None
+
+    def undistort(self, frame: RGBDFrame) -> RGBDFrame:
+        """Return the frame as a pinhole camera would have seen it.
+
+        Colour is interpolated; depth is not, because a mean over an edge is a depth that nothing
+        has. Pixels that the lens did not see become black and NaN.
+        """
+        camera = frame.intrinsics
+        if not camera.is_distorted:
+            return frame
+        key = (camera.width, camera.height, camera.distortion_model, camera.K.tobytes(),
+               camera.D.tobytes())
+        if key != self._key or self._maps is None or self._intrinsics is None:
+            self._maps = camera.undistortion_map()
+            self._intrinsics = camera.undistort()
+            self._key = key
+        rgb = cv2.remap(frame.rgb, *self._maps, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT,
+                        borderValue=(0, 0, 0))
+        depth = frame.depth
+        if depth is not None:
+            depth = np.asarray(
+                cv2.remap(depth, *self._maps, cv2.INTER_NEAREST,
+                          borderMode=cv2.BORDER_CONSTANT, borderValue=(float('nan'),) * 4),
+                np.float32)
+        return replace(frame, rgb=np.asarray(rgb, np.uint8), depth=depth,
+                       intrinsics=self._intrinsics)
