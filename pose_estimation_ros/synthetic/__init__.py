@@ -1,0 +1,1 @@
+"""Procedural objects, scenes and sensor noise: the data that training and the demo stand on."""

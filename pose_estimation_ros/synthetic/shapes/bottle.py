@@ -1,0 +1,218 @@
+"""Bottles, jars, jugs and flasks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from pose_estimation_ros.synthetic.shapes.curves import circle, smooth_curve, superellipse
+from pose_estimation_ros.synthetic.shapes.parts import Part
+from pose_estimation_ros.synthetic.shapes.revolution import SEGMENTS, paint_band, revolve
+from pose_estimation_ros.synthetic.shapes.shape import BACK, FRONT, LEFT, RIGHT, Shape
+from pose_estimation_ros.synthetic.shapes.sweep import rounded_box, sweep
+
+FloatArray = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class _Family:
+    """Ranges of one family of bottles.
+
+    Attributes:
+        share: How often it is drawn.
+        height: Metres, without cap.
+        aspect: Body diameter over height.
+        shoulder: Height of the shoulder's start over the height.
+        neck_start: Height at which the neck starts over the height.
+        neck: Neck radius over body radius.
+        oval: How often the body is oval or boxy.
+        caps: Closures to choose from.
+    """
+
+    share: float
+    height: tuple[float, float]
+    aspect: tuple[float, float]
+    shoulder: tuple[float, float]
+    neck_start: tuple[float, float]
+    neck: tuple[float, float]
+    oval: float
+    caps: tuple[str, ...]
+
+
+_FAMILIES: dict[str, _Family] = {
+    'water': _Family(0.2, (0.16, 0.32), (0.26, 0.4), (0.55, 0.78), (0.85, 0.93), (0.33, 0.5), 0.05,
+                     ('screw', 'screw', 'sport')),
+    'wine': _Family(0.15, (0.26, 0.35), (0.21, 0.3), (0.5, 0.68), (0.68, 0.8), (0.3, 0.42), 0.0,
+                    ('none', 'cork', 'foil')),
+    'beer': _Family(0.12, (0.17, 0.26), (0.24, 0.34), (0.45, 0.65), (0.68, 0.85), (0.36, 0.5), 0.0,
+                    ('crown', 'none', 'screw')),
+    'shampoo': _Family(0.15, (0.11, 0.25), (0.28, 0.5), (0.65, 0.88), (0.84, 0.95), (0.3, 0.6),
+                       0.7, ('screw', 'flip', 'pump')),
+    'squeeze': _Family(0.09, (0.13, 0.24), (0.26, 0.42), (0.6, 0.8), (0.82, 0.93), (0.4, 0.6), 0.15,
+                       ('nozzle', 'flip')),
+    'spray': _Family(0.07, (0.13, 0.24), (0.3, 0.45), (0.5, 0.75), (0.84, 0.94), (0.3, 0.45), 0.45,
+                     ('trigger', 'mist')),
+    'jar': _Family(0.08, (0.1, 0.19), (0.48, 0.8), (0.7, 0.85), (0.82, 0.9), (0.75, 0.95), 0.1,
+                   ('lid',)),
+    'jug': _Family(0.05, (0.18, 0.32), (0.45, 0.65), (0.5, 0.7), (0.82, 0.92), (0.22, 0.35), 0.35,
+                   ('screw',)),
+    'flask': _Family(0.06, (0.18, 0.3), (0.24, 0.36), (0.8, 0.92), (0.86, 0.94), (0.55, 0.85), 0.0,
+                     ('lid', 'screw')),
+    'round': _Family(0.03, (0.1, 0.2), (0.5, 0.85), (0.35, 0.5), (0.7, 0.85), (0.2, 0.4), 0.0,
+                     ('cork', 'screw', 'none')),
+}
+
+
+def _body_profile(kind: str, family: _Family, height: float, radius: float,
+                  generator: np.random.Generator) -> FloatArray:
+    """Return the (R, 2) outside from the bottom corner to the mouth, metres."""
+    uniform = generator.uniform
+    shoulder = uniform(*family.shoulder)
+    neck_start = max(uniform(*family.neck_start), shoulder + 0.03)
+    neck = float(np.clip(uniform(*family.neck) * radius, 0.008, None)) / radius
+    corner = uniform(0.015, 0.06)
+    foot = uniform(0.78, 0.97)
+    slope = shoulder + (neck_start - shoulder) * uniform(0.35, 0.65)
+    mid = neck + (1 - neck) * uniform(0.4, 0.75)
+    controls = [(foot, 0.0), (1.0, corner)]
+    if kind == 'round':
+        controls = [(uniform(0.4, 0.6), 0.0), (0.9, 0.15), (1.0, shoulder)]
+    elif kind in ('shampoo', 'squeeze', 'water') and uniform() < 0.4:
+        waist = uniform(0.78, 0.95)
+        controls += [(1.0, 0.22), (waist, uniform(0.35, 0.5)), (1.0, shoulder)]
+    elif uniform() < 0.25:
+        controls = [(foot * 0.9, 0.0), (uniform(0.82, 0.95), corner), (1.0, shoulder)]
+    else:
+        controls += [(1.0, 0.5 * shoulder), (1.0, shoulder)]
+    controls += [(mid, slope), (neck, neck_start), (neck * uniform(0.9, 1.0), 1.0)]
+    profile = smooth_curve(np.array(controls) * (radius, height), 44)
+    if kind == 'water' and uniform() < 0.6:
+        share = profile[:, 1] / height
+        ribs = uniform(8, 16)
+        low, high = sorted(uniform(0.1, shoulder, 2))
+        window = (share > low) & (share < high)
+        profile[:, 0] *= 1 - window * uniform(0.01, 0.03) * (1 + np.sin(2 * np.pi * ribs * share))
+    return profile
+
+
+def _outlines(profile: FloatArray, radius: float, neck: float, oval: float,
+              generator: np.random.Generator) -> FloatArray:
+    """Return the (R, SEGMENTS, 2) cross-sections: shaped at the body, round at the neck."""
+    round_outline = circle(SEGMENTS)
+    if generator.random() >= oval:
+        return np.broadcast_to(round_outline, (len(profile), SEGMENTS, 2))
+    boxy = generator.random() < 0.4
+    exponent = generator.uniform(3.0, 6.0) if boxy else generator.uniform(2.0, 2.8)
+    shaped = superellipse(SEGMENTS, exponent, generator.uniform(0.5, 0.95))
+    if generator.random() < 0.5:
+        shaped = np.roll(shaped[:, ::-1] * (1, -1), 0, axis=0)
+        shaped = np.roll(shaped, -int(np.argmax(shaped[:, 0])), axis=0)
+    share = np.clip((profile[:, 0] - neck) / max(radius - neck, 1e-6) * 1.6, 0, 1)
+    share[: int(np.argmax(profile[:, 0]))] = 1
+    share = share[:, None, None]
+    return (1 - share) * round_outline + share * shaped
+
+
+def closure(kind: str, neck: float, base: float, generator: np.random.Generator) -> list[Part]:
+    """Return the cap, lid, pump or trigger on a mouth of radius `neck` at height `base`, metres."""
+    uniform = generator.uniform
+    if kind == 'none':
+        return []
+    if kind == 'cork':
+        rise = uniform(0.004, 0.02)
+        return [revolve([(0, base), (neck * 0.75, base), (neck * 0.85, base + rise),
+                         (0, base + rise)], 'cap')]
+    if kind == 'foil':
+        depth = uniform(0.03, 0.07)
+        return [revolve([(neck * 1.06, base - depth), (neck * 1.08, base + 0.001),
+                         (0, base + 0.001)], 'cap')]
+    if kind == 'crown':
+        return [revolve([(neck * 1.2, base - 0.006), (neck * 1.1, base), (neck * 0.8, base + 0.002),
+                         (0, base + 0.002)], 'cap')]
+    if kind == 'lid':
+        rise, skirt = uniform(0.001, 0.01), uniform(0.01, 0.03)
+        wide = neck * uniform(1.02, 1.1)
+        return [revolve([(wide, base - skirt), (wide, base + rise - 0.002),
+                         (wide - 0.002, base + rise), (0, base + rise)], 'lid')]
+    if kind == 'screw':
+        skirt, rise = uniform(0.008, 0.025), uniform(0.001, 0.006)
+        wide = neck * uniform(1.08, 1.3)
+        top = wide * uniform(0.85, 1.0)
+        return [revolve([(wide, base - skirt), (top, base + rise - 0.0015),
+                         (top - 0.0015, base + rise), (0, base + rise)], 'cap')]
+    if kind == 'flip':
+        wide, rise = neck * uniform(1.05, 1.8), uniform(0.012, 0.035)
+        return [revolve([(wide, base - 0.006), (wide * uniform(0.85, 1.0), base + rise - 0.002),
+                         (wide * 0.75, base + rise), (0, base + rise)], 'cap')]
+    if kind in ('nozzle', 'sport'):
+        wide, rise = neck * uniform(1.05, 1.4), uniform(0.02, 0.05)
+        tip = neck * uniform(0.12, 0.3) if kind == 'nozzle' else neck * uniform(0.4, 0.55)
+        step = base + rise * uniform(0.2, 0.5)
+        return [revolve([(wide, base - 0.01), (wide, step * 0.5 + base * 0.5),
+                         (tip * 1.4, step), (tip, base + rise), (0, base + rise)], 'cap')]
+    collar = revolve([(neck * 1.2, base - 0.012), (neck * 1.2, base + 0.006),
+                      (0.006, base + 0.009), (0, base + 0.009)], 'cap')
+    rise = uniform(0.02, 0.05)
+    stem = revolve([(0.004, base), (0.004, base + rise), (0, base + rise)], 'cap')
+    section = superellipse(12, 2.5) * (0.005, 0.006)
+    if kind == 'mist':
+        head = revolve([(neck, base + 0.006), (neck * 0.95, base + rise), (0, base + rise)], 'cap')
+        return [collar, head]
+    if kind == 'pump':
+        reach = uniform(0.025, 0.05)
+        spout = smooth_curve([(-0.012, base + rise, 0), (reach * 0.6, base + rise + 0.002, 0),
+                              (reach, base + rise - 0.008, 0)], 10)
+        return [collar, stem, sweep(spout, section, 'cap')]
+    length = uniform(0.06, 0.09)
+    top = base + uniform(0.035, 0.055)
+    head = rounded_box((length, 0.022, 0.022), 0.006, 0.006, 'cap').moved((0.012, top, 0))
+    column = rounded_box((0.022, top - base, 0.02), 0.006, 0.003, 'cap')
+    lever = smooth_curve([(0.02, top, 0), (0.034, top - 0.02, 0), (0.036, top - 0.05, 0)], 8)
+    return [collar, head, column.moved((-0.002, 0.5 * (top + base), 0)),
+            sweep(lever, superellipse(12, 3.0) * (0.004, 0.006), 'cap')]
+
+
+def make_bottle(generator: np.random.Generator) -> Shape:
+    """Return a bottle, jar, jug or flask about 10 to 37 cm high."""
+    uniform = generator.uniform
+    kinds = list(_FAMILIES)
+    kind = str(generator.choice(kinds, p=[_FAMILIES[name].share for name in kinds]))
+    family = _FAMILIES[kind]
+    height = uniform(*family.height)
+    radius = 0.5 * height * uniform(*family.aspect)
+    profile = _body_profile(kind, family, height, radius, generator)
+    neck = float(profile[-1, 0])
+    body_outlines = _outlines(profile, radius, neck, family.oval, generator)
+    dent = uniform(0.0, 0.006)
+    closing = generator.choice(family.caps)
+    lip, depth = min(0.002, 0.3 * neck), uniform(0.02, 0.05)
+    bottom = [(0.0, dent), (0.6 * profile[0, 0], 0.6 * dent)]
+    mouth = [(neck - lip, height), (neck - lip, height - depth), (0.0, height - depth)]
+    whole = np.concatenate([bottom, profile, mouth])
+    outlines = np.concatenate([
+        np.repeat(body_outlines[:1], 2, axis=0), body_outlines,
+        np.repeat(body_outlines[-1:], 3, axis=0),
+    ])
+    names = ['base'] * 2 + ['body'] * (len(profile) - 1) + ['rim', 'inside', 'inside']
+    body = revolve(whole, names, outlines)
+    if uniform() < 0.75:
+        full = np.flatnonzero(profile[:, 0] > 0.9 * radius)
+        low, high = profile[full[0], 1], profile[full[-1], 1]
+        start = low + (high - low) * uniform(0.02, 0.4)
+        stop = start + (high - start) * uniform(0.4, 0.98)
+        body = paint_band(body, start, stop)
+        if uniform() < 0.35:
+            behind = body.face_centres()[:, 0] < 0
+            body = body.painted((body.labels == 5) & behind, 'body')
+    parts = [body, *closure(str(closing), neck, height, generator)]
+    if kind == 'jug' and uniform() < 0.7:
+        upper, lower = height * uniform(0.8, 0.86), height * uniform(0.35, 0.5)
+        at = np.interp([upper, lower], profile[:, 1], profile[:, 0])
+        reach = radius * uniform(1.05, 1.3)
+        path = smooth_curve([(at[0] - 0.006, upper, 0), (reach, upper, 0),
+                             (reach + 0.005, 0.5 * (upper + lower), 0),
+                             (reach, lower + 0.03, 0), (at[1] - 0.006, lower, 0)], 24)
+        parts.append(sweep(path, superellipse(14, 2.3) * (0.008, 0.011), 'handle'))
+    return Shape(kind, parts, (BACK, FRONT, LEFT, RIGHT))
