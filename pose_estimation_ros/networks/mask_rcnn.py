@@ -159,7 +159,7 @@ class MaskRCNN(nn.Module):
             fg_iou_thresh=0.5, bg_iou_thresh=0.5, batch_size_per_image=64, positive_fraction=0.25,
             bbox_reg_weights=None, score_thresh=config.score_threshold, nms_thresh=0.5,
             detections_per_img=config.detections,
-            mask_roi_pool=MultiScaleRoIAlign(['P2', 'P3', 'P4'], 14, 2, canonical_scale=112),
+            mask_roi_pool=MultiScaleRoIAlign(['P2', 'P3', 'P4'], 14, 1, canonical_scale=112),
             mask_head=MaskRCNNHeads(width, [width] * config.mask_layers, 1),
             mask_predictor=MaskRCNNPredictor(width, width, config.num_classes))
 

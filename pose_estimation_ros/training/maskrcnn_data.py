@@ -1,0 +1,235 @@
+"""Training samples of the detector from stored synthetic frames."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.utils.data import IterableDataset, get_worker_info
+
+from pose_estimation_ros.core.camera import CameraIntrinsics
+from pose_estimation_ros.core.categories import CATEGORY_NAMES
+from pose_estimation_ros.core.errors import ConfigurationError
+from pose_estimation_ros.segmentation.preprocessing import (
+    InputSize,
+    resize_color,
+    resize_depth,
+    stack_channels,
+)
+from pose_estimation_ros.training.maskrcnn_augmentation import (
+    augment_color,
+    augment_depth,
+    place_occluders,
+)
+
+if TYPE_CHECKING:
+    from pose_estimation_ros.synthetic.scene_renderer import SyntheticFrame
+
+Target = dict[str, Tensor]
+Sample = tuple[Tensor, Target]
+
+# Less visible or smaller objects are neither examples nor counter-examples.
+LEAST_VISIBILITY = 0.15
+LEAST_SIDE = 8
+LEAST_AREA = 40
+_SHUFFLE_BUFFER = 64
+
+
+@dataclass(frozen=True)
+class View:
+    """One picture at the detector's input size, with what is in it.
+
+    Attributes:
+        rgb: (h, w, 3) uint8.
+        depth: (h, w) float32 metres, NaN = unknown.
+        instances: (h, w) int16, 0 = none, k = k-th object.
+        intrinsics: Camera of this picture.
+        pixels: Pixels of each object that would be seen if nothing hid it and the picture had no
+            border, by object id, at this picture's scale.
+        labels: Class of each object by its id; distractors have none.
+    """
+
+    rgb: NDArray[np.uint8]
+    depth: NDArray[np.float32]
+    instances: NDArray[np.int16]
+    intrinsics: CameraIntrinsics
+    pixels: dict[int, float]
+    labels: dict[int, int]
+
+
+def random_view(frame: SyntheticFrame, size: InputSize, generator: np.random.Generator) -> View:
+    """Return a randomly cropped, scaled and mirrored view of a frame, at the input size."""
+    height, width = frame.instance_map.shape
+    span = np.exp(generator.uniform(np.log(0.55), np.log(1.2)))
+    stretch = np.exp(generator.normal(0, 0.05))
+    window_width = span * width * stretch
+    window_height = span * width / stretch * size.height / size.width
+    left = generator.uniform(min(0, width - window_width), max(0, width - window_width))
+    top = generator.uniform(min(0, height - window_height), max(0, height - window_height))
+    window = (left, top, window_width, window_height)
+    view = _cut(frame, window, size, int(generator.integers(0, 256)))
+    return _mirrored(view) if generator.random() < 0.5 else view
+
+
+def whole_view(frame: SyntheticFrame, size: InputSize) -> View:
+    """Return the frame as the detector sees it at run time."""
+    height, width = frame.instance_map.shape
+    fitted_width, fitted_height = size.fit(width, height)
+    window = (0.0, 0.0, width * size.width / fitted_width, height * size.height / fitted_height)
+    return _cut(frame, window, size, 0)
+
+
+def _cut(frame: SyntheticFrame, window: tuple[float, float, float, float], size: InputSize,
+         filling: int) -> View:
+    """Resample a window (x, y, width, height) of the frame; outside it there is one grey."""
+    height, width = frame.instance_map.shape
+    x, y, window_width, window_height = window
+    x0, x1 = max(round(x), 0), min(round(x + window_width), width)
+    y0, y1 = max(round(y), 0), min(round(y + window_height), height)
+    scale_x, scale_y = size.width / window_width, size.height / window_height
+    # The visible part of the window takes these pixels of the view.
+    column = min(max(round((x0 - x) * scale_x), 0), size.width - 1)
+    row = min(max(round((y0 - y) * scale_y), 0), size.height - 1)
+    columns = min(max(round((x1 - x0) * scale_x), 1), size.width - column)
+    rows = min(max(round((y1 - y0) * scale_y), 1), size.height - row)
+    source = (slice(y0, y1), slice(x0, x1))
+    place = (slice(row, row + rows), slice(column, column + columns))
+    rgb = np.full((size.height, size.width, 3), filling, dtype=np.uint8)
+    rgb[place] = resize_color(np.ascontiguousarray(frame.frame.rgb[source]), columns, rows)
+    depth = np.full((size.height, size.width), np.nan, dtype=np.float32)
+    if frame.frame.depth is not None:
+        depth[place] = resize_depth(
+            np.ascontiguousarray(frame.frame.depth[source]), columns, rows)
+    instances = np.zeros((size.height, size.width), dtype=np.int16)
+    instances[place] = cv2.resize(np.ascontiguousarray(frame.instance_map[source]),
+                                  (columns, rows), interpolation=cv2.INTER_NEAREST)
+    intrinsics = frame.frame.intrinsics.crop(x0, y0, x1 - x0, y1 - y0).resize(
+        columns, rows).crop(-column, -row, size.width, size.height)
+    seen = np.bincount(frame.instance_map[frame.instance_map > 0].ravel())
+    scale = columns * rows / ((x1 - x0) * (y1 - y0))
+    pixels = {
+        instance.id: seen[instance.id] * scale / max(instance.visibility, 1e-3)
+        for instance in frame.instances if instance.id < len(seen)}
+    labels = {
+        instance.id: CATEGORY_NAMES.index(instance.category) + 1
+        for instance in frame.instances if instance.category in CATEGORY_NAMES}
+    return View(rgb, depth, instances, intrinsics, pixels, labels)
+
+
+def _mirrored(view: View) -> View:
+    K = view.intrinsics.K.copy()
+    K[0, 2] = view.intrinsics.width - 1 - K[0, 2]
+    return replace(
+        view, rgb=np.ascontiguousarray(view.rgb[:, ::-1]),
+        depth=np.ascontiguousarray(view.depth[:, ::-1]),
+        instances=np.ascontiguousarray(view.instances[:, ::-1]),
+        intrinsics=CameraIntrinsics(view.intrinsics.width, view.intrinsics.height, K))
+
+
+def training_sample(frame: SyntheticFrame, size: InputSize,
+                    generator: np.random.Generator) -> Sample:
+    """Return the augmented input tensor (8, h, w) of a frame and its target."""
+    view = random_view(frame, size, generator)
+    rgb, depth, instances = view.rgb, view.depth, view.instances
+    if generator.random() < 0.25:
+        rgb, depth, instances = place_occluders(rgb, depth, instances, generator)
+    target = instance_targets(replace(view, instances=instances))
+    channels = stack_channels(augment_color(rgb, instances, generator),
+                              augment_depth(depth, generator), view.intrinsics)
+    return torch.from_numpy(channels), target
+
+
+def instance_targets(view: View) -> Target:
+    """Return what the network shall find in a view, in torchvision's terms.
+
+    Returns:
+        boxes (N, 4) float32, labels (N,) int64, masks (N, h, w) uint8,
+        ignored_boxes (M, 4) float32.
+    """
+    boxes, labels, masks, ignored = [], [], [], []
+    for identity, label in view.labels.items():
+        mask = (view.instances == identity).astype(np.uint8)
+        area = cv2.countNonZero(mask)
+        if area == 0:
+            continue
+        x, y, w, h = cv2.boundingRect(mask)
+        box = (x, y, x + w, y + h)
+        visible = area / max(view.pixels.get(identity, 0.0), 1.0)
+        if visible < LEAST_VISIBILITY or min(w, h) < LEAST_SIDE or area < LEAST_AREA:
+            ignored.append(box)
+            continue
+        boxes.append(box)
+        labels.append(label)
+        masks.append(mask)
+    size = view.instances.shape
+    return {
+        'boxes': torch.tensor(boxes, dtype=torch.float32).reshape(-1, 4),
+        'labels': torch.tensor(labels, dtype=torch.int64),
+        'masks': torch.from_numpy(np.stack(masks) if masks else np.zeros((0, *size), np.uint8)),
+        'ignored_boxes': torch.tensor(ignored, dtype=torch.float32).reshape(-1, 4)}
+
+
+class FrameStream(IterableDataset[Sample]):
+    """An endless stream of augmented samples from the shards of a folder.
+
+    The folder is listed again after each pass, so shards that are still being written join in.
+    """
+
+    def __init__(self, list_shards: Callable[[], Sequence[Path]],
+                 read_shard: Callable[[Path], Iterator[SyntheticFrame]], size: InputSize,
+                 seed: int) -> None:
+        """Make a stream.
+
+        Args:
+            list_shards: Returns the shard files there are by now.
+            read_shard: Yields the frames of one shard.
+            size: Input size of the detector.
+            seed: Makes the order and the augmentation repeatable; change it when a run resumes.
+        """
+        super().__init__()
+        self._list_shards = list_shards
+        self._read_shard = read_shard
+        self._size = size
+        self._seed = seed
+
+    def __iter__(self) -> Iterator[Sample]:
+        """Yield samples for ever.
+
+        Raises:
+            ConfigurationError: If there is no shard.
+        """
+        worker = get_worker_info()
+        index, count = (0, 1) if worker is None else (worker.id, worker.num_workers)
+        generator = np.random.default_rng((self._seed, index))
+        cv2.setNumThreads(1)
+        buffer: list[SyntheticFrame] = []
+        while True:
+            shards = list(self._list_shards())
+            if not shards:
+                raise ConfigurationError(
+                    'no frame shards to train on; make some first and give their folder as --data')
+            own = shards[index::count] or shards
+            for shard in generator.permutation(len(own)):
+                for frame in self._read_shard(own[shard]):
+                    if len(buffer) < _SHUFFLE_BUFFER:
+                        buffer.append(frame)
+                        continue
+                    slot = int(generator.integers(_SHUFFLE_BUFFER))
+                    chosen, buffer[slot] = buffer[slot], frame
+                    yield training_sample(chosen, self._size, generator)
+            # A folder smaller than the buffer must still give samples.
+            for slot in generator.permutation(len(buffer)):
+                yield training_sample(buffer[slot], self._size, generator)
+            buffer.clear()
+
+
+def collate(samples: list[Sample]) -> tuple[Tensor, list[Target]]:
+    """Stack the inputs of a batch; targets stay a list."""
+    return torch.stack([inputs for inputs, _ in samples]), [target for _, target in samples]
