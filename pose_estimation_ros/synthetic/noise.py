@@ -18,50 +18,55 @@ _PERIOD = 32  # lattice cells per axis before the noise repeats; a power of two
 
 @lru_cache(maxsize=64)
 def _lattice(seed: int, channels: int) -> FloatArray:
-    values = np.random.default_rng(seed).random((_PERIOD ** 3, channels), dtype=np.float32)
-    return values[:, 0].copy() if channels == 1 else values
+    """Return (P^3,) random values 0..1, or (channels, P^3) if there is more than one."""
+    values = np.random.default_rng(seed).random((channels, _PERIOD ** 3), dtype=np.float32)
+    return values[0] if channels == 1 else values
 
 
 def _cells(points: FloatArray) -> tuple[NDArray[np.int32], FloatArray]:
-    floor = np.floor(points)
-    return floor.astype(np.int32), points - floor
+    """Return the (3, N) lattice cell of each point and its (3, N) place within it, 0 to 1."""
+    across = np.ascontiguousarray(points.T, dtype=np.float32)
+    floor = np.floor(across)
+    return floor.astype(np.int32), across - floor
 
 
-def _flat_index(cell: NDArray[np.int32], dx: int, dy: int, dz: int) -> NDArray[np.int32]:
+def _corner_indices(cell: NDArray[np.int32]) -> list[NDArray[np.int32]]:
+    """Return the table rows of the 8 corners of (3, N) cells; bit k of the order = axis k."""
     mask = _PERIOD - 1
-    return (((cell[:, 0] + dx) & mask) * _PERIOD + ((cell[:, 1] + dy) & mask)) * _PERIOD + (
-        (cell[:, 2] + dz) & mask)
+    near = [(cell[axis] & mask) * _PERIOD ** (2 - axis) for axis in range(3)]
+    far = [((cell[axis] + 1) & mask) * _PERIOD ** (2 - axis) for axis in range(3)]
+    return [np.asarray((far if corner & 1 else near)[0] + (far if corner & 2 else near)[1]
+                       + (far if corner & 4 else near)[2]) for corner in range(8)]
+
+
+def _interpolate(corners: list[FloatArray], share: FloatArray) -> FloatArray:
+    """Blend the values at 8 corners, in the order of `_corner_indices`, by (3, N) shares."""
+    for axis in range(3):
+        corners = [low + share[axis] * (high - low)
+                   for low, high in zip(corners[::2], corners[1::2], strict=True)]
+    return corners[0]
 
 
 def value_noise(points: FloatArray, seed: int) -> FloatArray:
     """Return (N,) noise in 0..1, one cell per unit, at (N, 3) points: random lattice values."""
     cell, fraction = _cells(points)
     table = _lattice(seed, 1)
-    x, y, z = (fraction * fraction * (3.0 - 2.0 * fraction)).T
-    planes = []
-    for dx in (0, 1):
-        rows = []
-        for dy in (0, 1):
-            low = table[_flat_index(cell, dx, dy, 0)]
-            rows.append(low + z * (table[_flat_index(cell, dx, dy, 1)] - low))
-        planes.append(rows[0] + y * (rows[1] - rows[0]))
-    return np.asarray(planes[0] + x * (planes[1] - planes[0]), dtype=np.float32)
+    corners = [table.take(index) for index in _corner_indices(cell)]
+    return _interpolate(corners, fraction * fraction * (3.0 - 2.0 * fraction))
 
 
 def gradient_noise(points: FloatArray, seed: int) -> FloatArray:
     """Return (N,) noise about 0..1 at (N, 3) points: random gradients on a lattice (Perlin)."""
     cell, fraction = _cells(points)
-    table = _lattice(seed, 3) * 2.0 - 1.0
+    table = _lattice(seed, 3) * np.float32(3.0) - np.float32(1.5)
+    corners = []
+    for corner, index in enumerate(_corner_indices(cell)):
+        dot = np.zeros(len(points), dtype=np.float32)
+        for axis in range(3):
+            dot += table[axis].take(index) * (fraction[axis] - np.float32(corner >> axis & 1))
+        corners.append(dot)
     smooth = fraction * fraction * fraction * (fraction * (fraction * 6.0 - 15.0) + 10.0)
-    total = np.zeros(len(points), dtype=np.float32)
-    for corner in range(8):
-        offset = (corner & 1, corner >> 1 & 1, corner >> 2 & 1)
-        gradient = table[_flat_index(cell, *offset)]
-        dot = np.einsum('ni,ni->n', gradient, fraction - np.array(offset, dtype=np.float32))
-        weight = np.prod([smooth[:, k] if offset[k] else 1.0 - smooth[:, k] for k in range(3)],
-                         axis=0)
-        total += weight * dot
-    return np.clip(0.5 + 0.75 * total, 0.0, 1.0).astype(np.float32)
+    return np.asarray(np.clip(0.5 + 0.5 * _interpolate(corners, smooth), 0.0, 1.0))
 
 
 def cell_noise(points: FloatArray, seed: int) -> FloatArray:
@@ -69,15 +74,15 @@ def cell_noise(points: FloatArray, seed: int) -> FloatArray:
 
     Only the eight nearest cells are searched, which is exact enough for a texture.
     """
-    shifted = points - 0.5
-    cell, _ = _cells(shifted)
+    cell, fraction = _cells(points - np.float32(0.5))
     table = _lattice(seed, 3)
     nearest = np.full(len(points), np.inf, dtype=np.float32)
-    for corner in range(8):
-        offset = (corner & 1, corner >> 1 & 1, corner >> 2 & 1)
-        centre = (cell + np.array(offset, dtype=np.int32)) + table[_flat_index(cell, *offset)]
-        delta = points - centre
-        nearest = np.minimum(nearest, np.einsum('ni,ni->n', delta, delta, dtype=np.float32))
+    for corner, index in enumerate(_corner_indices(cell)):
+        square = np.zeros(len(points), dtype=np.float32)
+        for axis in range(3):
+            delta = table[axis].take(index) + np.float32((corner >> axis & 1) - 0.5)
+            square += (delta - fraction[axis]) ** 2
+        np.minimum(nearest, square, out=nearest)
     return np.sqrt(nearest)
 
 
