@@ -1,0 +1,297 @@
+"""Random tabletop scenes: objects of the six categories among other things, and a camera.
+
+World frame: z up, table top at z = 0, metres. A scene depends only on domain, split and seed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pose_estimation_ros.core.categories import CATEGORY_NAMES
+from pose_estimation_ros.core.errors import ConfigurationError
+from pose_estimation_ros.core.rotation import axis_rotation, random_rotation
+from pose_estimation_ros.rendering.open3d_renderer import Open3DRayCaster
+from pose_estimation_ros.rendering.renderer import RayCaster
+from pose_estimation_ros.synthetic.color_camera import ColorCamera, sample_color_camera
+from pose_estimation_ros.synthetic.depth_sensor import DepthSensor, sample_depth_sensor
+from pose_estimation_ros.synthetic.lighting import Lighting, sample_lighting
+from pose_estimation_ros.synthetic.materials import (
+    Material,
+    sample_material,
+    sample_object_materials,
+)
+from pose_estimation_ros.synthetic.object_model import DISTRACTOR, DOMAINS
+from pose_estimation_ros.synthetic.placement import (
+    Footprint,
+    Placed,
+    Stance,
+    place_group,
+    stack_on,
+)
+from pose_estimation_ros.synthetic.solids import Solid, SolidCache
+from pose_estimation_ros.synthetic.splits import SPLITS, instance_seed
+from pose_estimation_ros.synthetic.surroundings import (
+    SURROUNDINGS_STYLES,
+    Room,
+    Table,
+    sample_clutter,
+    sample_room,
+    sample_table,
+)
+from pose_estimation_ros.synthetic.viewpoints import VIEWPOINT_STYLES, View, sample_view
+
+FloatArray = NDArray[np.float64]
+
+# Scenes of neighbouring seeds draw from one pool of objects, since making objects costs.
+_SCENES_PER_POOL = 48
+_POOL_SIZE = 10
+# Instances of a split that scenes draw from.
+_INSTANCES = 1_000_000
+_CAMERA_CLEARANCE = 0.12
+
+
+@dataclass(frozen=True)
+class LayoutStyle:
+    """What a domain puts on its tables; counts are inclusive ranges.
+
+    Attributes:
+        targets: Number of objects of the six categories in the group.
+        distractors: Number of other objects in the group.
+        clutter: Number of simple solids in the group.
+        scattered: Number of things of any kind elsewhere on the table.
+        spacing: Range of how loosely the group stands, see `place_group`.
+        lying: Share of objects that rest on another side than their upright one.
+        tumbled: Share of objects in any orientation: leaning, held up, in the air.
+        stacked: Share of objects that stand on another one.
+    """
+
+    targets: tuple[int, int]
+    distractors: tuple[int, int]
+    clutter: tuple[int, int]
+    scattered: tuple[int, int]
+    spacing: tuple[float, float]
+    lying: float
+    tumbled: float
+    stacked: float
+
+
+LAYOUT_STYLES = {
+    'primary': LayoutStyle((1, 8), (0, 5), (0, 6), (0, 6), (1.15, 2.8), 0.15, 0.1, 0.06),
+    'second': LayoutStyle((2, 7), (1, 6), (2, 7), (0, 4), (1.3, 2.2), 0.12, 0.06, 0.1),
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Body:
+    """A solid in the world with its materials.
+
+    Attributes:
+        solid: What it is.
+        T_world_object: (4, 4) where it is.
+        materials: One per part of the solid.
+    """
+
+    solid: Solid
+    T_world_object: FloatArray
+    materials: tuple[Material, ...]
+
+    @property
+    def center(self) -> FloatArray:
+        """(3,) origin of the solid, metres, world."""
+        return self.T_world_object[:3, 3]
+
+
+@dataclass(frozen=True, eq=False)
+class Scene:
+    """All that a camera can see, and the camera.
+
+    Attributes:
+        domain: 'primary' or 'second'.
+        split: Where the objects are from.
+        seed: What it was made from.
+        bodies: Everything; the instances of the six categories first.
+        instance_count: How many of `bodies` are instances. Instance k has id k + 1.
+        lighting: The lights.
+        room: Floor, walls and furniture.
+        view: The camera.
+        color_camera: Its imager.
+        depth_sensor: Its depth sensor.
+    """
+
+    domain: str
+    split: str
+    seed: int
+    bodies: tuple[Body, ...]
+    instance_count: int
+    lighting: Lighting
+    room: Room
+    view: View
+    color_camera: ColorCamera
+    depth_sensor: DepthSensor
+
+    @property
+    def instances(self) -> tuple[Body, ...]:
+        """The bodies of the six categories."""
+        return self.bodies[:self.instance_count]
+
+    @cached_property
+    def caster(self) -> RayCaster:
+        """Caster of the whole scene in the world frame; hits name bodies by their index."""
+        return Open3DRayCaster([body.solid.mesh.transformed(body.T_world_object)
+                                for body in self.bodies])
+
+    def generator(self, purpose: int) -> np.random.Generator:
+        """Return a source of randomness of this scene for one numbered purpose."""
+        return _generator(self.domain, self.split, self.seed, purpose)
+
+    def views(self, count: int) -> tuple[View, ...]:
+        """Return the scene's camera and others, `count` in all."""
+        generator = self.generator(2)
+        return (self.view, *(_view(self.domain, self.bodies, self.instance_count, self.room,
+                                   generator) for _ in range(count - 1)))
+
+    def seen_from(self, view: View) -> Scene:
+        """Return the same scene with another camera; what was built for casting is kept."""
+        scene = replace(self, view=view)
+        scene.__dict__['caster'] = self.caster
+        return scene
+
+
+class SceneGenerator:
+    """Makes scenes of one domain and split."""
+
+    def __init__(self, domain: str, split: str) -> None:
+        """Prepare an empty object cache.
+
+        Args:
+            domain: 'primary', or 'second', which is made differently and never trained on.
+            split: 'train', 'val' or 'test': which object instances appear.
+
+        Raises:
+            ConfigurationError: If domain or split is unknown.
+        """
+        if domain not in DOMAINS or split not in SPLITS:
+            raise ConfigurationError(
+                f'unknown synthetic data {domain!r}, {split!r}; domains are '
+                f'{", ".join(DOMAINS)}, splits are {", ".join(SPLITS)}')
+        self.domain = domain
+        self.split = split
+        self._cache = SolidCache(domain, split)
+
+    def scene(self, seed: int) -> Scene:
+        """Return the scene of a seed, 0 or more."""
+        layout = _generator(self.domain, self.split, seed, 0)
+        style = LAYOUT_STYLES[self.domain]
+        surroundings = SURROUNDINGS_STYLES[self.domain]
+        table = sample_table(surroundings, layout)
+        placed = self._furnish(style, table, seed, layout)
+        room = sample_room(surroundings, table, layout)
+        looks = _generator(self.domain, self.split, seed, 1)
+        bodies = [self._dress(thing.solid, thing.T_world_object, looks) for thing in placed]
+        bodies.sort(key=lambda body: body.solid.category not in CATEGORY_NAMES)
+        count = sum(body.solid.category in CATEGORY_NAMES for body in bodies)
+        bodies.append(self._dress(table.solid, table.T_world_table, looks))
+        bodies.extend(self._dress(solid, pose, looks)
+                      for solid, pose in zip(room.solids, room.poses, strict=True))
+        return Scene(
+            self.domain, self.split, seed, tuple(bodies), count,
+            sample_lighting(self.domain, looks), room,
+            _view(self.domain, bodies, count, room, layout),
+            sample_color_camera(self.domain, looks), sample_depth_sensor(self.domain, looks))
+
+    def _furnish(self, style: LayoutStyle, table: Table, seed: int,
+                 generator: np.random.Generator) -> list[Placed]:
+        """Return what is on the table: a group around the origin, and things elsewhere."""
+        targets = [self._object(str(generator.choice(CATEGORY_NAMES)), seed, generator)
+                   for _ in range(_count(style.targets, generator))]
+        others = [self._object(DISTRACTOR, seed, generator)
+                  for _ in range(_count(style.distractors, generator))]
+        others += [sample_clutter(generator) for _ in range(_count(style.clutter, generator))]
+        mixed = targets[1:] + others
+        shuffled = [mixed[index] for index in generator.permutation(len(mixed))]
+        group = [_stance(solid, style, generator) for solid in [targets[0], *shuffled]]
+        is_stacked = generator.random(len(group)) < style.stacked
+        is_stacked[0] = False
+        standing = [stance for stance, up in zip(group, is_stacked, strict=True) if not up]
+        stacked = [stance for stance, up in zip(group, is_stacked, strict=True) if up]
+        placed = place_group(standing, generator.uniform(*style.spacing), table.holds, generator)
+        for stance in stacked:
+            below = placed[generator.integers(len(placed))]
+            if below.footprint.half.min() > 0.03 and below.footprint.top < 0.2:
+                placed.append(stack_on(stance, below, generator))
+        scattered = [self._anything(seed, generator)
+                     for _ in range(_count(style.scattered, generator))]
+        reach = max(4.0, 3.0 / max(np.sqrt(len(scattered)), 1.0) * 4.0)
+        placed += place_group([_stance(solid, style, generator) for solid in scattered], reach,
+                              table.holds, generator, _footprints(placed))
+        return placed
+
+    def _anything(self, seed: int, generator: np.random.Generator) -> Solid:
+        kind = generator.random()
+        if kind < 0.3:
+            return sample_clutter(generator)
+        category = DISTRACTOR if kind < 0.55 else str(generator.choice(CATEGORY_NAMES))
+        return self._object(category, seed, generator)
+
+    def _object(self, category: str, seed: int, generator: np.random.Generator) -> Solid:
+        pool = _generator(self.domain, self.split, seed // _SCENES_PER_POOL, 3)
+        members = pool.integers(_INSTANCES, size=_POOL_SIZE)
+        chosen = int(members[generator.integers(_POOL_SIZE)])
+        return self._cache.get(category, instance_seed(self.split, chosen))
+
+    def _dress(self, solid: Solid, pose: FloatArray, generator: np.random.Generator) -> Body:
+        return Body(solid, pose, _materials(solid, self.domain, generator))
+
+
+def _generator(domain: str, split: str, seed: int, purpose: int) -> np.random.Generator:
+    return np.random.default_rng((DOMAINS.index(domain), SPLITS.index(split), seed, purpose))
+
+
+def _count(limits: tuple[int, int], generator: np.random.Generator) -> int:
+    return int(generator.integers(limits[0], limits[1] + 1))
+
+
+def _footprints(placed: Sequence[Placed]) -> tuple[Footprint, ...]:
+    return tuple(thing.footprint for thing in placed)
+
+
+def _stance(solid: Solid, style: LayoutStyle, generator: np.random.Generator) -> Stance:
+    """Return a random way for a solid to be on a table."""
+    kind = generator.random()
+    if kind < style.tumbled:
+        hover = generator.uniform(0.0, 0.15) if generator.random() < 0.3 else 0.0
+        return Stance(solid, random_rotation(generator), hover)
+    rests = solid.resting_rotations
+    if kind < style.tumbled + style.lying and len(rests) > 1:
+        return Stance(solid, rests[generator.integers(1, len(rests))])
+    # Real tables and objects are not perfectly plane, nor is a pushed-over chair leg's floor.
+    lean = axis_rotation(generator.standard_normal(3), np.radians(abs(generator.normal(0, 0.5))))
+    return Stance(solid, lean @ rests[0])
+
+
+def _materials(solid: Solid, domain: str, generator: np.random.Generator) -> tuple[Material, ...]:
+    if len(solid.part_names) == 1 and solid.category not in (*CATEGORY_NAMES, DISTRACTOR):
+        return (sample_material(solid.part_names[0], domain, generator),)
+    return sample_object_materials(solid.part_names, domain, generator)
+
+
+def _view(domain: str, bodies: Sequence[Body], instance_count: int, room: Room,
+          generator: np.random.Generator) -> View:
+    """Return a random camera that looks at the instances and stands in free space."""
+    things = [body for body in bodies if body.solid.category in (
+        *CATEGORY_NAMES, DISTRACTOR, 'clutter')]
+    centers = np.stack([body.center for body in things])
+    radii = np.array([body.solid.diagonal / 2 for body in things])
+
+    def is_free(point: FloatArray) -> bool:
+        off = np.linalg.norm(centers - point, axis=1) - radii
+        return bool(point[2] > 0.03 and (off > _CAMERA_CLEARANCE).all()
+                    and room.contains(point, 0.1))
+
+    return sample_view(VIEWPOINT_STYLES[domain], centers[:max(instance_count, 1)], is_free,
+                       generator)
