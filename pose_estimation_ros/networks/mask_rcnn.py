@@ -153,7 +153,7 @@ class MaskRCNN(nn.Module):
             post_nms_top_n={'training': 200, 'testing': config.proposals}, nms_thresh=0.7)
         self.heads = RoIHeads(
             # A 56-pixel object takes 7 cells of P3: one bin per cell.
-            box_roi_pool=MultiScaleRoIAlign(['P2', 'P3', 'P4'], 7, 2, canonical_scale=112),
+            box_roi_pool=MultiScaleRoIAlign(['P2', 'P3', 'P4'], 7, 1, canonical_scale=112),
             box_head=TwoMLPHead(width * 7 * 7, config.box_head_width),
             box_predictor=FastRCNNPredictor(config.box_head_width, config.num_classes),
             fg_iou_thresh=0.5, bg_iou_thresh=0.5, batch_size_per_image=64, positive_fraction=0.25,

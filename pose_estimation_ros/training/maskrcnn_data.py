@@ -30,7 +30,7 @@ from pose_estimation_ros.training.maskrcnn_augmentation import (
 )
 
 if TYPE_CHECKING:
-    from pose_estimation_ros.synthetic.scene_renderer import SyntheticFrame
+    from pose_estimation_ros.synthetic.synthetic_frame import SyntheticFrame
 
 Target = dict[str, Tensor]
 Sample = tuple[Tensor, Target]
@@ -115,7 +115,7 @@ def _cut(frame: SyntheticFrame, window: tuple[float, float, float, float], size:
     seen = np.bincount(frame.instance_map[frame.instance_map > 0].ravel())
     scale = columns * rows / ((x1 - x0) * (y1 - y0))
     pixels = {
-        instance.id: seen[instance.id] * scale / max(instance.visibility, 1e-3)
+        instance.id: seen[instance.id] * scale / max(instance.visibility * instance.in_image, 1e-3)
         for instance in frame.instances if instance.id < len(seen)}
     labels = {
         instance.id: CATEGORY_NAMES.index(instance.category) + 1

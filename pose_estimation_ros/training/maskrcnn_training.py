@@ -9,6 +9,7 @@ A run that is stopped goes on where its last checkpoint is when the same command
 from __future__ import annotations
 
 import argparse
+import logging
 import math
 import time
 from collections.abc import Iterator
@@ -36,6 +37,8 @@ CHECKPOINT_SECONDS = 120.0
 LOG_STEPS = 50
 _WARM_UP_STEPS = 300
 _LEAST_RATE = 0.01
+
+_logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -86,11 +89,12 @@ def train(run: MaskRCNNTraining, config: MaskRCNNConfig | None = None) -> Path:
     checkpoint = run.out / 'last.pt'
     if checkpoint.is_file():
         load_checkpoint(checkpoint, state)
-        print(f'resumed at step {state.step}, {state.notes["seconds"] / 60:.1f} min', flush=True)
+        _logger.info('resumed at step %d, %.1f min', state.step, state.notes['seconds'] / 60)
     with TrainingLog(run.out, state.step) as log:
         _train_until(run, state, log, checkpoint, device)
     save_checkpoint(checkpoint, state)
-    print(f'done: {state.step} steps in {state.notes["seconds"] / 60:.1f} min, {checkpoint}')
+    _logger.info('done: %d steps in %.1f min, %s', state.step, state.notes['seconds'] / 60,
+                 checkpoint)
     return checkpoint
 
 
@@ -116,9 +120,9 @@ def _train_until(run: MaskRCNNTraining, state: TrainingState, log: TrainingLog,
             means = {'loss': sum(means.values()), **means, 'rate': rate,
                      'images_per_second': count * run.batch / (now - logged)}
             log.write(state.step, means)
-            print(f'{state.notes["seconds"] / 60:6.1f} min  step {state.step}  '
-                  f'loss {means["loss"]:.3f}  {means["images_per_second"]:.1f} images/s',
-                  flush=True)
+            _logger.info('%6.1f min  step %d  loss %.3f  %.1f images/s',
+                         state.notes['seconds'] / 60, state.step, means['loss'],
+                         means['images_per_second'])
             sums, count, logged = {}, 0, now
         if now - saved > CHECKPOINT_SECONDS:
             save_checkpoint(checkpoint, state)
@@ -172,6 +176,7 @@ def _choose_device(name: str) -> torch.device:
 
 def main() -> None:
     """Train as the command line says."""
+    logging.basicConfig(level=logging.INFO, format='%(message)s')
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     for field in fields(MaskRCNNTraining):
         required = field.name in ('data', 'out')
