@@ -124,11 +124,11 @@ def write_sources(package: InterfacePackage, folder: Path) -> None:
 
 def correct_exported_paths() -> None:
     """Replace the wheel builder's include paths in CMake exports by this interpreter's."""
-    import numpy
+    import numpy as np
 
     replacements = (
         (re.compile(r'/opt/python/[\w.-]+/lib/python3\.\d+t?/site-packages/numpy/_core/include'),
-         numpy.get_include()),
+         np.get_include()),
         (re.compile(r'/opt/python/[\w.-]+/include/python3\.\d+t?'),
          sysconfig.get_paths()['include']),
     )

@@ -1,0 +1,48 @@
+# make demo    everything from nothing to a running estimator, with a table of its errors
+# make test    everything from nothing to a passing test suite
+# make setup   only the set-up of the demo (setup-test: of the tests)
+#
+# SOURCE=folder   demo on recorded RGB-D frames instead of the simulated camera
+# ORT=cpu|gpu     which ONNX Runtime; by default gpu where an NVIDIA driver is loaded
+# PYTHON=...      which Python makes the environment (3.10 to 3.13)
+
+PYTHON ?= python3
+ORT ?= auto
+BIN := .venv/bin
+
+# Everything that we start uses shared memory that holds a whole image.
+export FASTDDS_DEFAULT_PROFILES_FILE ?= $(CURDIR)/config/fastdds.xml
+
+# The environment brings its own ROS: keep a sourced one, and another environment's, out of it.
+ifneq ($(AMENT_PREFIX_PATH)$(_ROS_WHEELS_BOOTSTRAP_COMPLETE),)
+unexport PYTHONPATH LD_LIBRARY_PATH AMENT_PREFIX_PATH CMAKE_PREFIX_PATH COLCON_PREFIX_PATH
+unexport ROS_DISTRO ROS_VERSION ROS_PYTHON_VERSION RMW_IMPLEMENTATION
+unexport _ROS_WHEELS_BOOTSTRAP_COMPLETE
+endif
+
+.PHONY: help setup setup-test demo test lint benchmark clean
+
+help:
+	@sed -n 's/^# \{0,1\}//p' Makefile | head -7
+
+setup:
+	@$(PYTHON) tools/setup_environment.py --set demo --ort $(ORT)
+
+setup-test:
+	@$(PYTHON) tools/setup_environment.py --set test --ort $(ORT)
+
+demo: setup
+	@$(BIN)/python -m pose_estimation_ros.cli.main demo $(if $(SOURCE),--source "$(SOURCE)")
+
+lint: setup-test
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+test: lint
+	$(BIN)/python -m pytest $(PYTEST_ARGUMENTS)
+
+benchmark: setup
+	@set -e; for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python "$$script"; done
+
+clean:
+	rm -rf .venv build install log demo_output .pytest_cache .mypy_cache .ruff_cache .hypothesis
