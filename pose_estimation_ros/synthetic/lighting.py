@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
+
+from pose_estimation_ros.synthetic.blocks import in_blocks
 
 FloatArray = NDArray[np.float32]
 
@@ -113,6 +116,13 @@ def shade(lighting: Lighting, albedo: FloatArray, normals: FloatArray,
     Returns:
         (N, 3) float32 linear RGB, not limited above.
     """
+    return in_blocks(partial(_shade_block, lighting), albedo, normals, view_directions, points,
+                     gloss, metallic, specular, visibility)
+
+
+def _shade_block(lighting: Lighting, albedo: FloatArray, normals: FloatArray,
+                 view_directions: FloatArray, points: FloatArray, gloss: FloatArray,
+                 metallic: FloatArray, specular: FloatArray, visibility: FloatArray) -> FloatArray:
     facing = np.einsum('ni,ni->n', normals, view_directions)
     normals = np.where(facing[:, None] < 0, -normals, normals).astype(np.float32)
     up = 0.5 + 0.5 * normals[:, 2:3]

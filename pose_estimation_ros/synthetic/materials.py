@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pose_estimation_ros.synthetic import noise, textures
+from pose_estimation_ros.synthetic.blocks import in_blocks
 from pose_estimation_ros.synthetic.colors import sample_color, sample_hsv, vary
 from pose_estimation_ros.synthetic.prints import (
     keyboard_picture,
@@ -59,9 +60,10 @@ class Material:
         Returns:
             (N, 3) float32 linear RGB, 0 to 1.
         """
-        colors = self.pattern(np.asarray(points, dtype=np.float32),
-                              np.asarray(normals, dtype=np.float32),
-                              np.asarray(size, dtype=np.float32))
+        extent = np.asarray(size, dtype=np.float32)
+        colors = in_blocks(lambda block, block_normals: self.pattern(block, block_normals, extent),
+                           np.asarray(points, dtype=np.float32),
+                           np.asarray(normals, dtype=np.float32))
         return np.clip(colors, 0.001, 1.0)
 
 
@@ -259,8 +261,9 @@ def _on_screen(picture: FloatArray, points: FloatArray, normals: FloatArray,
                size: FloatArray) -> FloatArray:
     """Show a picture on a laptop's screen, whose lower edge is the hinge."""
     rows, columns = picture.shape[:2]
-    upright = float(np.abs(normals[:, 1]).mean()) < 0.95 if len(normals) else True
-    height = points[:, 1] / size[1] + 0.5 if upright else -2 * points[:, 0] / size[0]
+    # A lid opened flat has its picture along x instead of y.
+    height = np.where(np.abs(normals[:, 1]) < 0.95, points[:, 1] / size[1] + 0.5,
+                      -2 * points[:, 0] / size[0])
     column = np.clip((0.5 - points[:, 2] / size[2]) * columns, 0, columns - 1).astype(np.int32)
     row = np.clip((1 - height) * rows, 0, rows - 1).astype(np.int32)
     return picture[row, column]
