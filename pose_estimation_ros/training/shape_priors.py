@@ -1,0 +1,236 @@
+"""The mean shape of each category, which SPD deforms into the object it sees.
+
+Two ways lead to them: `medoid` takes the one training instance that is closest to all others
+(no training, seconds), `autoencoder` decodes the mean embedding (the paper's way).
+
+    python -m pose_estimation_ros.training.shape_priors --method medoid --out priors.npz
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pose_estimation_ros.core.categories import CATEGORY_NAMES
+from pose_estimation_ros.core.errors import ConfigurationError, ModelError
+from pose_estimation_ros.rendering.open3d_renderer import Open3DRayCaster
+from pose_estimation_ros.rendering.renderer import Rays
+from pose_estimation_ros.synthetic.object_model import ObjectModel, make_object
+from pose_estimation_ros.synthetic.splits import instance_seeds
+from pose_estimation_ros.training.shape_prior_training import (
+    PUBLISHED_STEPS,
+    AutoEncoderTraining,
+    decoded_mean_shape,
+    train_autoencoder,
+)
+
+PRIOR_POINTS = 1024
+METHODS = ('medoid', 'autoencoder')
+
+# Points per cloud when clouds are compared, when they train the auto-encoder, and when the
+# prior's points are chosen among them.
+_COMPARED_POINTS = 256
+_TRAINING_POINTS = 4096
+_DENSE_POINTS = 8 * PRIOR_POINTS
+
+_VIEW_COUNT = 64
+
+
+def _spread_directions(count: int) -> NDArray[np.float32]:
+    """Return (count, 3) unit vectors spread over the sphere, a Fibonacci lattice."""
+    index = np.arange(count)
+    height = 1.0 - (2.0 * index + 1.0) / count
+    angle = np.pi * (1.0 + np.sqrt(5.0)) * index
+    radius = np.sqrt(1.0 - height**2)
+    return np.stack([radius * np.cos(angle), radius * np.sin(angle), height], axis=1).astype(
+        np.float32
+    )
+
+
+_VIEW_DIRECTIONS = _spread_directions(_VIEW_COUNT)
+
+_logger = logging.getLogger(__name__)
+
+
+def category_priors(instances: int = 200, domain: str = 'primary') -> NDArray[np.float32]:
+    """Return the medoid prior of every category over synthetic training instances.
+
+    Args:
+        instances: Number of training instances looked at per category.
+        domain: Synthetic domain, see `synthetic.object_model`.
+
+    Returns:
+        (6, 1024, 3) float32 NOCS coordinates in [-0.5, 0.5], categories in the order of
+        `core.categories`; points in farthest-point order, so that the first K cover the shape
+        evenly for any K.
+    """
+    priors = []
+    for category in CATEGORY_NAMES:
+        models = training_instances(category, instances, domain)
+        medoid = models[chamfer_medoid(_clouds(models, _COMPARED_POINTS))]
+        _logger.info('%s: the medoid of %d instances is %s', category, len(models), medoid.name)
+        dense = surface_points(medoid, _DENSE_POINTS, np.random.default_rng(0))
+        priors.append(dense[farthest_point_order(dense, PRIOR_POINTS)])
+    return np.stack(priors)
+
+
+def autoencoder_priors(
+    training: AutoEncoderTraining, instances: int = 200, domain: str = 'primary'
+) -> NDArray[np.float32]:
+    """Train the auto-encoder, or go on, and return its priors in the form of `category_priors`."""
+    clouds = [
+        _clouds(training_instances(category, instances, domain), _TRAINING_POINTS)
+        for category in CATEGORY_NAMES
+    ]
+    model = train_autoencoder(np.concatenate(clouds), training)
+    shapes = [decoded_mean_shape(model, category_clouds) for category_clouds in clouds]
+    return np.stack([shape[farthest_point_order(shape, PRIOR_POINTS)] for shape in shapes])
+
+
+def training_instances(category: str, count: int, domain: str = 'primary') -> list[ObjectModel]:
+    """Return the first `count` instances of the category's training split."""
+    seeds = instance_seeds(category, 'train', count)
+    return [make_object(category, int(seed), domain) for seed in seeds]
+
+
+def surface_points(
+    model: ObjectModel, count: int, generator: np.random.Generator
+) -> NDArray[np.float32]:
+    """Return points spread evenly over what can be seen of the model's surface.
+
+    Procedural objects are unions of closed surfaces that enter each other; what lies inside
+    (a third of a laptop's faces) is seen by no camera and would waste points of the prior.
+
+    Returns:
+        (count, 3) float32 NOCS coordinates.
+    """
+    caster = Open3DRayCaster([model.mesh])
+    diagonal = float(np.linalg.norm(model.size))
+    found: list[NDArray[np.float32]] = []
+    while sum(map(len, found)) < count:
+        samples = model.mesh.sample_surface(count, generator)
+        lifted = samples.points + np.float32(1e-4 * diagonal) * samples.normals
+        rays = np.broadcast_to(_VIEW_DIRECTIONS * diagonal, (count, len(_VIEW_DIRECTIONS), 3))
+        hidden = caster.occluded(Rays(lifted[:, None], rays)).all(axis=1)
+        found.append(samples.points[~hidden] / np.float32(diagonal))
+    return np.concatenate(found)[:count]
+
+
+def _clouds(models: list[ObjectModel], count: int) -> NDArray[np.float32]:
+    """Return (models, count, 3) surface points."""
+    return np.stack([
+        surface_points(model, count, np.random.default_rng(index))
+        for index, model in enumerate(models)
+    ])
+
+
+def chamfer_medoid(clouds: NDArray[np.float32]) -> int:
+    """Return the index of the cloud with the least mean squared Chamfer distance to all others.
+
+    Args:
+        clouds: (M, P, 3), about zero-centred.
+    """
+    count, size, _ = clouds.shape
+    flat = clouds.reshape(-1, 3)
+    flat_squared = (flat**2).sum(axis=1)
+    to_candidate = np.empty((count, count))
+    for candidate, cloud in enumerate(clouds):
+        squared = (cloud**2).sum(axis=1)[:, None] - 2.0 * cloud @ flat.T
+        nearest = squared.min(axis=0) + flat_squared
+        to_candidate[:, candidate] = nearest.reshape(count, size).mean(axis=1)
+    return int((to_candidate + to_candidate.T).sum(axis=0).argmin())
+
+
+def farthest_point_order(points: NDArray[np.float32], count: int) -> NDArray[np.int64]:
+    """Return the indices of `count` points, each the farthest from all before it.
+
+    Args:
+        points: (P, 3), P >= count. The first chosen is the one farthest from the centroid.
+        count: Number of indices.
+
+    Raises:
+        ConfigurationError: There are fewer points than asked for.
+    """
+    if len(points) < count:
+        raise ConfigurationError(
+            f'Cannot choose {count} of {len(points)} points. Sample more points first.'
+        )
+    chosen = np.empty(count, dtype=np.int64)
+    distance = ((points - points.mean(axis=0)) ** 2).sum(axis=1)
+    chosen[0] = distance.argmax()
+    distance = ((points - points[chosen[0]]) ** 2).sum(axis=1)
+    for index in range(1, count):
+        chosen[index] = distance.argmax()
+        np.minimum(distance, ((points - points[chosen[index]]) ** 2).sum(axis=1), out=distance)
+    return chosen
+
+
+def save_priors(path: Path, priors: NDArray[np.float32], method: str) -> None:
+    """Write the (6, 1024, 3) priors, the category names and the method's name to an npz file."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    np.savez_compressed(
+        path, priors=priors.astype(np.float32), categories=np.array(CATEGORY_NAMES), method=method
+    )
+
+
+def load_priors(path: Path) -> NDArray[np.float32]:
+    """Return the (6, V, 3) float32 priors of an npz file of ours or a published npy file.
+
+    Raises:
+        ModelError: The file is missing, damaged or holds something else.
+    """
+    try:
+        content = np.load(path, allow_pickle=False)
+        if isinstance(content, np.ndarray):
+            priors = content
+        else:
+            with content:
+                priors = content['priors']
+    except (OSError, ValueError, EOFError, KeyError) as error:
+        raise ModelError(
+            f'The shape priors {path} cannot be read ({error}). Give an npz file written by '
+            'pose_estimation_ros.training.shape_priors, or the published mean_points_emb.npy.'
+        ) from error
+    if priors.ndim != 3 or priors.shape[0] != len(CATEGORY_NAMES) or priors.shape[2] != 3:
+        raise ModelError(
+            f'The shape priors {path} have the shape {priors.shape}; (6, points, 3) is needed.'
+        )
+    if not np.isfinite(priors).all() or np.abs(priors).max() > 1.0:
+        raise ModelError(f'The shape priors {path} are not finite NOCS coordinates within +-1.')
+    return priors.astype(np.float32)
+
+
+def main() -> None:
+    """Make the priors and write them to a file."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument('--method', choices=METHODS, default='medoid')
+    parser.add_argument('--out', type=Path, required=True, help='the npz file to write')
+    parser.add_argument('--instances', type=int, default=200, help='instances per category')
+    training = parser.add_argument_group('autoencoder only')
+    training.add_argument('--minutes', type=float, default=30.0, help='run again to go on')
+    training.add_argument('--steps', type=int, default=PUBLISHED_STEPS)
+    training.add_argument('--run', type=Path, default=Path('runs/shape_priors'), help='its folder')
+    training.add_argument('--device', default='cpu')
+    arguments = parser.parse_args()
+    logging.basicConfig(level=logging.INFO, format='%(message)s')
+    if arguments.method == 'medoid':
+        priors = category_priors(arguments.instances)
+    else:
+        priors = autoencoder_priors(
+            AutoEncoderTraining(
+                arguments.run, arguments.steps, arguments.minutes, device=arguments.device
+            ),
+            arguments.instances,
+        )
+    save_priors(arguments.out, priors, arguments.method)
+    _logger.info('wrote %s', arguments.out)
+
+
+if __name__ == '__main__':
+    main()
