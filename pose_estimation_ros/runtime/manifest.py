@@ -1,0 +1,140 @@
+"""What a model is, as written in its `model.yaml`."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from pose_estimation_ros.core.errors import ModelError
+
+MANIFEST_NAME = 'model.yaml'
+_READ_SIZE = 1 << 20
+
+
+@dataclass(frozen=True)
+class ModelFile:
+    """One file of a model.
+
+    Attributes:
+        path: Path inside the model's folder, with forward slashes.
+        sha256: Hash of its content, 64 hexadecimal digits.
+        bytes: Its length.
+        url: Where it can be fetched from if it is not part of the repository; '' = nowhere.
+    """
+
+    path: str
+    sha256: str
+    bytes: int
+    url: str = ''
+
+    @classmethod
+    def of(cls, path: Path, folder: Path) -> ModelFile:
+        """Describe an existing file of the model in `folder`."""
+        return cls(path.relative_to(folder).as_posix(), file_sha256(path), path.stat().st_size)
+
+
+@dataclass(frozen=True)
+class ModelManifest:
+    """Everything the run time must know of a model before it loads it.
+
+    Attributes:
+        name: Name of the model, which is that of its folder.
+        task: What it does: 'segmentation' or 'pose'.
+        backend: Which code runs it, such as 'maskrcnn' or 'spd'.
+        size: 'lite' or 'full'.
+        files: Its files by role, such as 'network' or 'priors'.
+        categories: Labels in the order of the network's classes.
+        input: What the network takes: sizes, channels, normalisation.
+        parameters: Settings of the code that runs it.
+        training: How it was made: data, seeds, duration, commit.
+        metrics: What was measured of it.
+        licence: SPDX identifier of the weights' licence.
+    """
+
+    name: str
+    task: str
+    backend: str
+    size: str
+    files: Mapping[str, ModelFile]
+    categories: tuple[str, ...]
+    input: Mapping[str, Any] = field(default_factory=dict)
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    training: Mapping[str, Any] = field(default_factory=dict)
+    metrics: Mapping[str, Any] = field(default_factory=dict)
+    licence: str = 'Apache-2.0'
+
+
+def file_sha256(path: Path) -> str:
+    """Return the SHA-256 hash of a file as hexadecimal digits."""
+    digest = hashlib.sha256()
+    with path.open('rb') as file:
+        while block := file.read(_READ_SIZE):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def write_manifest(manifest: ModelManifest, folder: Path) -> Path:
+    """Write `model.yaml` into the model's folder and return its path."""
+    content = asdict(manifest)
+    content['categories'] = list(manifest.categories)
+    content['files'] = {
+        role: {key: value for key, value in asdict(file).items() if value != ''}
+        for role, file in manifest.files.items()}
+    path = folder / MANIFEST_NAME
+    path.write_text(yaml.safe_dump(content, sort_keys=False, allow_unicode=True, width=99),
+                    encoding='utf-8')
+    return path
+
+
+def read_manifest(path: Path) -> ModelManifest:
+    """Read a `model.yaml`.
+
+    Raises:
+        ModelError: If it is missing, is not YAML, or lacks or misnames an entry.
+    """
+    try:
+        content = yaml.safe_load(path.read_text(encoding='utf-8'))
+    except OSError as error:
+        raise ModelError(f'model manifest {path} cannot be read ({error.strerror}); '
+                         'give the folder of a model') from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ModelError(f'model manifest {path} is not valid YAML: {error}; '
+                         'restore it from the repository') from error
+    if not isinstance(content, dict):
+        raise ModelError(f'model manifest {path} holds {type(content).__name__} instead of a '
+                         'mapping; restore it from the repository')
+    _check_keys(path, content)
+    files = {role: _model_file(path, role, entry) for role, entry in content['files'].items()}
+    return ModelManifest(**{**content, 'files': files,
+                            'categories': tuple(content['categories'])})
+
+
+def _check_keys(path: Path, content: dict[str, Any]) -> None:
+    known = {entry.name for entry in fields(ModelManifest)}
+    required = {'name', 'task', 'backend', 'size', 'files', 'categories'}
+    missing, unknown = sorted(required - content.keys()), sorted(content.keys() - known)
+    if missing:
+        raise ModelError(f'model manifest {path} lacks {", ".join(missing)}; add it')
+    if unknown:
+        raise ModelError(f'model manifest {path} has the unknown entries {", ".join(unknown)}; '
+                         f'known are {", ".join(sorted(known))}')
+    if not isinstance(content['files'], dict) or not isinstance(content['categories'], list):
+        raise ModelError(f'model manifest {path}: files must be a mapping and categories a list')
+
+
+def _model_file(path: Path, role: str, entry: Any) -> ModelFile:
+    try:
+        file = ModelFile(**entry)
+    except TypeError as error:
+        raise ModelError(f'model manifest {path}: the file {role!r} must have path, sha256 and '
+                         f'bytes, got {entry}') from error
+    inside = Path(file.path)
+    if inside.is_absolute() or '..' in inside.parts:
+        raise ModelError(f'model manifest {path}: the file {role!r} has the path {file.path!r}, '
+                         'which leaves the model folder; use a path inside it')
+    return file

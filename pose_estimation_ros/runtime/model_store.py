@@ -1,0 +1,161 @@
+"""Where models lie, and whether their files are whole."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from pose_estimation_ros.core.errors import ModelError
+from pose_estimation_ros.runtime.manifest import (
+    MANIFEST_NAME,
+    ModelManifest,
+    file_sha256,
+    read_manifest,
+)
+
+PACKAGE = 'pose_estimation_ros'
+MODELS_VARIABLE = 'POSE_ESTIMATION_MODELS'
+
+
+@dataclass(frozen=True)
+class Model:
+    """A model that was found.
+
+    Attributes:
+        manifest: What it is.
+        folder: Where its files lie.
+    """
+
+    manifest: ModelManifest
+    folder: Path
+
+    def file(self, role: str) -> Path:
+        """Return the verified path of one of the model's files.
+
+        Args:
+            role: Its name in the manifest, such as 'network'.
+
+        Raises:
+            ModelError: If the file is not in the manifest, missing, cut short or altered.
+        """
+        entry = self.manifest.files.get(role)
+        if entry is None:
+            raise ModelError(f'model {self.manifest.name!r} has no file {role!r}; its manifest '
+                             f'lists {", ".join(self.manifest.files) or "none"}')
+        path = self.folder / entry.path
+        cure = (f'fetch it with: pose-estimation models fetch {self.manifest.name}' if entry.url
+                else 'restore it from the repository')
+        if not path.is_file():
+            raise ModelError(f'model file {path} is missing; {cure}')
+        length = path.stat().st_size
+        if length != entry.bytes:
+            raise ModelError(f'model file {path} has {length} bytes instead of {entry.bytes}, '
+                             f'it was cut short or replaced; {cure}')
+        digest = file_sha256(path)
+        if digest != entry.sha256:
+            raise ModelError(f'model file {path} has the SHA-256 {digest[:12]}… instead of '
+                             f'{entry.sha256[:12]}…, its content was altered; {cure}')
+        return path
+
+
+class ModelStore:
+    """Finds models by name or path."""
+
+    def __init__(self, folders: Sequence[Path] | None = None) -> None:
+        """Make a store.
+
+        Args:
+            folders: Folders that hold model folders, first one wins; None means
+                `default_folders()`.
+        """
+        self.folders = tuple(default_folders() if folders is None else folders)
+
+    def find(self, name: str | Path, task: str | None = None) -> Model:
+        """Return a model.
+
+        Args:
+            name: Name of a model in one of the store's folders, or the path of a model's folder
+                or of its `model.yaml`.
+            task: The task it must be made for, if given.
+
+        Raises:
+            ModelError: If there is no such model or it is made for another task. The message
+                lists the known ones.
+        """
+        folder = self._folder(name)
+        if folder is None:
+            searched = ', '.join(str(folder) for folder in self.folders)
+            raise ModelError(f'unknown model {str(name)!r}; known are '
+                             f'{", ".join(self.names(task)) or "none"} (searched in {searched})')
+        model = Model(read_manifest(folder / MANIFEST_NAME), folder)
+        if task is not None and model.manifest.task != task:
+            raise ModelError(f'model {str(name)!r} is made for {model.manifest.task}, not for '
+                             f'{task}; models for {task}: '
+                             f'{", ".join(self.names(task)) or "none"}')
+        return model
+
+    def models(self) -> Iterator[Model]:
+        """Yield every model once, by folder and name.
+
+        Raises:
+            ModelError: If a manifest is damaged.
+        """
+        seen: set[str] = set()
+        for folder in self.folders:
+            for path in sorted(folder.glob(f'*/{MANIFEST_NAME}')):
+                if path.parent.name not in seen:
+                    seen.add(path.parent.name)
+                    yield Model(read_manifest(path), path.parent)
+
+    def names(self, task: str | None = None) -> list[str]:
+        """Return the names of the models for a task, or of all."""
+        return sorted(model.folder.name for model in self.models()
+                      if task is None or model.manifest.task == task)
+
+    def _folder(self, name: str | Path) -> Path | None:
+        """Return the folder of a model by name or path, None if there is none."""
+        path = Path(name).expanduser()
+        if path.name == MANIFEST_NAME:
+            path = path.parent
+        candidates = [path]
+        if not path.is_absolute() and len(path.parts) == 1:
+            # A bare name means the store's model even where a folder of that name lies about.
+            candidates = [folder / path for folder in self.folders] + candidates
+        return next((c for c in candidates if (c / MANIFEST_NAME).is_file()), None)
+
+
+def default_folders() -> list[Path]:
+    """Return where models are looked for, best place first.
+
+    $POSE_ESTIMATION_MODELS (several are separated as in $PATH), the package's share folder in
+    the ament index, the folder beside the package in a source tree, the share folder of a pip
+    installation, and the user's cache.
+    """
+    given = os.environ.get(MODELS_VARIABLE, '')
+    folders = [Path(part).expanduser() for part in given.split(os.pathsep) if part]
+    folders += _ament_share_folders()
+    folders.append(Path(__file__).resolve().parents[2] / 'models')
+    folders.append(Path(sys.prefix) / 'share' / PACKAGE / 'models')
+    folders.append(cache_folder())
+    return list(dict.fromkeys(folders))
+
+
+def cache_folder() -> Path:
+    """Return the folder that fetched and imported models are put in."""
+    base = os.environ.get('XDG_CACHE_HOME', '')
+    return (Path(base) if base else Path.home() / '.cache') / PACKAGE / 'models'
+
+
+def _ament_share_folders() -> list[Path]:
+    if importlib.util.find_spec('ament_index_python') is None:
+        return []
+    from ament_index_python.packages import PackageNotFoundError, get_package_share_directory
+
+    try:
+        return [Path(get_package_share_directory(PACKAGE)) / 'models']
+    except (PackageNotFoundError, LookupError):
+        return []
