@@ -18,6 +18,7 @@ from pose_estimation_ros.core.rotation import axis_rotation, random_rotation
 from pose_estimation_ros.rendering.open3d_renderer import Open3DRayCaster
 from pose_estimation_ros.rendering.renderer import RayCaster
 from pose_estimation_ros.synthetic.color_camera import ColorCamera, sample_color_camera
+from pose_estimation_ros.synthetic.colors import luminance
 from pose_estimation_ros.synthetic.depth_sensor import DepthSensor, sample_depth_sensor
 from pose_estimation_ros.synthetic.lighting import Lighting, sample_lighting
 from pose_estimation_ros.synthetic.materials import (
@@ -48,11 +49,12 @@ from pose_estimation_ros.synthetic.viewpoints import VIEWPOINT_STYLES, View, sam
 FloatArray = NDArray[np.float64]
 
 # Scenes of neighbouring seeds draw from one pool of objects, since making objects costs.
-_SCENES_PER_POOL = 48
+SCENES_PER_POOL = 48
 _POOL_SIZE = 10
 # Instances of a split that scenes draw from.
 _INSTANCES = 1_000_000
 _CAMERA_CLEARANCE = 0.12
+_LUMINANCE_SAMPLES = 12
 
 
 @dataclass(frozen=True)
@@ -104,6 +106,19 @@ class Body:
     def center(self) -> FloatArray:
         """(3,) origin of the solid, metres, world."""
         return self.T_world_object[:3, 3]
+
+    @cached_property
+    def part_luminance(self) -> NDArray[np.float32]:
+        """(P,) float32 mean luminance of each part, 0 to 1."""
+        values = np.zeros(len(self.materials), dtype=np.float32)
+        points = self.solid.surface_samples
+        part = self.solid.face_parts[points.faces]
+        for number, material in enumerate(self.materials):
+            chosen = np.flatnonzero(part == number)[:_LUMINANCE_SAMPLES]
+            if chosen.size:
+                values[number] = luminance(material.albedo(
+                    points.points[chosen], points.normals[chosen], self.solid.size)).mean()
+        return values
 
 
 @dataclass(frozen=True, eq=False)
@@ -239,7 +254,7 @@ class SceneGenerator:
         return self._object(category, seed, generator)
 
     def _object(self, category: str, seed: int, generator: np.random.Generator) -> Solid:
-        pool = _generator(self.domain, self.split, seed // _SCENES_PER_POOL, 3)
+        pool = _generator(self.domain, self.split, seed // SCENES_PER_POOL, 3)
         members = pool.integers(_INSTANCES, size=_POOL_SIZE)
         chosen = int(members[generator.integers(_POOL_SIZE)])
         return self._cache.get(category, instance_seed(self.split, chosen))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
@@ -63,6 +64,15 @@ class Surfaces:
         directions = self.rays.directions
         length = np.sqrt(np.einsum('hwc,hwc->hw', directions, directions))
         return np.asarray(-directions / length[..., None])
+
+    def cut(self, window: Window) -> Surfaces:
+        """Return what a window shows of surfaces that were cast for the whole image."""
+        rays = Rays(_cut(self.rays.origins, window), _cut(self.rays.directions, window))
+        hits = RayHits(*(_cut(value, window) for value in (
+            self.hits.distance, self.hits.mesh, self.hits.face, self.hits.barycentric,
+            self.hits.normal)))
+        return Surfaces(self.view, window, rays, hits, _cut(self.normals, window),
+                        _cut(self.part, window))
 
     def cosine(self) -> Float32Array:
         """Return the (H, W) absolute cosine between normals and viewing rays."""
@@ -179,31 +189,81 @@ def _light_visibility(scene: Scene, surfaces: Surfaces, points: Float32Array,
     return np.stack(shares, axis=-1)
 
 
+@dataclass(frozen=True, eq=False)
+class Visibility:
+    """How much of one body is to be seen.
+
+    Attributes:
+        whole: Share of the body's pixels in the image that nothing covers, 0 to 1.
+        parts: The same for single parts, each seen alone.
+        handle: Pixels of the surfaces that show its handle; all False if it has none.
+    """
+
+    whole: float
+    parts: dict[str, float]
+    handle: NDArray[np.bool_]
+
+
+def visibility_of(body: Body, surfaces: Surfaces, mask: NDArray[np.bool_]) -> Visibility:
+    """Return how much of a body is to be seen, by casting rays at it alone.
+
+    Args:
+        body: What to judge.
+        surfaces: What a view or window shows; all of the body in the image must lie within.
+        mask: Pixels of the surfaces that show the body.
+    """
+    step = max(1, max(mask.shape) // _SHARE_SAMPLES)
+    view, window = surfaces.view, surfaces.window
+    own_frame = inverse(body.T_world_object) @ view.T_world_camera
+    coarse = Window(window.x, window.y, -(-window.width // step), -(-window.height // step),
+                    window.stride * step)
+    rays = camera_rays(view.intrinsics, own_frame, coarse)
+    seen = mask[::step, ::step]
+    whole = _share(seen, body.solid.caster.distances(rays))
+    parts, handle = {}, np.zeros_like(mask)
+    for name, caster in body.solid.part_casters.items():
+        of_part = mask & (surfaces.part == body.solid.part_names.index(name))
+        parts[name] = _share(of_part[::step, ::step], caster.distances(rays))
+        if name == 'handle':
+            handle = of_part
+    return Visibility(whole, parts, handle)
+
+
+def _share(seen: NDArray[np.bool_], distance_alone: Float32Array) -> float:
+    alone = int(np.isfinite(distance_alone).sum())
+    return min(int(seen.sum()) / alone, 1.0) if alone else 0.0
+
+
+def body_looks(scene: Scene, surfaces: Surfaces) -> tuple[Float32Array, Float32Array]:
+    """Return (H, W) mean luminance and gloss of the materials in view, one value per part."""
+    luminances = np.zeros(surfaces.hits.mesh.shape, dtype=np.float32)
+    gloss = np.zeros_like(luminances)
+    for index, of_body in _pixels_by_body(surfaces.hits.mesh, len(scene.bodies)):
+        body = scene.bodies[index]
+        part = surfaces.part.ravel()[of_body]
+        luminances.ravel()[of_body] = body.part_luminance[part]
+        gloss.ravel()[of_body] = np.array([m.gloss for m in body.materials], np.float32)[part]
+    return luminances, gloss
+
+
 def _instance(body: Body, index: int, surfaces: Surfaces,
               instance_map: NDArray[np.int16]) -> Instance | None:
     """Return the truth about one instance, or None if it is outside the image."""
     view = surfaces.view
-    T_camera_object = inverse(view.T_world_camera) @ body.T_world_object
     window = object_window(body, view)
-    if window is None:
+    in_image = share_in_image(body, view)
+    if window is None or in_image == 0.0:
         return None
-    rows, columns = np.nonzero(instance_map == index + 1)
-    alone = _share_rays(body, view, window)
-    whole = int(np.isfinite(body.solid.caster.distances(alone)).sum())
-    if not whole:
-        return None
-    seen_map = _sampled(instance_map == index + 1, window)
-    parts = {}
-    for name, caster in body.solid.part_casters.items():
-        number = body.solid.part_names.index(name)
-        in_part = int(np.isfinite(caster.distances(alone)).sum())
-        visible = int((seen_map & (_sampled(surfaces.part, window) == number)).sum())
-        parts[name] = visible / in_part if in_part else 0.0
-    box = np.array([columns.min(), rows.min(), columns.max() + 1, rows.max() + 1],
-                   dtype=np.float64) if rows.size else np.zeros(4)
-    return Instance(index + 1, body.solid.category, body.solid.name, T_camera_object,
-                    body.solid.size, min(int(seen_map.sum()) / whole, 1.0), parts, box,
-                    share_in_image(body, view))
+    mask = _cut(instance_map, window) == index + 1
+    seen = visibility_of(body, surfaces.cut(window), mask)
+    rows, columns = np.nonzero(mask)
+    box = np.zeros(4)
+    if rows.size:
+        box = np.array([columns.min(), rows.min(), columns.max() + 1, rows.max() + 1]
+                       ) + (window.x, window.y, window.x, window.y)
+    return Instance(index + 1, body.solid.category, body.solid.name,
+                    inverse(view.T_world_camera) @ body.T_world_object, body.solid.size,
+                    seen.whole, seen.parts, box.astype(np.float64), in_image)
 
 
 def object_window(body: Body, view: View, margin: float = 0.0) -> Window | None:
@@ -247,23 +307,8 @@ def _in_camera(body: Body, view: View) -> FloatArray:
                             body.solid.mesh.vertices)
 
 
-def _share_stride(window: Window) -> int:
-    return max(1, max(window.width, window.height) // _SHARE_SAMPLES)
-
-
-def _share_rays(body: Body, view: View, window: Window) -> Rays:
-    """Return rays in the frame of one body, coarse enough to count pixels cheaply."""
-    stride = _share_stride(window)
-    coarse = Window(window.x, window.y, -(-window.width // stride), -(-window.height // stride),
-                    stride)
-    return camera_rays(view.intrinsics, inverse(body.T_world_object) @ view.T_world_camera, coarse)
-
-
-def _sampled(image: NDArray[np.generic], window: Window) -> NDArray[np.generic]:
-    """Return the pixels of a full image that `_share_rays` follows."""
-    stride = _share_stride(window)
-    return image[window.y:window.y + window.height:stride,
-                 window.x:window.x + window.width:stride]
+def _cut(image: NDArray[Any], window: Window) -> NDArray[Any]:
+    return image[window.y:window.y + window.height, window.x:window.x + window.width]
 
 
 def _pixels_by_body(mesh: NDArray[np.int32], count: int) -> list[tuple[int, NDArray[np.intp]]]:

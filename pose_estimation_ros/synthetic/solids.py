@@ -9,7 +9,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from pose_estimation_ros.rendering.mesh import Mesh
+from pose_estimation_ros.rendering.mesh import Mesh, SurfaceSamples
 from pose_estimation_ros.rendering.open3d_renderer import Open3DRayCaster
 from pose_estimation_ros.rendering.renderer import RayCaster
 from pose_estimation_ros.synthetic.object_model import ObjectModel, make_object
@@ -79,10 +79,14 @@ class Solid:
         return _corner_normals(self.mesh)
 
     @cached_property
+    def surface_samples(self) -> SurfaceSamples:
+        """1024 points of the surface, uniform by area, metres, own frame."""
+        return self.mesh.sample_surface(_MODEL_POINTS, np.random.default_rng(0))
+
+    @cached_property
     def model_points(self) -> NDArray[np.float32]:
         """(1024, 3) float32 points of the surface, uniform by area, NOCS coordinates."""
-        samples = self.mesh.sample_surface(_MODEL_POINTS, np.random.default_rng(0))
-        return np.asarray(samples.points / self.diagonal, dtype=np.float32)
+        return np.asarray(self.surface_samples.points / self.diagonal, dtype=np.float32)
 
 
 def _corner_normals(mesh: Mesh) -> NDArray[np.float32]:

@@ -1,0 +1,163 @@
+"""Samples for pose networks: the points of one object as a depth camera and a detector give them.
+
+This is the fast path: depth only, one window per object, several cameras per scene.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pose_estimation_ros.core.categories import CATEGORY_NAMES
+from pose_estimation_ros.core.se3 import inverse
+from pose_estimation_ros.rendering.renderer import Window
+from pose_estimation_ros.synthetic.depth_sensor import simulate_depth
+from pose_estimation_ros.synthetic.mask_errors import detector_mask
+from pose_estimation_ros.synthetic.scene import SCENES_PER_POOL, Body, Scene, SceneGenerator
+from pose_estimation_ros.synthetic.scene_renderer import (
+    Surfaces,
+    body_looks,
+    cast_view,
+    object_window,
+    share_in_image,
+    visibility_of,
+)
+from pose_estimation_ros.synthetic.viewpoints import View
+
+_VIEWS_PER_SCENE = 4
+_MARGIN = 0.15
+_MAX_SAMPLES = 150
+_MIN_POINTS = 48
+_MIN_VISIBILITY = 0.12
+_MIN_IN_IMAGE = 0.3
+# Points farther than this share of the diagonal from their true surface are no inliers.
+_INLIER_SHARE = 0.1
+# A category may be this many samples ahead of the rarest one.
+_IMBALANCE = 6
+
+
+@dataclass(frozen=True, eq=False)
+class PoseSample:
+    """The observed points of one object and the truth about it.
+
+    Attributes:
+        points: (N, 3) float32 metres, camera optical frame, in random order; repeated when the
+            mask has fewer.
+        nocs: (N, 3) float32 NOCS coordinates of the true surface at each point's pixel; for
+            points that are not on the object, where they lie in the object's frame.
+        inlier: (N,) bool, whether the point is on the object and near its true surface.
+        category: Index into `core.categories.CATEGORIES`.
+        T_camera_object: (4, 4) float64 pose, metres.
+        size: (3,) float64 extent of the object's box, metres.
+        visibility: Share of the object's pixels in the image that nothing covers, 0 to 1.
+        handle_visibility: The same for its handle; NaN if it has none.
+        name: Name of the object model.
+        model_points: (1024, 3) float32 surface points, uniform by area, NOCS coordinates.
+    """
+
+    points: NDArray[np.float32]
+    nocs: NDArray[np.float32]
+    inlier: NDArray[np.bool_]
+    category: int
+    T_camera_object: NDArray[np.float64]
+    size: NDArray[np.float64]
+    visibility: float
+    handle_visibility: float
+    name: str
+    model_points: NDArray[np.float32]
+
+
+def iterate_crops(domain: str, split: str, seed: int, worker: int = 0, workers: int = 1,
+                  point_count: int = 1024) -> Iterator[PoseSample]:
+    """Yield samples without end, the six categories about equally often.
+
+    Args:
+        domain: 'primary' or 'second'.
+        split: 'train', 'val' or 'test'.
+        seed: 0 or more; different seeds give different scenes.
+        worker: Number of this worker, from 0.
+        workers: How many workers share the seed; each makes other scenes.
+        point_count: Points per sample.
+    """
+    scenes = SceneGenerator(domain, split)
+    made: Counter[int] = Counter({category: 0 for category in range(len(CATEGORY_NAMES))})
+    # Blocks of seeds that share objects stay within one worker; seeds do not meet before 2^20
+    # blocks are used up.
+    block = (seed << 20) + worker
+    while True:
+        for offset in range(SCENES_PER_POOL):
+            scene = scenes.scene(block * SCENES_PER_POOL + offset)
+            for sample in render_crops(scene, point_count, made):
+                made[sample.category] += 1
+                yield sample
+        block += workers
+
+
+def render_crops(scene: Scene, point_count: int = 1024,
+                 made: Counter[int] | None = None) -> Iterator[PoseSample]:
+    """Yield the samples of several cameras in one scene.
+
+    Args:
+        scene: What to look at.
+        point_count: Points per sample.
+        made: Samples made so far of each category index; categories far ahead of the rarest one
+            are left out. The caller counts. None = keep all.
+    """
+    generator = scene.generator(500)
+    for view in scene.views(_VIEWS_PER_SCENE):
+        for body in scene.instances:
+            category = CATEGORY_NAMES.index(body.solid.category)
+            if made is not None and made[category] > min(made.values()) + _IMBALANCE:
+                continue
+            sample = _crop(scene, view, body, category, point_count, generator)
+            if sample is not None:
+                yield sample
+
+
+def _crop(scene: Scene, view: View, body: Body, category: int, point_count: int,
+          generator: np.random.Generator) -> PoseSample | None:
+    """Return the sample of one object, or None if too little of it is to be seen."""
+    window = object_window(body, view, _MARGIN)
+    if window is None or share_in_image(body, view) < _MIN_IN_IMAGE:
+        return None
+    stride = -(-max(window.width, window.height) // _MAX_SAMPLES)
+    window = Window(window.x, window.y, window.width // stride, window.height // stride, stride)
+    if min(window.width, window.height) < 8:
+        return None
+    surfaces = cast_view(scene, view, window)
+    index = scene.bodies.index(body)
+    true_mask = surfaces.hits.mesh == index
+    if true_mask.sum() < _MIN_POINTS:
+        return None
+    seen = visibility_of(body, surfaces, true_mask)
+    if seen.whole < _MIN_VISIBILITY:
+        return None
+    luminance, gloss = body_looks(scene, surfaces)
+    intrinsics = window.intrinsics(view.intrinsics)
+    in_full = (window.x // stride, window.y // stride, view.intrinsics.width // stride,
+               view.intrinsics.height // stride)
+    depth = simulate_depth(surfaces.depth, surfaces.cosine(), luminance, gloss, intrinsics,
+                           scene.depth_sensor, generator, in_full)
+    mask = detector_mask(true_mask, seen.handle, generator)
+    rows, columns = np.nonzero(mask & np.isfinite(depth))
+    if len(rows) < _MIN_POINTS:
+        return None
+    order = generator.permutation(len(rows))
+    chosen = np.resize(order, point_count)
+    rows, columns = rows[chosen], columns[chosen]
+    T_camera_object = inverse(view.T_world_camera) @ body.T_world_object
+    rays = np.stack([(columns - intrinsics.cx) / intrinsics.fx,
+                     (rows - intrinsics.cy) / intrinsics.fy, np.ones(point_count)], axis=-1)
+    measured, clean = depth[rows, columns], surfaces.depth[rows, columns]
+    on_object = true_mask[rows, columns]
+    true_points = rays * np.where(on_object, clean, measured)[:, None]
+    nocs = (true_points - T_camera_object[:3, 3]) @ T_camera_object[:3, :3] / body.solid.diagonal
+    near = np.abs(measured - clean) < _INLIER_SHARE * body.solid.diagonal
+    return PoseSample(
+        (rays * measured[:, None]).astype(np.float32), nocs.astype(np.float32), on_object & near,
+        category, T_camera_object, body.solid.size, seen.whole,
+        seen.parts.get('handle', float('nan')), body.solid.name, body.solid.model_points)
