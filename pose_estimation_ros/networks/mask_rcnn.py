@@ -54,8 +54,8 @@ class MaskRCNNConfig:
     box_head_width: int = 256
     mask_layers: int = 4
     proposals: int = 60
-    detections: int = 30
-    score_threshold: float = 0.05
+    detections: int = 24
+    score_threshold: float = 0.15
 
 
 def _convolution(inputs: int, outputs: int, kernel: int, stride: int) -> nn.Sequential:

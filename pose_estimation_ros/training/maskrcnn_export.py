@@ -1,0 +1,129 @@
+"""From a detector's checkpoint to the model folder that the run time loads.
+
+    python -m pose_estimation_ros.training.maskrcnn_export \
+        --checkpoint runs/maskrcnn/last.pt --out models/maskrcnn_lite
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import logging
+import warnings
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from pose_estimation_ros.core.categories import CATEGORY_NAMES
+from pose_estimation_ros.core.errors import ModelError
+from pose_estimation_ros.networks.mask_rcnn import MaskRCNN, MaskRCNNConfig
+from pose_estimation_ros.runtime.manifest import ModelFile, ModelManifest, write_manifest
+from pose_estimation_ros.segmentation.preprocessing import CHANNEL_NAMES, InputSize
+from pose_estimation_ros.training.checkpoints import read_checkpoint
+
+NETWORK_FILE = 'detector.onnx'
+OUTPUT_NAMES = ('boxes', 'labels', 'scores', 'masks')
+_OPSET = 17
+_AVERAGE_PREFIX = 'module.'
+
+_logger = logging.getLogger(__name__)
+
+
+class DetectionGraph(nn.Module):
+    """A detector as ONNX sees it: one picture in, four arrays out."""
+
+    def __init__(self, detector: nn.Module) -> None:
+        """Wrap a detector that maps (1, C, H, W) to torchvision's list of dictionaries."""
+        super().__init__()
+        self.detector = detector
+
+    def forward(self, image: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Return boxes (N, 4), labels (N,), scores (N,), masks (N, 28, 28) probabilities."""
+        found = self.detector(image)[0][0]
+        return found['boxes'], found['labels'], found['scores'], found['masks'][:, 0]
+
+
+def export_onnx(detector: nn.Module, channels: int, size: InputSize, path: Path) -> None:
+    """Write a detector in evaluation mode as ONNX; the number of detections is dynamic."""
+    graph = DetectionGraph(detector).eval()
+    # Random pictures give detections, so that the traced branches are the ones of real use.
+    example = torch.randn((1, channels, size.height, size.width),
+                          generator=torch.Generator().manual_seed(0))
+    with warnings.catch_warnings(), torch.inference_mode():
+        warnings.simplefilter('ignore')
+        torch.onnx.export(
+            graph, (example,), str(path), dynamo=False, opset_version=_OPSET,
+            input_names=['image'], output_names=list(OUTPUT_NAMES),
+            dynamic_axes={name: {0: 'detections'} for name in OUTPUT_NAMES})
+
+
+def load_detector(checkpoint: Path) -> tuple[MaskRCNN, dict[str, Any]]:
+    """Return the averaged network of a checkpoint in evaluation mode, and the run's notes.
+
+    Raises:
+        ModelError: If the checkpoint is missing, damaged or not of this network.
+    """
+    content = read_checkpoint(checkpoint)
+    notes = content['notes']
+    try:
+        config = MaskRCNNConfig(**_tuples(notes['config']))
+        model = MaskRCNN(config)
+        weights = {name.removeprefix(_AVERAGE_PREFIX): value
+                   for name, value in content['average'].items()
+                   if name.startswith(_AVERAGE_PREFIX)}
+        model.load_state_dict(weights)
+    except (KeyError, TypeError, AttributeError, RuntimeError) as error:
+        raise ModelError(f'checkpoint {checkpoint} is not one of the lite Mask R-CNN: {error}; '
+                         'give the last.pt of maskrcnn_training') from error
+    return model.eval(), {**notes, 'steps': content['step']}
+
+
+def export_model(checkpoint: Path, folder: Path) -> ModelManifest:
+    """Write the ONNX network and the manifest of a trained detector into a folder."""
+    model, notes = load_detector(checkpoint)
+    folder.mkdir(parents=True, exist_ok=True)
+    size = InputSize()
+    path = folder / NETWORK_FILE
+    export_onnx(model, model.config.input_channels, size, path)
+    manifest = ModelManifest(
+        name=folder.name, task='segmentation', backend='maskrcnn', size='lite',
+        files={'network': ModelFile.of(path, folder)}, categories=CATEGORY_NAMES,
+        input={'width': size.width, 'height': size.height, 'channels': list(CHANNEL_NAMES)},
+        parameters={'score_threshold': 0.5, 'labels': {
+            index + 1: name for index, name in enumerate(CATEGORY_NAMES)}},
+        training={'program': 'pose_estimation_ros.training.maskrcnn_training',
+                  'data': 'synthetic frames, domain primary, split train',
+                  'steps': notes['steps'], 'minutes': round(notes['seconds'] / 60, 1)})
+    write_manifest(manifest, folder)
+    return manifest
+
+
+def _tuples(config: dict[str, Any]) -> dict[str, Any]:
+    """Return the configuration with its lists as tuples, as the checkpoint cannot keep them."""
+    known = {field.name for field in dataclasses.fields(MaskRCNNConfig)}
+    unknown = sorted(config.keys() - known)
+    if unknown:
+        raise TypeError(f'unknown settings {", ".join(unknown)}')
+    return {name: _as_tuple(value) for name, value in config.items()}
+
+
+def _as_tuple(value: Any) -> Any:
+    return tuple(_as_tuple(item) for item in value) if isinstance(value, list | tuple) else value
+
+
+def main() -> None:
+    """Export as the command line says."""
+    logging.basicConfig(level=logging.INFO, format='%(message)s')
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument('--checkpoint', type=Path, required=True)
+    parser.add_argument('--out', type=Path, required=True)
+    arguments = parser.parse_args()
+    manifest = export_model(arguments.checkpoint, arguments.out)
+    _logger.info('wrote %s: %.1f MB', arguments.out,
+                 manifest.files['network'].bytes / 1e6)
+
+
+if __name__ == '__main__':
+    main()
