@@ -62,13 +62,14 @@ def spd_losses(
         weights: Weights of the terms, the published ones by default.
     """
     weights = weights or SPDLossWeights()
-    shape = prior + deformation
-    log_assignment = functional.log_softmax(assignment_logits, dim=2)
-    assignment = log_assignment.exp()
-    correspondence = correspondence_loss(assignment @ shape, target_nocs)
-    chamfer = chamfer_distance(shape, target_shape)
-    entropy = -(assignment * log_assignment).sum(dim=2).mean()
-    magnitude = deformation_magnitude(deformation)
+    # Mixed precision ends here: bfloat16 would round coordinates to 1/256 of the object.
+    with torch.autocast(assignment_logits.device.type, enabled=False):
+        logits, deformation = _at_least_float32(assignment_logits), _at_least_float32(deformation)
+        shape = prior + deformation
+        correspondence = correspondence_loss(logits.softmax(dim=2) @ shape, target_nocs)
+        chamfer = chamfer_distance(shape, target_shape)
+        entropy = assignment_entropy(logits)
+        magnitude = deformation_magnitude(deformation)
     total = (
         weights.correspondence * correspondence
         + weights.chamfer * chamfer
@@ -123,6 +124,10 @@ def deformation_magnitude(deformation: Tensor) -> Tensor:
     """Return the mean Euclidean length (not squared) of the (B, V, 3) displacements."""
     length: Tensor = torch.linalg.vector_norm(deformation, dim=2)
     return length.mean()
+
+
+def _at_least_float32(value: Tensor) -> Tensor:
+    return value.float() if value.dtype in (torch.float16, torch.bfloat16) else value
 
 
 def _nearest_neighbours(first: Tensor, second: Tensor) -> tuple[Tensor, Tensor]:

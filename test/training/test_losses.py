@@ -98,3 +98,14 @@ def test_deformation_magnitude_is_the_mean_length_and_differentiable_at_zero() -
     magnitude.backward()
     assert magnitude.item() == pytest.approx(2.5)
     assert torch.isfinite(deformation.grad).all()
+
+
+def test_mixed_precision_does_not_touch_the_losses() -> None:
+    generator = torch.Generator().manual_seed(2)
+    logits = torch.randn(2, 20, 64, generator=generator)
+    deformation, prior = 0.02 * torch.randn(2, 2, 64, 3, generator=generator)
+    target = torch.rand(2, 20, 3, generator=generator) - 0.5
+    plain = spd_losses(logits, deformation, prior, target, target).detached()
+    with torch.autocast('cpu', dtype=torch.bfloat16):
+        mixed = spd_losses(logits, deformation, prior, target, target).detached()
+    assert mixed == plain
