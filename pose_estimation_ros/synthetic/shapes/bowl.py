@@ -24,13 +24,13 @@ from pose_estimation_ros.synthetic.shapes.shape import Shape
 
 FloatArray = npt.NDArray[np.float64]
 _KINDS = ('round', 'conical', 'flared', 'hemispherical', 'straight', 'rimmed', 'tulip')
-_SHARES = (0.26, 0.16, 0.14, 0.16, 0.12, 0.08, 0.08)
+_SHARES = (0.3, 0.17, 0.13, 0.16, 0.13, 0.06, 0.05)
 
 
 def wall_of(kind: str, radius: float, height: float, generator: np.random.Generator) -> FloatArray:
     """Return the (24, 2) outer wall (radius, height) of a bowl, metres, foot corner to rim."""
     uniform = generator.uniform
-    foot = radius * uniform(0.25, 0.6)
+    foot = radius * uniform(0.33, 0.66)
     if kind == 'conical':
         foot = radius * uniform(0.22, 0.55)
         bulge = uniform(-0.03, 0.08)
@@ -50,8 +50,8 @@ def wall_of(kind: str, radius: float, height: float, generator: np.random.Genera
         curve = join_rounded(flat, np.array([corner, (radius, height)]), round_off * 0.95, 12)
         return resample(curve, 24)
     if kind == 'flared':
-        return bezier([(foot, 0), (radius * uniform(0.75, 1.0), 0.02 * height),
-                       (radius * uniform(0.6, 0.85), height * 0.75), (radius, height)], 24)
+        return bezier([(foot, 0), (radius * uniform(0.8, 1.0), 0.02 * height),
+                       (radius * uniform(0.75, 0.9), height * 0.75), (radius, height)], 24)
     if kind == 'rimmed':
         well = radius * uniform(0.68, 0.85)
         lip = height * uniform(0.82, 0.95)
@@ -59,7 +59,7 @@ def wall_of(kind: str, radius: float, height: float, generator: np.random.Genera
         brim = np.array([(well, lip), (radius, height)])
         return resample(join_rounded(bowl, brim, 0.12 * radius, 5), 24)
     if kind == 'tulip':
-        belly = radius * uniform(1.02, 1.2)
+        belly = radius * uniform(1.0, 1.12)
         return bezier([(foot, 0), (belly, 0.05 * height), (belly * 1.05, 0.6 * height),
                        (radius, height)], 24)
     side = radius * uniform(0.8, 1.0)
@@ -99,14 +99,17 @@ def make_bowl(generator: np.random.Generator) -> Shape:
     kind = str(generator.choice(_KINDS, p=_SHARES))
     radius = 0.5 * float(np.clip(generator.lognormal(np.log(0.15), 0.25), 0.09, 0.28))
     aspect = float(np.clip(generator.normal(0.42, 0.12), 0.2, 0.75))
+    if kind == 'rimmed':
+        aspect *= 0.6
     height = float(np.clip(2 * radius * aspect, 0.03, 0.13))
     wall = float(np.clip(generator.lognormal(np.log(0.004), 0.4), 0.0015, 0.009))
     wall_curve = wall_of(kind, radius, height, generator)
     wall = min(wall, 0.5 * wall_curve[0, 0])
     foot_height = height * uniform(0.03, 0.13) if uniform() < 0.6 else 0.0
     wall_curve = wall_curve * (1, 1 - foot_height / height) + (0, foot_height)
+    floor = wall * uniform(1.0, 1.8)
     profile, names = vessel_profile(
-        wall_curve, wall, wall * uniform(1.0, 1.8), uniform(0.001, 0.01), uniform(0.004, 0.03)
+        wall_curve, wall, floor, uniform(0.001, 0.008), uniform(0.004, 0.03)
     )
     outlines = bowl_outlines(len(profile), profile[:, 1] / height, generator)
     body = revolve(profile, names, outlines)
@@ -115,9 +118,9 @@ def make_bowl(generator: np.random.Generator) -> Shape:
         body = paint_band(body, low, low + height * uniform(0.1, 0.3))
     parts: list[Part] = [body]
     if foot_height > 0:
-        outer = wall_curve[0, 0] * uniform(0.95, 1.05)
+        outer = wall_curve[0, 0] * uniform(0.8, 0.98)
         inner = outer - max(wall, 0.003) * uniform(1.0, 1.6)
-        top = foot_height + 1.2 * wall
+        top = foot_height + 0.6 * floor
         lean = uniform(0.9, 1.0) * outer
         parts.append(ring([(outer, top), (lean, 0), (lean - (outer - inner), 0), (inner, top)],
                           'base'))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import numpy.typing as npt
 
@@ -127,6 +129,13 @@ def opened(closed: list[Part], angle: float, hinge: FloatArray) -> list[Part]:
     return [part.rotated(turn).moved(hinge) for part in closed]
 
 
+def _sloped(part: Part, depth: float, slope: float, level: float) -> Part:
+    """Return a part of the base with what lies above `level` sinking by `slope` towards +x."""
+    x, y, z = part.vertices.T
+    sunk = y - (y > level) * slope * np.clip(x / depth + 0.5, 0, 1)
+    return replace(part, vertices=np.stack([x, sunk, z], axis=1))
+
+
 def make_laptop(generator: np.random.Generator) -> Shape:
     """Return a laptop 25 to 40 cm wide, opened by 60 to 150 degrees."""
     uniform = generator.uniform
@@ -138,13 +147,10 @@ def make_laptop(generator: np.random.Generator) -> Shape:
     corner = uniform(0.002, 0.02)
     base = rounded_box((depth, thickness, width), corner, uniform(0.1, 0.49) * thickness, 'base')
     base = base.moved((0, 0.5 * thickness, 0))
-    slope = uniform(0.0, 0.55) * thickness if uniform() < 0.4 else 0.0
-    lowered = np.clip(base.vertices[:, 0] / depth + 0.5, 0, 1) * slope
-    raised = np.stack([0 * lowered, lowered, 0 * lowered], axis=1)
-    # A wedge: the underside rises towards the user while the deck stays level.
-    below = base.vertices[:, 1:2] < 0.3 * thickness
-    base = Part(base.vertices + raised * below, base.faces, base.labels)
     parts = [base, *_deck(depth, width, thickness, generator)]
+    if uniform() < 0.4:
+        slope = uniform(0.0, 0.55) * thickness
+        parts = [_sloped(part, depth, slope, 0.3 * thickness) for part in parts]
 
     panel_width = width * uniform(0.96, 1.0)
     closed = _screen(depth * uniform(0.88, 1.02), panel_width, screen_thickness, corner, generator)
@@ -158,6 +164,5 @@ def make_laptop(generator: np.random.Generator) -> Shape:
               for part in _hinges(panel_width, radius, generator)]
     if uniform() < 0.6:
         feet = np.array([(x * depth, 0.0, z * width) for x in (-0.42, 0.42) for z in (-0.42, 0.42)])
-        if slope == 0.0:
-            parts.append(boxes(feet, (0.012, 0.003, 0.012), 'grip'))
+        parts.append(boxes(feet, (0.012, 0.003, 0.012), 'grip'))
     return Shape('laptop', parts)

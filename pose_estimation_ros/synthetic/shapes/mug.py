@@ -36,7 +36,7 @@ _HANDLE_SHARES = (0.25, 0.28, 0.2, 0.12, 0.1, 0.05)
 
 def body_wall(kind: str, radius: float, height: float, generator: np.random.Generator,
               ) -> FloatArray:
-    """Return the (24, 2) outer wall (radius, height) of a mug body, metres, bottom to rim."""
+    """Return the (N, 2) outer wall (radius, height) of a mug body, metres, bottom to rim."""
     uniform = generator.uniform
     if kind == 'cylinder':
         controls = [(1.0, 0), (1.0, 0.5), (1.0, 1)]
@@ -61,9 +61,17 @@ def body_wall(kind: str, radius: float, height: float, generator: np.random.Gene
         wall = np.concatenate([lower, [(uniform(0.93, 1.03), 1.0)]])
         return resample(wall / wall[:, 0].max() * (radius, height), 24)
     else:
-        foot = uniform(0.55, 0.75)
-        controls = [(foot, 0), (foot * 1.2, 0.25), (0.87, 0.7), (1.0, 1)]
-    return smooth_curve(np.array(controls) * (radius, height), 24)
+        foot = uniform(0.62, 0.8)
+        controls = [(foot, 0), (foot * 1.12, 0.25), (0.9, 0.7), (1.0, 1)]
+    wall = smooth_curve(np.array(controls) * (radius, height), 28)
+    level = wall[:, 1] / height
+    if uniform() < 0.2:
+        wall[:, 0] *= 1 + uniform(0.01, 0.07) * np.clip((level - 0.8) / 0.2, 0, 1) ** 2
+    if uniform() < 0.12:
+        low, high = sorted(uniform(0.05, 0.95, 2))
+        grooves = (level > low) & (level < high)
+        wall[:, 0] *= 1 - grooves * uniform(0.005, 0.02) * (np.arange(len(wall)) % 4 < 2)
+    return wall
 
 
 def handle_path(kind: str, generator: np.random.Generator) -> FloatArray:
@@ -123,8 +131,9 @@ def make_mug(generator: np.random.Generator) -> Shape:
     uniform = generator.uniform
     kind = str(generator.choice(_BODIES, p=_BODY_SHARES))
     handle_kind = str(generator.choice(_HANDLES, p=_HANDLE_SHARES))
-    radius = 0.5 * float(np.clip(generator.normal(0.084, 0.011), 0.055, 0.11))
-    height = float(np.clip(2 * radius * generator.normal(1.12, 0.18), 0.05, 0.15))
+    diameter = generator.normal(0.084, 0.012) if uniform() < 0.85 else uniform(0.052, 0.075)
+    radius = 0.5 * float(np.clip(diameter, 0.052, 0.112))
+    height = float(np.clip(2 * radius * generator.normal(1.12, 0.2), 0.045, 0.15))
     wall = float(np.clip(generator.normal(0.004, 0.001), 0.0015, 0.007))
     wall_curve = body_wall(kind, radius, height, generator)
     profile, names = vessel_profile(
@@ -149,20 +158,27 @@ def make_mug(generator: np.random.Generator) -> Shape:
         x: FloatArray = local * (1 - share**squareness) ** (1 / squareness)
         return x
 
-    thickness = float(np.clip(generator.normal(0.009, 0.0025), 0.004, 0.016)) * radius / 0.042
-    breadth = thickness * uniform(0.8, 2.2)
-    reach = radius * float(np.clip(generator.normal(0.72, 0.16), 0.35, 1.2))
-    top = height * uniform(0.72, 0.95)
-    bottom = height * uniform(0.08, 0.4)
-    top = min(top, height - 0.75 * thickness)
-    bottom = max(min(bottom, top - 0.4 * height), thickness * 0.7)
+    thickness = float(np.clip(generator.normal(0.0095, 0.0025), 0.004, 0.016))
+    thickness *= float(np.clip(radius / 0.042, 0.7, 1.15))
+    breadth = float(np.clip(thickness * uniform(0.8, 2.2), 0.004, 0.024))
+    if uniform() < 0.12:
+        # A band of metal: thin and broad.
+        thickness, breadth = uniform(0.0025, 0.004), uniform(0.009, 0.02)
+    reach = radius * float(np.clip(generator.normal(0.72, 0.17), 0.35, 1.2))
+    reach = max(reach, thickness + 0.012)
+    top = min(height * uniform(0.7, 0.95), height - 0.75 * thickness)
+    bottom = height * uniform(0.06, 0.42)
+    if uniform() < 0.12:
+        # A ring for one or two fingers.
+        bottom = top - max(0.028, height * uniform(0.3, 0.4))
+    bottom = max(min(bottom, top - 0.03), thickness * 0.7)
     path = handle_path(handle_kind, generator)
     points = np.stack([path[:, 0] * reach, bottom + path[:, 1] * (top - bottom)], axis=1)
     share = arc_lengths(points) / arc_lengths(points)[-1]
     ends = np.interp(points[:, 1], wall_curve[:, 1], wall_curve[:, 0])
     base = (1 - share) * ends[0] + share * ends[-1]
     points[:, 0] += base - 0.3 * wall
-    flare = 1 + uniform(0.0, 0.7) * (np.abs(2 * share - 1) ** 3)
+    flare = 1 + uniform(-0.2, 0.55) * (np.abs(2 * share - 1) ** 3)
     section = superellipse(16, uniform(2.0, 5.0)) * (0.5 * thickness, 0.5 * breadth)
     sections = section[None] * flare[:, None, None]
     parts.append(handle(points, sections, wall_x, int(handle_kind != 'hook')))
