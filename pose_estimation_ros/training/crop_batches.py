@@ -1,0 +1,233 @@
+"""Batches of single-object point clouds for the point networks, augmented on the fly."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from pose_estimation_ros.backends.point_preparation import normalize_points
+from pose_estimation_ros.core.categories import CATEGORIES, CATEGORY_NAMES
+from pose_estimation_ros.core.errors import InvalidInputError
+from pose_estimation_ros.core.rotation import axis_rotation
+from pose_estimation_ros.training.symmetry_targets import canonical_turn
+
+_CONTINUOUS = np.array([category.symmetry.axis is not None for category in CATEGORIES])
+# The mirror image of a camera has its grip on the wrong side; the others stay what they are.
+_MIRRORS = np.array([name != 'camera' for name in CATEGORY_NAMES])
+_MIRROR_X = np.diag([-1.0, 1.0, 1.0])
+_MIRROR_Z = np.diag([1.0, 1.0, -1.0])
+
+
+@dataclass(frozen=True)
+class Crops:
+    """S views of single objects, as the crop generator writes them.
+
+    Attributes:
+        points: (S, N, 3) float32 metres, camera optical frame.
+        nocs: (S, N, 3) float32 true NOCS coordinates; meaningless where `member` is False.
+        member: (S, N) bool, whether the point lies on the object.
+        category: (S,) int64 index into `CATEGORIES`.
+        T_camera_object: (S, 4, 4) float64.
+        size: (S, 3) float64 metres.
+        shape: (S, M, 3) float32 points on the whole surface, NOCS coordinates.
+        visibility: (S,) float32.
+        handle_visibility: (S,) float32, of a mug's handle; NaN for what has none.
+    """
+
+    points: NDArray[np.float32]
+    nocs: NDArray[np.float32]
+    member: NDArray[np.bool_]
+    category: NDArray[np.int64]
+    T_camera_object: NDArray[np.float64]
+    size: NDArray[np.float64]
+    shape: NDArray[np.float32]
+    visibility: NDArray[np.float32]
+    handle_visibility: NDArray[np.float32]
+
+    def __len__(self) -> int:
+        """Return the number of views."""
+        return len(self.category)
+
+    def take(self, index: NDArray[np.intp]) -> Crops:
+        """Return the chosen views."""
+        return Crops(**{name: getattr(self, name)[index] for name in self.__dataclass_fields__})
+
+    @classmethod
+    def join(cls, parts: list[Crops]) -> Crops:
+        """Return all views of several sets.
+
+        Raises:
+            InvalidInputError: If there is none.
+        """
+        if not parts:
+            raise InvalidInputError('no crops to train on; generate some first: pose-estimation '
+                                    'dataset crops --help')
+        return cls(**{name: np.concatenate([getattr(part, name) for part in parts])
+                      for name in cls.__dataclass_fields__})
+
+
+@dataclass(frozen=True)
+class PointBatch:
+    """What one training step of a point network sees.
+
+    Attributes:
+        points: (B, N, 3) float32 normalised points in the ray frame.
+        log_radius: (B, 1) float32.
+        category: (B,) int64.
+        nocs: (B, N, 3) float32 targets, symmetric objects turned to their representative.
+        member: (B, N) bool.
+        shape: (B, M, 3) float32 target surface, turned likewise.
+    """
+
+    points: Tensor
+    log_radius: Tensor
+    category: Tensor
+    nocs: Tensor
+    member: Tensor
+    shape: Tensor
+
+
+@dataclass(frozen=True)
+class CropAugmentation:
+    """How strongly training views are varied.
+
+    Attributes:
+        stretch: Standard deviation of the logarithm of the object's stretch along its axes.
+        roll: Standard deviation of the turn about the viewing ray, radians.
+        noise: Largest standard deviation of noise along the ray, metres.
+        cut: Share of views of which a part is cut away, as by an occluder or a poor mask.
+        stray: Share of views that get a few points far off, as by flying pixels.
+    """
+
+    stretch: float = 0.08
+    roll: float = 0.25
+    noise: float = 0.0015
+    cut: float = 0.3
+    stray: float = 0.3
+
+
+def training_batch(crops: Crops, index: NDArray[np.intp], points: int, shape_points: int,
+                   augmentation: CropAugmentation | None,
+                   generator: np.random.Generator) -> PointBatch:
+    """Return an augmented batch.
+
+    Args:
+        crops: The stored views.
+        index: (B,) which of them.
+        points: Points per object, N.
+        shape_points: Points of the target surface, M.
+        augmentation: Strength of the variation; None takes the views as they are.
+        generator: Source of everything random.
+
+    Returns:
+        Tensors on the CPU.
+    """
+    views = crops.take(np.sort(index))
+    batch = len(views)
+    keep = _chosen_points(views.points, points, augmentation, generator)
+    rows = np.arange(batch)[:, None]
+    cloud = views.points[rows, keep].astype(np.float64)
+    nocs = views.nocs[rows, keep].astype(np.float64)
+    member = views.member[rows, keep]
+    surface = views.shape[:, generator.permutation(views.shape.shape[1])[:shape_points]]
+    surface = surface.astype(np.float64)
+    R = views.T_camera_object[:, :3, :3].copy()
+    t = views.T_camera_object[:, :3, 3]
+    if augmentation is not None:
+        cloud, nocs, surface, R = _stretched(cloud, nocs, surface, R, t, views, augmentation,
+                                             generator)
+        cloud, nocs, surface, R = _mirrored(cloud, nocs, surface, R, views.category, generator)
+        cloud, member = _disturbed(cloud, member, augmentation, generator)
+    prepared = normalize_points(cloud)
+    local = prepared.points
+    R_ray = prepared.R_ray_camera @ R
+    if augmentation is not None:
+        roll = generator.normal(0.0, augmentation.roll, batch)
+        roll = np.where(generator.random(batch) < 0.1, generator.uniform(-np.pi, np.pi, batch),
+                        roll)
+        turn = axis_rotation((0.0, 0.0, 1.0), roll)
+        local = np.einsum('bij,bnj->bni', turn, local)
+        R_ray = turn @ R_ray
+    # After the turn into the ray frame: the representative is chosen in the frame the network
+    # sees, else equal inputs would have different targets.
+    symmetric = _CONTINUOUS[views.category][:, None, None]
+    spin = np.where(symmetric, canonical_turn(R_ray), np.eye(3))
+    return PointBatch(
+        torch.from_numpy(np.ascontiguousarray(local, dtype=np.float32)),
+        torch.from_numpy(np.log(prepared.radius)[:, None].astype(np.float32)),
+        torch.from_numpy(views.category),
+        torch.from_numpy((nocs @ spin).astype(np.float32)),
+        torch.from_numpy(member),
+        torch.from_numpy((surface @ spin).astype(np.float32)))
+
+
+def _chosen_points(points: NDArray[np.float32], number: int,
+                   augmentation: CropAugmentation | None,
+                   generator: np.random.Generator) -> NDArray[np.intp]:
+    """Return (B, number) indices; a cut view keeps only one side of a random plane."""
+    batch, total = points.shape[:2]
+    priority = generator.random((batch, total))
+    if augmentation is not None:
+        direction = generator.standard_normal((batch, 3, 1))
+        along = (points @ direction)[..., 0]
+        share = np.where(generator.random(batch) < augmentation.cut,
+                         generator.uniform(0.0, 0.5, batch), 0.0)
+        order = np.argsort(np.argsort(along, axis=1), axis=1) / total
+        priority = np.where(order < share[:, None], priority + 1.0, priority)
+    return np.argpartition(priority, number - 1, axis=1)[:, :number]
+
+
+def _stretched(cloud: NDArray[np.float64], nocs: NDArray[np.float64],
+               surface: NDArray[np.float64], R: NDArray[np.float64], t: NDArray[np.float64],
+               views: Crops, augmentation: CropAugmentation,
+               generator: np.random.Generator) -> tuple[NDArray[np.float64], ...]:
+    """Stretch each object along its own axes, about its origin: a new instance for nothing."""
+    batch = len(views)
+    factor = np.exp(generator.normal(0.0, augmentation.stretch, (batch, 3)))
+    round_objects = _CONTINUOUS[views.category]
+    factor[round_objects, 2] = factor[round_objects, 0]
+    # One common scale: small and large ones of the same shape.
+    factor *= np.exp(generator.normal(0.0, augmentation.stretch, (batch, 1)))
+    old = np.linalg.norm(views.size, axis=1)
+    new = np.linalg.norm(views.size * factor, axis=1)
+    relative = (factor * (old / new)[:, None])[:, None]
+    local = np.einsum('bij,bni->bnj', R, cloud - t[:, None]) * factor[:, None]
+    return (np.einsum('bij,bnj->bni', R, local) + t[:, None], nocs * relative,
+            surface * relative, R)
+
+
+def _mirrored(cloud: NDArray[np.float64], nocs: NDArray[np.float64],
+              surface: NDArray[np.float64], R: NDArray[np.float64],
+              category: NDArray[np.int64],
+              generator: np.random.Generator) -> tuple[NDArray[np.float64], ...]:
+    """Mirror half of the views left to right; the object is mirrored in its own x-y plane."""
+    flip = (generator.random(len(R)) < 0.5) & _MIRRORS[category]
+    flip = flip[:, None, None]
+    return (np.where(flip, cloud @ _MIRROR_X, cloud), np.where(flip, nocs @ _MIRROR_Z, nocs),
+            np.where(flip, surface @ _MIRROR_Z, surface),
+            np.where(flip, _MIRROR_X @ R @ _MIRROR_Z, R))
+
+
+def _disturbed(cloud: NDArray[np.float64], member: NDArray[np.bool_],
+               augmentation: CropAugmentation,
+               generator: np.random.Generator) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    """Add noise along the rays and a few stray points, which are not members any more."""
+    batch, number = member.shape
+    sigma = generator.uniform(0.0, augmentation.noise, (batch, 1))
+    shift = np.clip(generator.standard_normal((batch, number)), -3, 3) * sigma
+    stray = ((generator.random((batch, 1)) < augmentation.stray)
+             & (generator.random((batch, number)) < generator.uniform(0, 0.06, (batch, 1))))
+    shift = np.where(stray, generator.normal(0.0, 0.06, (batch, number)), shift)
+    distance = np.linalg.norm(cloud, axis=2)
+    cloud = cloud * (1.0 + shift / np.maximum(distance, 0.1))[..., None]
+    return cloud, member & ~(stray & (np.abs(shift) > 0.01))
+
+
+def list_shards(folder: Path) -> list[Path]:
+    """Return the crop shards of a folder, sorted; half-written ones have another ending."""
+    return sorted(folder.glob('*.npz'))

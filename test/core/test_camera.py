@@ -1,0 +1,96 @@
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pose_estimation_ros.core.camera import CameraIntrinsics
+from pose_estimation_ros.core.errors import InvalidInputError
+
+CAMERA = CameraIntrinsics.pinhole(640, 480, 600.0, 610.0, 321.0, 239.0)
+PLUMB_BOB = np.array([0.12, -0.25, 0.001, -0.0005, 0.09])
+RATIONAL = np.array([0.5, -0.1, 0.0005, 0.0002, 0.02, 0.6, -0.05, 0.01])
+FISHEYE = np.array([0.05, -0.01, 0.003, -0.001])
+
+
+@given(st.floats(-0.5, 0.5), st.floats(-0.4, 0.4), st.floats(0.2, 5.0))
+def test_back_projection_inverts_projection(x: float, y: float, z: float) -> None:
+    camera = CameraIntrinsics(640, 480, CAMERA.K, 'plumb_bob', PLUMB_BOB)
+    point = np.array([x * z, y * z, z])
+
+    lifted = camera.back_project(camera.project(point), np.array(z))
+
+    np.testing.assert_allclose(lifted, point, atol=1e-6)
+
+
+@pytest.mark.parametrize(('model', 'D'), [('plumb_bob', PLUMB_BOB),
+                                          ('rational_polynomial', RATIONAL)])
+def test_projection_equals_opencv(model: str, D: np.ndarray) -> None:
+    points = np.random.default_rng(0).uniform((-0.4, -0.3, 0.8), (0.4, 0.3, 2.0), (50, 3))
+    expected, _ = cv2.projectPoints(points, np.zeros(3), np.zeros(3), CAMERA.K, D)
+
+    projected = CameraIntrinsics(640, 480, CAMERA.K, model, D).project(points)
+
+    np.testing.assert_allclose(projected, expected[:, 0], atol=1e-6)
+
+
+def test_equidistant_projection_equals_opencv_fisheye() -> None:
+    points = np.random.default_rng(0).uniform((-0.8, -0.8, 0.8), (0.8, 0.8, 2.0), (50, 3))
+    expected, _ = cv2.fisheye.projectPoints(points[:, None], np.zeros(3), np.zeros(3), CAMERA.K,
+                                            FISHEYE)
+
+    projected = CameraIntrinsics(640, 480, CAMERA.K, 'equidistant', FISHEYE).project(points)
+
+    np.testing.assert_allclose(projected, expected[:, 0], atol=1e-6)
+
+
+def test_undistortion_map_equals_opencv() -> None:
+    camera = CameraIntrinsics(640, 480, CAMERA.K, 'plumb_bob', PLUMB_BOB)
+    expected = cv2.initUndistortRectifyMap(CAMERA.K, PLUMB_BOB, np.eye(3), CAMERA.K, (640, 480),
+                                           cv2.CV_32FC1)
+
+    ours = camera.undistortion_map()
+
+    np.testing.assert_allclose(ours[0], expected[0], atol=1e-3)
+    np.testing.assert_allclose(ours[1], expected[1], atol=1e-3)
+    assert not camera.undistort().is_distorted
+
+
+@given(st.integers(0, 300), st.integers(0, 200))
+def test_a_crop_sees_the_same_point_at_the_shifted_pixel(x: int, y: int) -> None:
+    point = np.array([0.05, -0.02, 0.8])
+
+    shifted = CAMERA.crop(x, y, 200, 150).project(point)
+
+    np.testing.assert_allclose(shifted, CAMERA.project(point) - (x, y), atol=1e-9)
+
+
+def test_resizing_keeps_the_image_borders() -> None:
+    half = CAMERA.resize(320, 240)
+    left_border = CAMERA.back_project(np.array([-0.5, -0.5]), np.array(1.0))
+
+    np.testing.assert_allclose(half.project(left_border), (-0.5, -0.5), atol=1e-9)
+
+
+def test_roi_and_binning_follow_rep_104() -> None:
+    delivered = CAMERA.apply_binning_and_roi((2, 2), (100, 60, 400, 300))
+
+    assert (delivered.width, delivered.height) == (200, 150)
+    assert delivered.fx == pytest.approx(300.0)
+    assert delivered.cx == pytest.approx((321.0 - 100 + 0.5) / 2 - 0.5)
+
+
+def test_zero_binning_and_roi_mean_the_full_image() -> None:
+    assert CAMERA.apply_binning_and_roi() is CAMERA
+
+
+def test_an_uncalibrated_camera_is_refused_with_the_value_and_the_cure() -> None:
+    with pytest.raises(InvalidInputError, match='fx=0.*calibrate'):
+        CameraIntrinsics(640, 480, np.zeros((3, 3)))
+
+
+def test_an_unknown_distortion_model_is_named() -> None:
+    with pytest.raises(InvalidInputError, match="'fancy'.*plumb_bob"):
+        CameraIntrinsics(640, 480, CAMERA.K, 'fancy')

@@ -1,0 +1,45 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pose_estimation_ros.core.rotation import angle_between, axis_rotation
+from pose_estimation_ros.core.symmetry import NO_SYMMETRY, Y_AXIS_SYMMETRY, Symmetry
+from test.core.strategies import rotations
+
+HALF_TURN = Symmetry(discrete=(tuple(axis_rotation((0, 0, 1), np.pi).reshape(-1)),))
+
+
+@given(rotations(), st.floats(-np.pi, np.pi))
+def test_a_spin_about_the_symmetry_axis_is_no_error(R: np.ndarray, angle: float) -> None:
+    spun = R @ axis_rotation((0, 1, 0), angle)
+
+    assert Y_AXIS_SYMMETRY.rotation_error(spun, R) < 1e-6
+
+
+@given(rotations(), rotations())
+def test_the_error_of_a_round_object_is_the_angle_between_its_axes(
+        R_a: np.ndarray, R_b: np.ndarray) -> None:
+    expected = np.arccos(np.clip(R_a[:, 1] @ R_b[:, 1], -1, 1))
+
+    assert Y_AXIS_SYMMETRY.rotation_error(R_a, R_b) == pytest.approx(expected, abs=1e-6)
+
+
+@given(rotations(), rotations())
+def test_the_nearest_equivalent_beats_every_sampled_spin(R: np.ndarray, R_ref: np.ndarray) -> None:
+    nearest = float(angle_between(Y_AXIS_SYMMETRY.nearest_rotation(R, R_ref), R_ref))
+    spins = R @ axis_rotation((0, 1, 0), np.linspace(-np.pi, np.pi, 73))
+
+    assert nearest <= float(angle_between(spins, R_ref).min()) + 1e-9
+
+
+@given(rotations())
+def test_a_discrete_symmetry_forgives_its_own_turn_only(R: np.ndarray) -> None:
+    half = R @ axis_rotation((0, 0, 1), np.pi)
+    quarter = R @ axis_rotation((0, 0, 1), np.pi / 2)
+
+    assert HALF_TURN.rotation_error(half, R) < 1e-6
+    assert HALF_TURN.rotation_error(quarter, R) == pytest.approx(np.pi / 2, abs=1e-6)
+    assert NO_SYMMETRY.rotation_error(half, R) == pytest.approx(np.pi, abs=1e-6)
