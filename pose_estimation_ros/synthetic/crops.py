@@ -7,7 +7,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
+from functools import partial
+from itertools import islice
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,18 +17,27 @@ from numpy.typing import NDArray
 from pose_estimation_ros.core.categories import CATEGORY_NAMES
 from pose_estimation_ros.core.se3 import inverse
 from pose_estimation_ros.rendering.renderer import Window
+from pose_estimation_ros.synthetic.crop_samples import (
+    Crops,
+    PoseSample,
+    pack_crops,
+    read_crop_shard,
+)
 from pose_estimation_ros.synthetic.depth_sensor import simulate_depth
 from pose_estimation_ros.synthetic.mask_errors import detector_mask
 from pose_estimation_ros.synthetic.scene import SCENES_PER_POOL, Body, Scene, SceneGenerator
 from pose_estimation_ros.synthetic.scene_renderer import (
-    Surfaces,
     body_looks,
     cast_view,
     object_window,
     share_in_image,
     visibility_of,
 )
+from pose_estimation_ros.synthetic.shard_files import Report, no_report, write_shards
 from pose_estimation_ros.synthetic.viewpoints import View
+
+__all__ = ['Crops', 'PoseSample', 'iterate_crops', 'read_crop_shard', 'render_crops',
+           'write_crop_shards']
 
 _VIEWS_PER_SCENE = 4
 _MARGIN = 0.15
@@ -38,37 +49,7 @@ _MIN_IN_IMAGE = 0.3
 _INLIER_SHARE = 0.1
 # A category may be this many samples ahead of the rarest one.
 _IMBALANCE = 6
-
-
-@dataclass(frozen=True, eq=False)
-class PoseSample:
-    """The observed points of one object and the truth about it.
-
-    Attributes:
-        points: (N, 3) float32 metres, camera optical frame, in random order; repeated when the
-            mask has fewer.
-        nocs: (N, 3) float32 NOCS coordinates of the true surface at each point's pixel; for
-            points that are not on the object, where they lie in the object's frame.
-        inlier: (N,) bool, whether the point is on the object and near its true surface.
-        category: Index into `core.categories.CATEGORIES`.
-        T_camera_object: (4, 4) float64 pose, metres.
-        size: (3,) float64 extent of the object's box, metres.
-        visibility: Share of the object's pixels in the image that nothing covers, 0 to 1.
-        handle_visibility: The same for its handle; NaN if it has none.
-        name: Name of the object model.
-        model_points: (1024, 3) float32 surface points, uniform by area, NOCS coordinates.
-    """
-
-    points: NDArray[np.float32]
-    nocs: NDArray[np.float32]
-    inlier: NDArray[np.bool_]
-    category: int
-    T_camera_object: NDArray[np.float64]
-    size: NDArray[np.float64]
-    visibility: float
-    handle_visibility: float
-    name: str
-    model_points: NDArray[np.float32]
+_MAX_SHARDS = 1 << 14
 
 
 def iterate_crops(domain: str, split: str, seed: int, worker: int = 0, workers: int = 1,
@@ -161,3 +142,35 @@ def _crop(scene: Scene, view: View, body: Body, category: int, point_count: int,
         (rays * measured[:, None]).astype(np.float32), nocs.astype(np.float32), on_object & near,
         category, T_camera_object, body.solid.size, seen.whole,
         seen.parts.get('handle', float('nan')), body.solid.name, body.solid.model_points)
+
+
+def write_crop_shards(folder: Path, count: int, domain: str, split: str, seed: int = 0,
+                      point_count: int = 1024, shard_size: int = 1000, processes: int = 1,
+                      report: Report = no_report) -> list[Path]:
+    """Write samples to a folder; what an interrupted call left out is made by the next one.
+
+    Args:
+        folder: Where to write.
+        count: Number of samples, rounded up to whole shards.
+        domain: 'primary' or 'second'.
+        split: 'train', 'val' or 'test'.
+        seed: As in `iterate_crops`; shard k holds what worker k yields first.
+        point_count: Points per sample.
+        shard_size: Samples per shard.
+        processes: How many shards are made at the same time.
+        report: Called with the finished and the total number of shards.
+
+    Returns:
+        The paths of the shards, for `read_crop_shard`.
+    """
+    description = {'kind': 'crops', 'domain': domain, 'split': split, 'seed': seed,
+                   'points': point_count, 'shard_size': shard_size}
+    make = partial(_crop_shard, domain, split, seed, point_count, shard_size)
+    return write_shards(folder, -(-count // shard_size), description, make, processes, report)
+
+
+def _crop_shard(domain: str, split: str, seed: int, point_count: int, shard_size: int,
+                number: int) -> dict[str, NDArray[np.generic]]:
+    # As many workers as there can ever be shards, so that more shards can be added later.
+    samples = iterate_crops(domain, split, seed, number, _MAX_SHARDS, point_count)
+    return pack_crops(Crops.stack(list(islice(samples, shard_size))))

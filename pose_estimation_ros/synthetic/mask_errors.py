@@ -99,7 +99,7 @@ def _box_grid(low: NDArray[np.float64], high: NDArray[np.float64],
 
 def _with_openings_filled(mask: Mask, scale: float, generator: np.random.Generator) -> Mask:
     """Close narrow openings, such as that of a handle."""
-    radius = max(1, int(round(generator.uniform(2.0, 12.0) * scale)))
+    radius = max(1, round(generator.uniform(2.0, 12.0) * scale))
     kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * radius + 1, 2 * radius + 1))
     return cv2.morphologyEx(mask.astype(np.uint8), cv2.MORPH_CLOSE, kernel).astype(np.bool_)
 

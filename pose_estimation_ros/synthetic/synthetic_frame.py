@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from pose_estimation_ros.core.errors import InvalidInputError
 from pose_estimation_ros.core.frame import RGBDFrame
 from pose_estimation_ros.core.se3 import inverse, transform_points
 
@@ -51,18 +52,26 @@ class SyntheticFrame:
 
     Attributes:
         frame: Colour and depth with the sensors' faults.
-        clean_depth: (H, W) float32 metres along z, NaN where nothing is.
+        clean_depth: (H, W) float32 metres along z, NaN where nothing is; None if it was not
+            kept.
         instance_map: (H, W) int16, 0 = no instance, else the instance's id.
         instances: The instances of the scene that lie at least partly inside the image.
     """
 
     frame: RGBDFrame
-    clean_depth: NDArray[np.float32] = field(repr=False)
+    clean_depth: NDArray[np.float32] | None = field(repr=False)
     instance_map: NDArray[np.int16] = field(repr=False)
     instances: tuple[Instance, ...]
 
     def nocs_map(self) -> NDArray[np.float32]:
-        """Return (H, W, 3) float32 NOCS coordinates, -0.5 to 0.5; NaN off the instances."""
+        """Return (H, W, 3) float32 NOCS coordinates, -0.5 to 0.5; NaN off the instances.
+
+        Raises:
+            InvalidInputError: If the clean depth was not kept.
+        """
+        if self.clean_depth is None:
+            raise InvalidInputError('a stored frame has no clean depth to compute its NOCS map '
+                                    'from; render the frame again')
         nocs = np.full((*self.instance_map.shape, 3), np.nan, dtype=np.float32)
         for instance in self.instances:
             rows, columns = np.nonzero(self.instance_map == instance.id)
