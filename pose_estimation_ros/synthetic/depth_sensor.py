@@ -37,7 +37,8 @@ def sample_depth_sensor(domain: str, generator: np.random.Generator) -> DepthSen
         stereo = sample_stereo_sensor(generator)
         return replace(stereo, baseline=generator.uniform(0.07, 0.12), subpixel=16,
                        color_offset=generator.uniform(0.0, 0.04),
-                       noise=generator.uniform(0.1, 0.25), noise_correlation=2.0)
+                       noise=generator.uniform(0.08, 0.2),
+                       noise_correlation=generator.uniform(3, 7))
     return sample_stereo_sensor(generator)
 
 

@@ -18,31 +18,38 @@ from pose_estimation_ros.synthetic.noise import smooth_field
 FloatImage = NDArray[np.float32]
 
 
+_EDGE_STEP = 1.0  # pixels of disparity across 3 pixels of image: no table is that steep
+
+
 @dataclass(frozen=True)
 class StereoSensor:
     """Parameters of one stereo depth camera, whose depth is aligned to a colour camera.
 
     Attributes:
-        focal: Focal length of the infrared images, pixels.
+        focal: Focal length of the disparity image, pixels.
         baseline: Distance of the two infrared cameras, metres.
         color_offset: Distance of the colour camera to the left of the left one, metres.
         border: Columns of the colour image left of the left infrared image, pixels.
         subpixel: Steps of disparity per pixel.
-        noise: Standard deviation of disparity, pixels, correlated over the matching window.
+        noise: Standard deviation of disparity, pixels, alike over a matching window.
         noise_correlation: Its correlation length, pixels.
-        ripple: Standard deviation of the slow, large-scale error of disparity, pixels.
+        ripple: Standard deviation of the slow error of disparity, pixels.
         ripple_correlation: Its correlation length, pixels.
+        grain: Standard deviation of disparity from pixel to pixel, pixels.
         bias: Relative error of depth.
+        resampling: Pixels of the depth image per pixel of the colour image it is aligned to.
+        misalignment: (x, y) error of this alignment, pixels.
         fattening: Radius by which foreground grows over background, pixels.
         raggedness: Amplitude of the wobble of depth edges, pixels.
         flying: Share of edge pixels whose depth lies between foreground and background.
-        edge_holes: Share of edge pixels without depth.
+        edge_holes: Share of the length of depth edges along which depth is lost.
+        edge_step: Jump of disparity above which that happens, pixels.
         dark_holes: Albedo below which matches begin to fail.
         gloss_holes: Share of pixels lost on a fully glossy surface.
+        highlight: Angle between ray and normal below which a mirror dazzles, radians.
         grazing: Cosine of incidence below which matches begin to fail.
         base_holes: Share of pixels lost on an ordinary surface.
         patch: Correlation length of holes, pixels.
-        misalignment: (x, y) error of the alignment to colour, pixels.
         minimum: Nearest depth, metres.
         maximum: Farthest depth, metres.
         unit: Step of the depth image, metres.
@@ -57,17 +64,21 @@ class StereoSensor:
     noise_correlation: float
     ripple: float
     ripple_correlation: float
+    grain: float
     bias: float
+    resampling: float
+    misalignment: tuple[float, float]
     fattening: float
     raggedness: float
     flying: float
     edge_holes: float
+    edge_step: float
     dark_holes: float
     gloss_holes: float
+    highlight: float
     grazing: float
     base_holes: float
     patch: float
-    misalignment: tuple[float, float]
     minimum: float
     maximum: float
     unit: float
@@ -76,18 +87,22 @@ class StereoSensor:
 def sample_stereo_sensor(generator: np.random.Generator) -> StereoSensor:
     """Return a stereo sensor with parameters drawn around those of RealSense D415 and D435."""
     uniform = generator.uniform
+    # D435: 50 mm, a wider infrared than colour image; D415: 55 mm and about as wide.
     wide = generator.random() < 0.5
     return StereoSensor(
         focal=uniform(590, 640), baseline=0.050 if wide else 0.055, color_offset=0.015,
         border=uniform(-120, -60) if wide else uniform(-15, 15), subpixel=32,
-        noise=uniform(0.03, 0.12), noise_correlation=uniform(3, 8),
-        ripple=uniform(0.01, 0.08), ripple_correlation=uniform(30, 90),
-        bias=generator.normal(0.0, 0.004), fattening=uniform(0.0, 2.0),
-        raggedness=uniform(0.5, 2.0), flying=uniform(0.0, 0.15), edge_holes=uniform(0.1, 0.6),
-        dark_holes=uniform(0.0, 0.03), gloss_holes=uniform(0.0, 0.08),
-        grazing=uniform(0.05, 0.25), base_holes=10 ** uniform(-5, -2.5), patch=uniform(3, 10),
+        noise=uniform(0.03, 0.11), noise_correlation=uniform(9, 18),
+        ripple=uniform(0.02, 0.07), ripple_correlation=uniform(25, 70),
+        grain=uniform(0.0, 0.02), bias=generator.normal(0.0, 0.004),
+        resampling=uniform(0.65, 0.8) if wide and generator.random() < 0.5 else uniform(0.92, 1.5),
         misalignment=(generator.normal(0, 0.7), generator.normal(0, 0.5)),
-        minimum=uniform(0.17, 0.3), maximum=uniform(1.5, 6.0), unit=0.001)
+        fattening=uniform(0.0, 1.6), raggedness=uniform(0.5, 1.8), flying=uniform(0.0, 0.06),
+        edge_holes=uniform(0.4, 0.95), edge_step=uniform(1.5, 4.0),
+        dark_holes=uniform(0.0, 0.015), gloss_holes=10 ** uniform(-4, -1.7),
+        highlight=np.radians(uniform(0.0, 6.0)), grazing=uniform(0.03, 0.2),
+        base_holes=10 ** uniform(-6, -3.3), patch=uniform(4, 9), minimum=uniform(0.17, 0.3),
+        maximum=uniform(1.5, 6.0), unit=0.001)
 
 
 def simulate_stereo(depth: FloatImage, cosine: FloatImage, albedo: FloatImage, gloss: FloatImage,
@@ -115,24 +130,20 @@ def simulate_stereo(depth: FloatImage, cosine: FloatImage, albedo: FloatImage, g
     clean = np.where(known, focal_baseline / np.where(known, depth, 1.0), 0.0
                      ).astype(np.float32)
 
-    hidden = _hidden_from_second_camera(clean, known, intrinsics.fx, sensor, scale, column)
-    disparity, edge = _move_edges(clean, sensor, scale, generator)
-    valid = disparity > 0
-    valid &= ~cv2.morphologyEx(hidden.astype(np.uint8), cv2.MORPH_OPEN, np.ones((1, 3), np.uint8)
-                               ).astype(bool)
-
+    disparity, lost = _resample(clean, intrinsics, sensor, scale, generator, column)
     patches = smooth_field(height, width, sensor.patch * scale, generator)
-    grain = smooth_field(height, width, 1.5 * scale, generator)
+    grain = generator.standard_normal((height, width), dtype=np.float32)
+    lost |= _edge_holes(disparity, patches, sensor, generator)
     chance = _hole_chance(cosine, albedo, gloss, sensor)
-    valid &= patches * 0.8 + grain * 0.6 < _normal_quantile(1.0 - chance)
-    valid &= ~(edge & (grain > _normal_quantile(np.float32(1.0 - sensor.edge_holes))))
+    lost |= 0.95 * patches + 0.3 * grain > _normal_quantile(1.0 - chance)
 
     disparity += sensor.noise * smooth_field(height, width, sensor.noise_correlation * scale,
                                              generator)
     disparity += sensor.ripple * smooth_field(height, width, sensor.ripple_correlation * scale,
                                               generator)
+    disparity += np.float32(sensor.grain) * grain
     disparity = np.round(disparity * sensor.subpixel) / np.float32(sensor.subpixel)
-    valid &= disparity > 0
+    valid = (disparity > 0) & ~lost
     measured = focal_baseline * np.float32(1 + sensor.bias) / np.where(valid, disparity, 1.0)
     valid &= (measured >= sensor.minimum) & (measured <= sensor.maximum)
     valid = _without_speckles(valid)
@@ -140,53 +151,81 @@ def simulate_stereo(depth: FloatImage, cosine: FloatImage, albedo: FloatImage, g
     return np.where(valid, measured, np.float32(np.nan)).astype(np.float32)
 
 
-def _hidden_from_second_camera(clean: FloatImage, known: NDArray[np.bool_], fx: float,
-                               sensor: StereoSensor, scale: float, column: int
-                               ) -> NDArray[np.bool_]:
-    """Return which pixels the right infrared camera does not see.
+def _resample(clean: FloatImage, intrinsics: CameraIntrinsics, sensor: StereoSensor, scale: float,
+              generator: np.random.Generator, column: int
+              ) -> tuple[FloatImage, NDArray[np.bool_]]:
+    """Return the disparity as matched and aligned to colour, and which pixels have none.
 
-    A pixel at column u lies at u - d in the right image. It is hidden where a pixel further
-    right has a smaller or equal value there, or where that value is outside of the image.
+    Surfaces are sampled at the depth image's own pixels, the nearest to each colour pixel; edges
+    are fattened and wobble as the matching window decides.
     """
-    # Both the left and the right camera must see it: the farther one from colour decides.
+    height, width = clean.shape
+    ratio = sensor.resampling / scale
+    phase = generator.random(2)
+    columns = _nearest_pixels(width, ratio, phase[0]) + sensor.misalignment[0] * scale
+    rows = _nearest_pixels(height, ratio, phase[1]) + sensor.misalignment[1] * scale
+    x, y = np.meshgrid(columns.astype(np.float32), rows.astype(np.float32))
+    smooth = cv2.remap(clean, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+
+    small = np.ones((3, 3), dtype=np.uint8)
+    step = cv2.dilate(clean, small) - cv2.erode(clean, small)
+    radius = max(round((sensor.fattening + 2 * sensor.raggedness) * scale), 1)
+    reach = np.ones((2 * radius + 1,) * 2, dtype=np.uint8)
+    near_edge = cv2.dilate((step > _EDGE_STEP / min(scale, 1.0)).astype(np.uint8), reach) > 0
+
+    fat = round(sensor.fattening * scale)
+    matched = cv2.dilate(clean, np.ones((2 * fat + 1,) * 2, dtype=np.uint8)) if fat else clean
+    wobble = np.float32(sensor.raggedness * scale)
+    x += wobble * smooth_field(height, width, 3.5 * scale, generator)
+    y += np.float32(0.7) * wobble * smooth_field(height, width, 3.5 * scale, generator)
+    ragged = cv2.remap(matched, x, y, cv2.INTER_NEAREST, borderMode=cv2.BORDER_REPLICATE)
+    hidden = _hidden_from_one_camera(clean, intrinsics.fx, sensor, scale, column)
+    hidden = cv2.remap(hidden.astype(np.uint8), x, y, cv2.INTER_NEAREST,
+                       borderMode=cv2.BORDER_REPLICATE) > 0
+    disparity = np.where(near_edge, ragged, smooth)
+    # Foreground that grew over its shadow is seen by both cameras.
+    hidden &= ~(near_edge & (disparity > clean + np.float32(_EDGE_STEP)))
+    return disparity, hidden
+
+
+def _nearest_pixels(count: int, ratio: float, phase: float) -> NDArray[np.float64]:
+    """Return for pixels 0 to count - 1 the nearest one of a grid of `ratio` pixels per pixel."""
+    return np.asarray((np.round(np.arange(count) * ratio + phase) - phase) / ratio)
+
+
+def _hidden_from_one_camera(clean: FloatImage, fx: float, sensor: StereoSensor, scale: float,
+                            column: int) -> NDArray[np.bool_]:
+    """Return which pixels of the colour image the infrared cameras do not both see.
+
+    A pixel at column u lies at u - d in the right camera's image. It is hidden where a pixel
+    further right lies at the same place or left of it, or where that place is off the image.
+    """
+    # The right camera is the farther one from colour: what it sees, the left one sees as well.
     shift = clean * np.float32(
         fx * (sensor.baseline + sensor.color_offset) / (sensor.focal * sensor.baseline))
     position = np.arange(column, column + clean.shape[1], dtype=np.float32) - shift
     nearest = np.minimum.accumulate(position[:, ::-1], axis=1)[:, ::-1]
-    # Slanted surfaces compress but are still matched: only a clear overlap hides.
-    hidden = position > nearest + np.float32(1.0 * scale)
-    outside = position < sensor.border * scale
-    return np.asarray((hidden | outside) & known)
+    # Slanted surfaces are compressed but still matched: only a clear overlap hides.
+    return np.asarray((position > nearest + np.float32(scale))
+                      | (position < np.float32(sensor.border * scale)))
 
 
-def _move_edges(clean: FloatImage, sensor: StereoSensor, scale: float,
-                generator: np.random.Generator) -> tuple[FloatImage, NDArray[np.bool_]]:
-    """Fatten, roughen and misalign depth edges; return the disparity and where its edges are."""
-    height, width = clean.shape
-    x, y = np.meshgrid(np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32))
-    wobble = np.float32(sensor.raggedness * scale)
-    correlation = 3.5 * scale
-    x += wobble * smooth_field(height, width, correlation, generator)
-    y += wobble * smooth_field(height, width, correlation, generator)
-    x += np.float32(sensor.misalignment[0] * scale)
-    y += np.float32(sensor.misalignment[1] * scale)
-
-    size = 2 * max(round((sensor.fattening + 2 * sensor.raggedness) * scale), 1) + 1
-    kernel = np.ones((size, size), dtype=np.uint8)
-    high, low = cv2.dilate(clean, kernel), cv2.erode(clean, kernel)
-    near_edge = high - low > np.float32(0.03 * size / scale) * (1 + high * 0.05)
-    radius = round(sensor.fattening * scale)
-    fat = cv2.dilate(clean, np.ones((2 * radius + 1,) * 2, dtype=np.uint8)) if radius else clean
-    moved = cv2.remap(fat, x, y, cv2.INTER_NEAREST, borderMode=cv2.BORDER_REPLICATE)
-    disparity = np.where(near_edge, moved, clean)
-
+def _edge_holes(disparity: FloatImage, patches: FloatImage, sensor: StereoSensor,
+                generator: np.random.Generator) -> NDArray[np.bool_]:
+    """Return the thin lines along depth edges where matching fails; add flying pixels."""
     small = np.ones((3, 3), dtype=np.uint8)
     high, low = cv2.dilate(disparity, small), cv2.erode(disparity, small)
-    edge = high - low > np.float32(1.0)
-    flying = edge & (generator.random((height, width), dtype=np.float32) < sensor.flying)
-    share = generator.random(int(flying.sum()), dtype=np.float32)
-    disparity[flying] = low[flying] + share * (high[flying] - low[flying])
-    return disparity, edge
+    behind = (high - low > np.float32(sensor.edge_step)) & (
+        disparity < high - np.float32(sensor.edge_step / 2))
+    thick = cv2.dilate(behind.astype(np.uint8), small) > 0
+    lost = behind & (patches < _normal_quantile(np.float32(sensor.edge_holes)))
+    lost |= thick & (patches < _normal_quantile(np.float32(0.4 * sensor.edge_holes)))
+    flying = np.flatnonzero(behind)
+    flying = flying[generator.random(flying.size) < sensor.flying]
+    share = generator.random(flying.size, dtype=np.float32)
+    low, high = low.ravel()[flying], high.ravel()[flying]
+    disparity.ravel()[flying] = low + share * (high - low)
+    return lost
 
 
 def _hole_chance(cosine: FloatImage, albedo: FloatImage, gloss: FloatImage,
@@ -194,18 +233,20 @@ def _hole_chance(cosine: FloatImage, albedo: FloatImage, gloss: FloatImage,
     """Return the chance of each pixel to have no match."""
     dark = 0.6 * np.clip(1.0 - albedo / max(sensor.dark_holes, 1e-6), 0.0, 1.0)
     grazing = np.clip(1.0 - cosine / sensor.grazing, 0.0, 1.0)
-    shiny = sensor.gloss_holes * gloss
+    # The projector stands beside the cameras: a mirror that faces them dazzles.
+    dazzled = (cosine > np.cos(sensor.highlight)) * np.clip(2.0 * gloss - 0.8, 0.0, 0.9)
+    shiny = 1.0 - (1.0 - sensor.gloss_holes * gloss) * (1.0 - dazzled)
     chance = 1.0 - (1.0 - dark) * (1.0 - grazing) * (1.0 - shiny) * (1.0 - sensor.base_holes)
     return np.asarray(chance, dtype=np.float32)
 
 
 def _normal_quantile(probability: FloatImage) -> FloatImage:
     """Return the normal distribution's quantile, by Tukey's lambda approximation."""
-    p = np.clip(probability, 1e-6, 1 - 1e-6)
+    p = np.clip(probability, 1e-7, 1 - 1e-7)
     return np.asarray((p ** 0.135 - (1 - p) ** 0.135) / 0.1975, dtype=np.float32)
 
 
 def _without_speckles(valid: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Remove islands that are smaller than 3x3 pixels, as the sensor's own filter does."""
+    """Remove what is thinner than 3 pixels, as the sensor's own speckle filter does."""
     kept = cv2.morphologyEx(valid.astype(np.uint8), cv2.MORPH_OPEN, np.ones((3, 3), np.uint8))
     return kept.astype(np.bool_)
