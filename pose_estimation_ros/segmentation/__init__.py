@@ -1,0 +1,1 @@
+"""From a frame to detections. Imports `core` and `runtime`; needs no torch."""

@@ -1,0 +1,217 @@
+"""Mask R-CNN at run time: from a frame to labelled masks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pose_estimation_ros.core.detection import Detection
+from pose_estimation_ros.core.errors import ConfigurationError, ModelError
+from pose_estimation_ros.core.frame import RGBDFrame
+from pose_estimation_ros.runtime.manifest import ModelManifest
+from pose_estimation_ros.runtime.model_store import Model
+from pose_estimation_ros.runtime.session import InferenceSession
+from pose_estimation_ros.segmentation.mask_pasting import paste_mask
+from pose_estimation_ros.segmentation.mask_refinement import MaskRefinement, refine_mask
+from pose_estimation_ros.segmentation.preprocessing import (
+    CHANNEL_NAMES,
+    InputSize,
+    color_input,
+    detector_input,
+)
+
+COLOR_CHANNELS = CHANNEL_NAMES[:3]
+
+
+@dataclass(frozen=True)
+class SegmentationSettings:
+    """What counts as a detection.
+
+    Attributes:
+        score_threshold: Least score; None takes the model's own.
+        max_detections: Most detections a frame, the best ones.
+        duplicate_iou: Mask IoU from which two detections are the same object, whatever their
+            labels say.
+        least_pixels: Smallest mask, pixels.
+        labels: Only these labels are kept; empty keeps all.
+        refinement: How masks are refined by depth.
+    """
+
+    score_threshold: float | None = None
+    max_detections: int = 20
+    duplicate_iou: float = 0.5
+    least_pixels: int = 60
+    labels: tuple[str, ...] = ()
+    refinement: MaskRefinement = field(default_factory=MaskRefinement)
+
+    def __post_init__(self) -> None:
+        """Check the ranges.
+
+        Raises:
+            ConfigurationError: If a setting is out of range.
+        """
+        threshold = 0.5 if self.score_threshold is None else self.score_threshold
+        for name, value in (('score_threshold', threshold), ('duplicate_iou', self.duplicate_iou)):
+            if not 0.0 <= value <= 1.0:
+                raise ConfigurationError(f'{name} is {value}; it must lie between 0 and 1')
+        if self.max_detections < 1:
+            raise ConfigurationError(f'max_detections is {self.max_detections}; use 1 or more')
+
+
+@dataclass(frozen=True)
+class _InputContract:
+    """What the manifest says the network takes: colour alone or colour and depth."""
+
+    size: InputSize
+    mean: NDArray[np.float32]
+    deviation: NDArray[np.float32]
+    needs_depth: bool
+
+    @classmethod
+    def of(cls, manifest: ModelManifest) -> _InputContract:
+        entries = manifest.input
+        try:
+            size = InputSize(int(entries['width']), int(entries['height']))
+            channels = tuple(entries['channels'])
+            mean = np.array(entries.get('mean', [0.0] * 3), dtype=np.float32).reshape(3)
+            deviation = np.array(entries.get('deviation', [1.0] * 3), np.float32).reshape(3)
+        except (KeyError, TypeError, ValueError) as error:
+            raise ModelError(f'model {manifest.name!r}: its manifest must give input.width, '
+                             f'input.height and input.channels ({error!r})') from error
+        if channels not in (COLOR_CHANNELS, CHANNEL_NAMES):
+            raise ModelError(f'model {manifest.name!r} takes the channels {channels}, which this '
+                             f'version cannot make; it makes {COLOR_CHANNELS} or {CHANNEL_NAMES}')
+        return cls(size, mean, deviation, channels == CHANNEL_NAMES)
+
+    def tensor(self, frame: RGBDFrame) -> NDArray[np.float32]:
+        """Return the (1, C, height, width) input of a frame."""
+        if self.needs_depth:
+            return detector_input(frame, self.size)[None]
+        return color_input(frame.rgb, self.size, self.mean, self.deviation)[None]
+
+
+class MaskRCNNSegmenter:
+    """Finds the objects of a frame."""
+
+    def __init__(self, session: InferenceSession, manifest: ModelManifest,
+                 settings: SegmentationSettings) -> None:
+        """Join a loaded network, its manifest and the settings; see `from_model`."""
+        self._session = session
+        self._input = _InputContract.of(manifest)
+        self._settings = settings
+        self._labels = _label_map(manifest)
+        threshold = settings.score_threshold
+        self._threshold = float(manifest.parameters.get('score_threshold', 0.5)
+                                if threshold is None else threshold)
+
+    @classmethod
+    def from_model(cls, model: Model, settings: SegmentationSettings | None = None,
+                   device: str = 'auto', threads: int = 0) -> MaskRCNNSegmenter:
+        """Load a segmentation model.
+
+        Args:
+            model: From `ModelStore.find(name, task='segmentation')`.
+            settings: What counts as a detection.
+            device: 'auto', 'cpu', 'cuda' or 'tensorrt'.
+            threads: CPU threads; 0 = one for each core.
+
+        Raises:
+            ModelError: If the model is damaged or of another kind.
+            ConfigurationError: If the device is not there.
+        """
+        if model.manifest.backend != 'maskrcnn':
+            raise ModelError(f'model {model.manifest.name!r} is run by '
+                             f'{model.manifest.backend!r}, not by maskrcnn; choose a '
+                             'segmentation model')
+        session = InferenceSession(model.file('network'), device, threads)
+        segmenter = cls(session, model.manifest, settings or SegmentationSettings())
+        size, channels = segmenter._input.size, len(model.manifest.input['channels'])
+        session.warm_up({'image': (1, channels, size.height, size.width)})
+        return segmenter
+
+    @property
+    def categories(self) -> tuple[str, ...]:
+        """The labels that detections can have."""
+        return tuple(dict.fromkeys(self._labels.values()))
+
+    @property
+    def providers(self) -> tuple[str, ...]:
+        """Names of the execution providers that run the network."""
+        return self._session.providers
+
+    def detect(self, frame: RGBDFrame) -> list[Detection]:
+        """Return the objects of a frame, best score first."""
+        found = self._session.run({'image': self._input.tensor(frame)})
+        height, width = frame.rgb.shape[:2]
+        fitted = self._input.size.fit(width, height)
+        scale = np.array([width / fitted[0], height / fitted[1]])
+        detections: list[Detection] = []
+        order = np.argsort(-found['scores'], kind='stable')
+        for index in order[found['scores'][order] >= self._threshold]:
+            label = self._labels.get(int(found['labels'][index]))
+            if label is None:
+                continue
+            box = found['boxes'][index].astype(np.float64) * np.tile(scale, 2)
+            detection = self._detection(frame, label, float(found['scores'][index]), box,
+                                        found['masks'][index], scale)
+            if detection is not None and not self._is_duplicate(detection, detections):
+                detections.append(detection)
+                if len(detections) == self._settings.max_detections:
+                    break
+        return detections
+
+    def close(self) -> None:
+        """Free the network."""
+        self._session.close()
+
+    def _detection(self, frame: RGBDFrame, label: str, score: float, box: NDArray[np.float64],
+                   mask: NDArray[np.float32], scale: NDArray[np.float64]) -> Detection | None:
+        """Return the detection with its refined mask, or None if nothing is left of it."""
+        height, width = frame.rgb.shape[:2]
+        box = np.clip(box, 0, [width, height, width, height])
+        margin = 4 + int(0.08 * max(box[2] - box[0], box[3] - box[1]))
+        window = paste_mask(mask, box, (width, height), (scale[0], scale[1]), margin)
+        if window is None:
+            return None
+        x, y = window.offset
+        rows, columns = window.probability.shape
+        depth = None if frame.depth is None else frame.depth[y:y + rows, x:x + columns]
+        refined = refine_mask(window.probability, depth, frame.intrinsics.fx,
+                              self._settings.refinement)
+        if np.count_nonzero(refined) < self._settings.least_pixels:
+            return None
+        return Detection(label, score, box, refined, window.offset)
+
+    def _is_duplicate(self, detection: Detection, better: Sequence[Detection]) -> bool:
+        return any(mask_iou(detection, other) > self._settings.duplicate_iou for other in better)
+
+
+def mask_iou(a: Detection, b: Detection) -> float:
+    """Return the intersection over union of two detections' masks, 0 to 1."""
+    x0, y0 = max(a.offset[0], b.offset[0]), max(a.offset[1], b.offset[1])
+    x1 = min(a.offset[0] + a.mask.shape[1], b.offset[0] + b.mask.shape[1])
+    y1 = min(a.offset[1] + a.mask.shape[0], b.offset[1] + b.mask.shape[0])
+    if x1 <= x0 or y1 <= y0:
+        return 0.0
+    part_a, part_b = (
+        d.mask[y0 - d.offset[1]:y1 - d.offset[1], x0 - d.offset[0]:x1 - d.offset[0]]
+        for d in (a, b))
+    common = np.count_nonzero(part_a & part_b)
+    union = np.count_nonzero(a.mask) + np.count_nonzero(b.mask) - common
+    return common / union if union else 0.0
+
+
+def _label_map(manifest: ModelManifest) -> dict[int, str]:
+    """Return label by class number.
+
+    Raises:
+        ModelError: If the manifest does not say it.
+    """
+    labels = manifest.parameters.get('labels')
+    if not isinstance(labels, Mapping) or not labels:
+        raise ModelError(f'model {manifest.name!r}: its manifest must give parameters.labels, the '
+                         'label of each class number')
+    return {int(number): str(label) for number, label in labels.items()}
