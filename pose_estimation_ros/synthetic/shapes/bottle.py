@@ -7,7 +7,13 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from pose_estimation_ros.synthetic.shapes.curves import circle, smooth_curve, superellipse
+from pose_estimation_ros.synthetic.shapes.curves import (
+    circle,
+    resample,
+    rounded_polyline,
+    smooth_curve,
+    superellipse,
+)
 from pose_estimation_ros.synthetic.shapes.parts import Part
 from pose_estimation_ros.synthetic.shapes.revolution import SEGMENTS, paint_band, revolve
 from pose_estimation_ros.synthetic.shapes.shape import BACK, FRONT, LEFT, RIGHT, Shape
@@ -107,8 +113,8 @@ def _outlines(profile: FloatArray, radius: float, neck: float, oval: float,
     exponent = generator.uniform(3.0, 6.0) if boxy else generator.uniform(2.0, 2.8)
     shaped = superellipse(SEGMENTS, exponent, generator.uniform(0.5, 0.95))
     if generator.random() < 0.5:
-        shaped = np.roll(shaped[:, ::-1] * (1, -1), 0, axis=0)
-        shaped = np.roll(shaped, -int(np.argmax(shaped[:, 0])), axis=0)
+        # Turned by 90 degrees, point k still near angle k so that it blends into the neck.
+        shaped = np.roll(shaped[:, ::-1] * (1, -1), -SEGMENTS // 4, axis=0)
     share = np.clip((profile[:, 0] - neck) / max(radius - neck, 1e-6) * 1.6, 0, 1)
     share[: int(np.argmax(profile[:, 0]))] = 1
     share = share[:, None, None]
@@ -146,12 +152,16 @@ def closure(kind: str, neck: float, base: float, generator: np.random.Generator)
         wide, rise = neck * uniform(1.05, 1.8), uniform(0.012, 0.035)
         return [revolve([(wide, base - 0.006), (wide * uniform(0.85, 1.0), base + rise - 0.002),
                          (wide * 0.75, base + rise), (0, base + rise)], 'cap')]
-    if kind in ('nozzle', 'sport'):
+    if kind == 'nozzle':
+        wide, rise = neck * uniform(1.05, 1.5), uniform(0.025, 0.05)
+        step, tip = base + uniform(0.002, 0.3 * rise), uniform(0.0025, 0.005)
+        return [revolve([(wide, base - 0.01), (wide, step), (wide * uniform(0.4, 0.7), step + 0.003),
+                         (tip, base + rise), (0, base + rise)], 'cap')]
+    if kind == 'sport':
         wide, rise = neck * uniform(1.05, 1.4), uniform(0.02, 0.05)
-        tip = neck * uniform(0.12, 0.3) if kind == 'nozzle' else neck * uniform(0.4, 0.55)
-        step = base + rise * uniform(0.2, 0.5)
-        return [revolve([(wide, base - 0.01), (wide, step * 0.5 + base * 0.5),
-                         (tip * 1.4, step), (tip, base + rise), (0, base + rise)], 'cap')]
+        tip, step = neck * uniform(0.4, 0.6), base + rise * uniform(0.2, 0.5)
+        return [revolve([(wide, base - 0.01), (wide, 0.5 * (step + base)), (tip * 1.3, step),
+                         (tip, base + rise), (0, base + rise)], 'cap')]
     collar = revolve([(neck * 1.2, base - 0.012), (neck * 1.2, base + 0.006),
                       (0.006, base + 0.009), (0, base + 0.009)], 'cap')
     rise = uniform(0.02, 0.05)
@@ -165,7 +175,7 @@ def closure(kind: str, neck: float, base: float, generator: np.random.Generator)
         spout = smooth_curve([(-0.012, base + rise, 0), (reach * 0.6, base + rise + 0.002, 0),
                               (reach, base + rise - 0.008, 0)], 10)
         return [collar, stem, sweep(spout, section, 'cap')]
-    length = uniform(0.06, 0.09)
+    length = min(uniform(0.055, 0.09), 3.0 * neck + 0.025)
     top = base + uniform(0.035, 0.055)
     head = rounded_box((length, 0.022, 0.022), 0.006, 0.006, 'cap').moved((0.012, top, 0))
     column = rounded_box((0.022, top - base, 0.02), 0.006, 0.003, 'cap')
@@ -211,8 +221,9 @@ def make_bottle(generator: np.random.Generator) -> Shape:
         upper, lower = height * uniform(0.8, 0.86), height * uniform(0.35, 0.5)
         at = np.interp([upper, lower], profile[:, 1], profile[:, 0])
         reach = radius * uniform(1.05, 1.3)
-        path = smooth_curve([(at[0] - 0.006, upper, 0), (reach, upper, 0),
-                             (reach + 0.005, 0.5 * (upper + lower), 0),
-                             (reach, lower + 0.03, 0), (at[1] - 0.006, lower, 0)], 24)
+        path = rounded_polyline([(at[0] - 0.006, upper), (reach, upper), (reach * 1.03, lower + 0.02),
+                                 (at[1] - 0.006, lower)], 0.04, 8)
+        path = resample(path, 24)
+        path = np.concatenate([path, np.zeros((24, 1))], axis=1)
         parts.append(sweep(path, superellipse(14, 2.3) * (0.008, 0.011), 'handle'))
     return Shape(kind, parts, (BACK, FRONT, LEFT, RIGHT))

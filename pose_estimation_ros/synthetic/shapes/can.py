@@ -26,10 +26,10 @@ def _seamed_profile(radius: float, height: float, generator: np.random.Generator
     points = [(radius, 0.0), (radius, rise), (radius - bead, rise * 1.4)]
     names = ['metal', 'metal']
     low, high = 1.8 * rise, height - 1.8 * rise
-    levels = np.linspace(low, high, 26)
-    radii = np.full(26, radius - bead)
+    levels = np.linspace(low, high, 40)
+    radii = np.full(40, radius - bead)
     if uniform() < 0.45:
-        ribs = int(generator.integers(3, 9))
+        ribs = int(generator.integers(2, 7))
         start, stop = sorted(uniform(0.1, 0.9, 2))
         share = (levels - low) / (high - low)
         window = (share > start) & (share < stop)
@@ -38,7 +38,7 @@ def _seamed_profile(radius: float, height: float, generator: np.random.Generator
         )
     wrapped = uniform() < 0.75
     points += list(zip(radii.tolist(), levels.tolist(), strict=True))
-    names += ['metal', *(['label' if wrapped else 'body'] * 25)]
+    names += ['metal', *(['label' if wrapped else 'body'] * 39)]
     points += [(radius - bead, height - rise * 1.4), (radius, height - rise), (radius, height)]
     names += ['metal', 'metal', 'metal']
     return points, names
@@ -49,17 +49,19 @@ def _drink_profile(radius: float, height: float, generator: np.random.Generator,
     """Return the outside of a drink can: drawn bottom, shoulder, narrower lid."""
     uniform = generator.uniform
     foot, neck = radius * uniform(0.72, 0.86), radius * uniform(0.78, 0.92)
-    rise, shoulder = radius * uniform(0.15, 0.35), radius * uniform(0.2, 0.55)
+    rise, shoulder = radius * uniform(0.12, 0.3), radius * uniform(0.15, 0.55)
     outline = rounded_polyline(
         [(foot, 0.0), (radius, rise), (radius, height - shoulder), (neck, height - 0.004),
-         (neck, height - 0.002)], 0.02, 6)
+         (neck, height - 0.002)], uniform(0.006, 0.016), 6)
     body = [(float(r), float(y)) for r, y in outline]
     names = ['body'] * (len(body) - 1)
     points = [*body, (neck + 0.0012, height - 0.0015), (neck + 0.0012, height)]
     return points, [*names, 'metal', 'metal']
 
 
-def _round_can(kind: str, radius: float, height: float, generator: np.random.Generator) -> Part:
+def _round_can(kind: str, radius: float, height: float, generator: np.random.Generator,
+               ) -> tuple[Part, float]:
+    """Return the can and the height of its lid, metres."""
     uniform = generator.uniform
     if kind in ('drink', 'tall') and uniform() < 0.85:
         outside, names = _drink_profile(radius, height, generator)
@@ -78,10 +80,11 @@ def _round_can(kind: str, radius: float, height: float, generator: np.random.Gen
     bulge = uniform(0.0, 0.0015)
     inside = [(top - lip, height), (top - 1.4 * lip, height - depth), (0.6 * top,
               height - depth + bulge), (0.0, height - depth + bulge)]
-    return revolve(
+    can = revolve(
         [*bottom, *outside, *inside],
         ['metal'] * 4 + names + ['metal', 'metal' if kind != 'open' else 'inside', lid, lid],
     )
+    return can, height - depth + bulge
 
 
 def make_can(generator: np.random.Generator) -> Shape:
@@ -89,13 +92,14 @@ def make_can(generator: np.random.Generator) -> Shape:
     kind = str(generator.choice(_KINDS, p=_SHARES))
     radius = 0.5 * generator.uniform(*_DIAMETERS[kind])
     height = min(2 * radius * generator.uniform(*_ASPECTS[kind]), 0.24)
-    parts = [_round_can(kind, radius, height, generator)]
+    can, lid_height = _round_can(kind, radius, height, generator)
+    parts = [can]
     if kind == 'tin':
-        lid = height * generator.uniform(0.08, 0.25)
-        parts.append(revolve([(radius * 1.015, height - lid), (radius * 1.015, height + 0.001),
+        skirt, wide = height * generator.uniform(0.06, 0.25), radius * generator.uniform(1.005, 1.03)
+        parts.append(revolve([(wide, height - skirt), (wide, height), (wide - 0.001, height + 0.001),
                               (0, height + 0.001)], 'lid'))
     elif kind != 'open' and generator.random() < 0.7:
         tab = rounded_box((0.024, 0.0015, 0.015), 0.006, 0.0005, 'metal')
-        parts.append(tab.moved((0.2 * radius, height - 0.0015, 0.0)))
+        parts.append(tab.moved((0.25 * radius, lid_height + 0.0008, 0.0)))
     sides = (BACK, FRONT, LEFT, RIGHT)
     return Shape(kind, parts, (UP, *sides))
