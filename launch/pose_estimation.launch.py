@@ -1,0 +1,108 @@
+"""Start the pose estimator: the core that every other launch file includes.
+
+The estimator brings itself up (its parameter `autostart`). An argument that is left empty keeps
+the value of the parameter file.
+"""
+
+from launch import LaunchDescription
+from launch.actions import DeclareLaunchArgument, OpaqueFunction, SetEnvironmentVariable
+from launch.conditions import IfCondition
+from launch.substitutions import (
+    EnvironmentVariable,
+    LaunchConfiguration,
+    PathJoinSubstitution,
+)
+from launch_ros.actions import LifecycleNode, Node
+from launch_ros.substitutions import FindPackageShare
+import yaml
+
+SHARE = FindPackageShare('pose_estimation_ros')
+SWITCH = ['true', 'false']
+
+# name, default, description, choices
+ARGUMENTS = (
+    ('backend', '', 'method that estimates the poses (spd)', None),
+    ('model', '', "name or folder of the backend's model", None),
+    ('segmentation_model', '', "name or folder of the segmenter's model", None),
+    ('device', '', 'where the networks run', ['', 'auto', 'cpu', 'cuda', 'tensorrt']),
+    ('output_frame', '', "TF frame of all outputs; none: the camera's", None),
+    ('use_sim_time', 'false', 'take the time from /clock', SWITCH),
+    ('autostart', 'true', 'the estimator configures and activates itself', SWITCH),
+    ('params_file', PathJoinSubstitution([SHARE, 'config', 'pose_estimation.yaml']),
+     'parameters of the estimator', None),
+    ('namespace', '', 'namespace of the estimator and of its topics', None),
+    ('color_image', 'color/image_raw', 'topic of the colour images', None),
+    ('color_info', 'color/camera_info', "topic of the colour camera's calibration", None),
+    ('depth_image', 'depth/image_raw', 'topic of the depth images, aligned to colour', None),
+    ('depth_info', 'depth/camera_info', "topic of the depth image's calibration", None),
+    ('rviz', 'false', 'show cloud, overlay, boxes, axes and TF in RViz', SWITCH),
+    ('log_level', 'info', 'severity from which the estimator logs',
+     ['debug', 'info', 'warn', 'error']),
+)
+
+# Launch arguments that set a parameter of the estimator, unless they are empty.
+PARAMETERS = {
+    'backend': 'backend',
+    'model': 'model',
+    'segmentation_model': 'segmentation.model',
+    'device': 'device',
+    'output_frame': 'output_frame',
+    'use_sim_time': 'use_sim_time',
+    'autostart': 'autostart',
+}
+
+
+def start_estimator(context):
+    """Make the estimator's action from the values of the arguments."""
+    value = {name: LaunchConfiguration(name).perform(context) for name, *_ in ARGUMENTS}
+    parameters = {parameter: yaml.safe_load(value[name]) if value[name] in SWITCH else value[name]
+                  for name, parameter in PARAMETERS.items() if value[name]}
+    color_image = value['color_image']
+    return [LifecycleNode(
+        package='pose_estimation_ros',
+        executable='pose_estimator',
+        name='pose_estimator',
+        namespace=value['namespace'],
+        output='screen',
+        parameters=[value['params_file'], parameters],
+        remappings=[
+            ('color/image_raw', color_image),
+            ('color/image_raw/compressed', f'{color_image}/compressed'),
+            ('color/camera_info', value['color_info']),
+            ('depth/image_raw', value['depth_image']),
+            ('depth/camera_info', value['depth_info']),
+        ],
+        arguments=['--ros-args', '--log-level', value['log_level']],
+    )]
+
+
+def generate_launch_description():
+    """Declare the arguments, then start the estimator and, if wanted, RViz."""
+    profile = PathJoinSubstitution([SHARE, 'config', 'fastdds.xml'])
+    rviz = Node(
+        package='rviz2',
+        executable='rviz2',
+        name='rviz',
+        namespace=LaunchConfiguration('namespace'),
+        arguments=['-d', PathJoinSubstitution([SHARE, 'config', 'rviz', 'pose_estimation.rviz'])],
+        parameters=[{'use_sim_time': LaunchConfiguration('use_sim_time')}],
+        remappings=[
+            ('/object_markers', 'object_markers'),
+            ('/object_points', 'object_points'),
+            ('/overlay/image', 'overlay/image'),
+            ('/color/image_raw', LaunchConfiguration('color_image')),
+            ('/depth/image_raw', LaunchConfiguration('depth_image')),
+            ('/depth/camera_info', LaunchConfiguration('depth_info')),
+        ],
+        condition=IfCondition(LaunchConfiguration('rviz')),
+    )
+    return LaunchDescription([
+        *(DeclareLaunchArgument(name, default_value=default, description=description,
+                                choices=choices)
+          for name, default, description, choices in ARGUMENTS),
+        # Shared memory that holds whole images; Fast DDS before 3.0 knows the older name.
+        *(SetEnvironmentVariable(name, EnvironmentVariable(name, default_value=profile))
+          for name in ('FASTDDS_DEFAULT_PROFILES_FILE', 'FASTRTPS_DEFAULT_PROFILES_FILE')),
+        OpaqueFunction(function=start_estimator),
+        rviz,
+    ])
