@@ -5,7 +5,7 @@ World frame: z up, table top at z = 0, metres.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,6 +20,7 @@ FloatArray = NDArray[np.float64]
 _TRIES = 40
 _GAP = 0.002
 _GROWTH = 1.04
+_SIGNS = np.array([[1, 1], [1, -1], [-1, -1], [-1, 1]], dtype=np.float64)
 
 
 @dataclass(frozen=True)
@@ -41,17 +42,7 @@ class Footprint:
     @property
     def corners(self) -> FloatArray:
         """(4, 2) corners, metres."""
-        signs = np.array([[1, 1], [1, -1], [-1, -1], [-1, 1]], dtype=np.float64)
-        return np.asarray(self.center + (signs * self.half) @ self.axes)
-
-    def overlaps(self, other: Footprint, gap: float = _GAP) -> bool:
-        """Return whether two rectangles come closer than `gap` (separating axis test)."""
-        a, b = self.corners, other.corners
-        for axis in (*self.axes, *other.axes):
-            on_a, on_b = a @ axis, b @ axis
-            if on_a.max() + gap < on_b.min() or on_b.max() + gap < on_a.min():
-                return False
-        return True
+        return np.asarray(self.center + (_SIGNS * self.half) @ self.axes)
 
 
 @dataclass(frozen=True)
@@ -109,38 +100,61 @@ def place_at(stance: Stance, bounds: FloatArray, center: FloatArray, yaw: float,
     return Placed(stance.solid, make_transform(turn @ stance.rotation, position), footprint)
 
 
-def place_group(stances: list[Stance], spacing: float, is_allowed: Callable[[Footprint], bool],
-                generator: np.random.Generator, occupied: tuple[Footprint, ...] = ()
-                ) -> list[Placed]:
+def place_group(stances: Sequence[Stance], spacing: float,
+                is_on_table: Callable[[FloatArray], NDArray[np.bool_]],
+                generator: np.random.Generator, occupied: Sequence[Placed] = ()) -> list[Placed]:
     """Put things around the world's origin so that their footprints do not overlap.
 
     Args:
         stances: What to place, in this order; what finds no place is left out.
         spacing: Radius of the group in units of the radius of a disk of the same total area;
             1.2 is crowded, 3 is loose.
-        is_allowed: Says whether a footprint is fully on the table.
+        is_on_table: Says for (..., 2) points whether they are on the table.
         generator: Source of randomness.
-        occupied: Footprints to keep clear of.
+        occupied: Things to keep clear of.
 
     Returns:
         The things that found a place.
     """
     boxes = [stance.bounds() for stance in stances]
     area = sum(float(np.prod(box[1, :2] - box[0, :2])) for box in boxes)
-    radius = spacing * np.sqrt(area / np.pi)
+    # Every try may be a little farther out than the one before.
+    reach = spacing * np.sqrt(area / np.pi) * _GROWTH ** np.arange(_TRIES)
     placed: list[Placed] = []
     for stance, box in zip(stances, boxes, strict=True):
-        for attempt in range(_TRIES):
-            reach = radius * _GROWTH ** attempt
-            angle, share = generator.uniform(0, 2 * np.pi), np.sqrt(generator.random())
-            center = reach * share * np.array([np.cos(angle), np.sin(angle)])
-            candidate = place_at(stance, box, center, generator.uniform(0, 2 * np.pi))
-            if is_allowed(candidate.footprint) and not any(
-                    candidate.footprint.overlaps(other)
-                    for other in (*occupied, *(thing.footprint for thing in placed))):
-                placed.append(candidate)
-                break
+        angle = generator.uniform(0, 2 * np.pi, _TRIES)
+        distance = reach * np.sqrt(generator.random(_TRIES))
+        centers = distance[:, None] * np.stack([np.cos(angle), np.sin(angle)], axis=-1)
+        yaws = generator.uniform(0, 2 * np.pi, _TRIES)
+        axes = np.stack([np.stack([np.cos(yaws), np.sin(yaws)], axis=-1),
+                         np.stack([-np.sin(yaws), np.cos(yaws)], axis=-1)], axis=1)
+        corners = centers[:, None] + (_SIGNS * (box[1, :2] - box[0, :2]) / 2) @ axes
+        is_free = is_on_table(corners).all(axis=1)
+        for other in (*occupied, *placed):
+            is_free &= ~overlap(corners, axes, other.footprint.corners, other.footprint.axes)
+        if is_free.any():
+            first = int(np.argmax(is_free))
+            placed.append(place_at(stance, box, centers[first], float(yaws[first])))
     return placed
+
+
+def overlap(corners: FloatArray, axes: FloatArray, other_corners: FloatArray,
+            other_axes: FloatArray) -> NDArray[np.bool_]:
+    """Return which of (T, 4, 2) rectangles come closer than 2 mm to another one.
+
+    Args:
+        corners: (T, 4, 2) metres.
+        axes: (T, 2, 2) unit axes of the rectangles in rows.
+        other_corners: (4, 2) metres.
+        other_axes: (2, 2) unit axes in rows.
+
+    Source: separating axis theorem.
+    """
+    directions = np.concatenate([axes, np.broadcast_to(other_axes, axes.shape)], axis=1)
+    a = np.einsum('tcx,tdx->tdc', corners, directions)
+    b = np.einsum('cx,tdx->tdc', other_corners, directions)
+    apart = (a.max(-1) + _GAP < b.min(-1)) | (b.max(-1) + _GAP < a.min(-1))
+    return np.asarray(~apart.any(axis=1))
 
 
 def stack_on(stance: Stance, below: Placed, generator: np.random.Generator) -> Placed:

@@ -28,7 +28,6 @@ from pose_estimation_ros.synthetic.materials import (
 )
 from pose_estimation_ros.synthetic.object_model import DISTRACTOR, DOMAINS
 from pose_estimation_ros.synthetic.placement import (
-    Footprint,
     Placed,
     Stance,
     place_group,
@@ -95,12 +94,23 @@ class Body:
     Attributes:
         solid: What it is.
         T_world_object: (4, 4) where it is.
-        materials: One per part of the solid.
+        domain: Whose materials it has.
+        look_seed: What its materials are made from; they are made when they are first seen.
     """
 
     solid: Solid
     T_world_object: FloatArray
-    materials: tuple[Material, ...]
+    domain: str
+    look_seed: int
+
+    @cached_property
+    def materials(self) -> tuple[Material, ...]:
+        """One material per part of the solid."""
+        generator = np.random.default_rng(self.look_seed)
+        roles = self.solid.part_names
+        if self.solid.category in (*CATEGORY_NAMES, DISTRACTOR):
+            return sample_object_materials(roles, self.domain, generator)
+        return tuple(sample_material(role, self.domain, generator) for role in roles)
 
     @property
     def center(self) -> FloatArray:
@@ -119,6 +129,21 @@ class Body:
                 values[number] = luminance(material.albedo(
                     points.points[chosen], points.normals[chosen], self.solid.size)).mean()
         return values
+
+
+@dataclass(frozen=True, eq=False)
+class FaceTables:
+    """All faces of a scene, body after body.
+
+    Attributes:
+        start: (B,) index of the first face of each body.
+        corner_normals: (F, 3, 3) float32 shading normals of the faces' corners, world frame.
+        parts: (F,) int32 part of its body that a face belongs to.
+    """
+
+    start: NDArray[np.intp]
+    corner_normals: NDArray[np.float32]
+    parts: NDArray[np.int32]
 
 
 @dataclass(frozen=True, eq=False)
@@ -155,6 +180,16 @@ class Scene:
         return self.bodies[:self.instance_count]
 
     @cached_property
+    def face_tables(self) -> FaceTables:
+        """What rendering looks up by face."""
+        solids = [body.solid for body in self.bodies]
+        normals = [body.solid.corner_normals @ body.T_world_object[:3, :3].T.astype(np.float32)
+                   for body in self.bodies]
+        counts = [len(solid.mesh.faces) for solid in solids]
+        return FaceTables(np.cumsum([0, *counts[:-1]]), np.concatenate(normals),
+                          np.concatenate([solid.face_parts for solid in solids]))
+
+    @cached_property
     def caster(self) -> RayCaster:
         """Caster of the whole scene in the world frame; hits name bodies by their index."""
         return Open3DRayCaster([body.solid.mesh.transformed(body.T_world_object)
@@ -173,7 +208,7 @@ class Scene:
     def seen_from(self, view: View) -> Scene:
         """Return the same scene with another camera; what was built for casting is kept."""
         scene = replace(self, view=view)
-        scene.__dict__['caster'] = self.caster
+        scene.__dict__.update(caster=self.caster, face_tables=self.face_tables)
         return scene
 
 
@@ -207,12 +242,15 @@ class SceneGenerator:
         placed = self._furnish(style, table, seed, layout)
         room = sample_room(surroundings, table, layout)
         looks = _generator(self.domain, self.split, seed, 1)
-        bodies = [self._dress(thing.solid, thing.T_world_object, looks) for thing in placed]
-        bodies.sort(key=lambda body: body.solid.category not in CATEGORY_NAMES)
-        count = sum(body.solid.category in CATEGORY_NAMES for body in bodies)
-        bodies.append(self._dress(table.solid, table.T_world_table, looks))
-        bodies.extend(self._dress(solid, pose, looks)
-                      for solid, pose in zip(room.solids, room.poses, strict=True))
+        # A stable sort: the instances come first.
+        placed.sort(key=lambda thing: thing.solid.category not in CATEGORY_NAMES)
+        count = sum(thing.solid.category in CATEGORY_NAMES for thing in placed)
+        things = [(thing.solid, thing.T_world_object) for thing in placed]
+        things += [(table.solid, table.T_world_table),
+                   *zip(room.solids, room.poses, strict=True)]
+        seeds = looks.integers(2 ** 63, size=len(things))
+        bodies = [Body(solid, pose, self.domain, int(look))
+                  for (solid, pose), look in zip(things, seeds, strict=True)]
         return Scene(
             self.domain, self.split, seed, tuple(bodies), count,
             sample_lighting(self.domain, looks), room,
@@ -243,7 +281,7 @@ class SceneGenerator:
                      for _ in range(_count(style.scattered, generator))]
         reach = max(4.0, 3.0 / max(np.sqrt(len(scattered)), 1.0) * 4.0)
         placed += place_group([_stance(solid, style, generator) for solid in scattered], reach,
-                              table.holds, generator, _footprints(placed))
+                              table.holds, generator, placed)
         return placed
 
     def _anything(self, seed: int, generator: np.random.Generator) -> Solid:
@@ -259,9 +297,6 @@ class SceneGenerator:
         chosen = int(members[generator.integers(_POOL_SIZE)])
         return self._cache.get(category, instance_seed(self.split, chosen))
 
-    def _dress(self, solid: Solid, pose: FloatArray, generator: np.random.Generator) -> Body:
-        return Body(solid, pose, _materials(solid, self.domain, generator))
-
 
 def _generator(domain: str, split: str, seed: int, purpose: int) -> np.random.Generator:
     return np.random.default_rng((DOMAINS.index(domain), SPLITS.index(split), seed, purpose))
@@ -269,10 +304,6 @@ def _generator(domain: str, split: str, seed: int, purpose: int) -> np.random.Ge
 
 def _count(limits: tuple[int, int], generator: np.random.Generator) -> int:
     return int(generator.integers(limits[0], limits[1] + 1))
-
-
-def _footprints(placed: Sequence[Placed]) -> tuple[Footprint, ...]:
-    return tuple(thing.footprint for thing in placed)
 
 
 def _stance(solid: Solid, style: LayoutStyle, generator: np.random.Generator) -> Stance:
@@ -287,12 +318,6 @@ def _stance(solid: Solid, style: LayoutStyle, generator: np.random.Generator) ->
     # Real tables and objects are not perfectly plane, nor is a pushed-over chair leg's floor.
     lean = axis_rotation(generator.standard_normal(3), np.radians(abs(generator.normal(0, 0.5))))
     return Stance(solid, lean @ rests[0])
-
-
-def _materials(solid: Solid, domain: str, generator: np.random.Generator) -> tuple[Material, ...]:
-    if len(solid.part_names) == 1 and solid.category not in (*CATEGORY_NAMES, DISTRACTOR):
-        return (sample_material(solid.part_names[0], domain, generator),)
-    return sample_object_materials(solid.part_names, domain, generator)
 
 
 def _view(domain: str, bodies: Sequence[Body], instance_count: int, room: Room,

@@ -84,16 +84,13 @@ def cast_view(scene: Scene, view: View, window: Window | None = None) -> Surface
     pixels = Window.full(view.intrinsics) if window is None else window
     rays = camera_rays(view.intrinsics, view.T_world_camera, pixels)
     hits = scene.caster.cast(rays)
-    normals = np.zeros_like(rays.directions)
-    part = np.zeros(hits.mesh.shape, dtype=np.int32)
-    for index, chosen in _pixels_by_body(hits.mesh, len(scene.bodies)):
-        body = scene.bodies[index]
-        face = hits.face.ravel()[chosen]
-        part.ravel()[chosen] = body.solid.face_parts[face]
-        own = _interpolate(body.solid.corner_normals[face],
-                           hits.barycentric.reshape(-1, 2)[chosen])
-        normals.reshape(-1, 3)[chosen] = own @ body.T_world_object[:3, :3].T.astype(np.float32)
-    return Surfaces(view, pixels, rays, hits, normals, part)
+    tables = scene.face_tables
+    # Where nothing is hit, the first face stands in; nobody looks at it.
+    is_hit = hits.mesh >= 0
+    face = np.where(is_hit, tables.start[np.maximum(hits.mesh, 0)] + hits.face, 0)
+    return Surfaces(view, pixels, rays, hits,
+                    _interpolate(tables.corner_normals[face], hits.barycentric),
+                    np.where(is_hit, tables.parts[face], 0).astype(np.int32))
 
 
 def render_frame(scene: Scene, resolution: tuple[int, int] = (640, 480),
@@ -320,9 +317,11 @@ def _pixels_by_body(mesh: NDArray[np.int32], count: int) -> list[tuple[int, NDAr
 
 
 def _interpolate(corner_normals: Float32Array, barycentric: Float32Array) -> Float32Array:
-    """Return unit normals from those of the face corners."""
-    u, v = barycentric[:, 0:1], barycentric[:, 1:2]
-    normal = (corner_normals[:, 0] * (1 - u - v) + corner_normals[:, 1] * u
-              + corner_normals[:, 2] * v)
-    length = np.sqrt(np.einsum('nc,nc->n', normal, normal))[:, None]
-    return np.asarray(normal / np.maximum(length, 1e-12))
+    """Return (..., 3) unit normals from the (..., 3, 3) ones of the face corners."""
+    u, v = barycentric[..., 0:1], barycentric[..., 1:2]
+    normal = corner_normals[..., 0, :] * (1 - u - v)
+    normal += corner_normals[..., 1, :] * u
+    normal += corner_normals[..., 2, :] * v
+    length = np.sqrt(np.einsum('...c,...c->...', normal, normal))[..., None]
+    normal /= np.maximum(length, 1e-12)
+    return normal

@@ -20,7 +20,6 @@ from pose_estimation_ros.rendering.primitives import (
     rectangle,
     solid_of_revolution,
 )
-from pose_estimation_ros.synthetic.placement import Footprint
 from pose_estimation_ros.synthetic.solids import Solid
 
 FloatArray = NDArray[np.float64]
@@ -80,12 +79,12 @@ class Table:
     half: FloatArray
     is_round: bool
 
-    def holds(self, footprint: Footprint) -> bool:
-        """Return whether a footprint lies on the table top with all its corners."""
-        local = (footprint.corners - self.T_world_table[:2, 3]) @ self.T_world_table[:2, :2]
+    def holds(self, points: FloatArray) -> NDArray[np.bool_]:
+        """Return for (..., 2) world points whether they are on the table top, off its edges."""
+        local = (points - self.T_world_table[:2, 3]) @ self.T_world_table[:2, :2]
         if self.is_round:
-            return bool((np.linalg.norm(local, axis=1) < self.half[0] - _EDGE_MARGIN).all())
-        return bool((np.abs(local) < self.half - _EDGE_MARGIN).all())
+            return np.asarray(np.linalg.norm(local, axis=-1) < self.half[0] - _EDGE_MARGIN)
+        return np.asarray((np.abs(local) < self.half - _EDGE_MARGIN).all(axis=-1))
 
 
 @dataclass(frozen=True)
