@@ -87,7 +87,7 @@ def _by_depth(mask: Mask, sure: Mask, known: Mask, depth: Image, focal_length: f
     ring = _dilate(wider, 2 * radius) & ~wider & known & (z < farthest + 3 * reach)
     plane = _carrying_plane(ring, z)
     if plane is not None:
-        rows, columns = np.indices(mask.shape, sparse=True)
+        rows, columns = np.ogrid[:mask.shape[0], :mask.shape[1]]
         expected = plane[0] * columns + plane[1] * rows + plane[2]
         behind = np.abs(z - 1 / np.maximum(expected, 1e-3))
         outside |= known & band & (behind < settings.plane_distance * noise_scale)
@@ -118,9 +118,9 @@ def _carrying_plane(ring: Mask, z: Image) -> NDArray[np.float64] | None:
     inverse = 1.0 / z[rows, columns].astype(np.float64)
     design = np.stack([columns, rows, np.ones(rows.size)], axis=1).astype(np.float64)
     used = np.ones(rows.size, dtype=np.bool_)
-    plane = np.zeros(3)
+    plane: NDArray[np.float64] = np.zeros(3)
     for _ in range(_PLANE_ROUNDS):
-        plane = np.linalg.lstsq(design[used], inverse[used], rcond=None)[0]
+        plane = np.asarray(np.linalg.lstsq(design[used], inverse[used], rcond=None)[0])
         residual = np.abs(design @ plane - inverse)
         used = residual <= max(float(np.quantile(residual, 0.6)), 1e-4)
     agree = residual * z[rows, columns].astype(np.float64) ** 2 < 0.01
@@ -139,7 +139,7 @@ def _fill_holes(mask: Mask, foreign: Mask) -> Mask:
     fill = seen_through * 2 < area
     # 0 is the mask itself; the padded border makes the surroundings the first component.
     fill[:2] = False
-    return mask | fill[labels]
+    return np.asarray(mask | fill[labels])
 
 
 def _largest_pieces(mask: Mask, least_share: float) -> Mask:

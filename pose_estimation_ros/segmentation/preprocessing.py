@@ -149,7 +149,8 @@ def _normals(inverse_depth: DepthImage, known: NDArray[np.bool_],
     weight = known.astype(np.float32)
     window = (_NORMAL_WINDOW, _NORMAL_WINDOW)
     share = cv2.boxFilter(weight, -1, window)
-    smooth = cv2.boxFilter(inverse_depth, -1, window) / np.maximum(share, np.float32(1e-6))
+    smooth = np.asarray(cv2.boxFilter(inverse_depth, -1, window)
+                        / np.maximum(share, np.float32(1e-6)), dtype=np.float32)
     enough = (share > _LEAST_KNOWN_SHARE).astype(np.float32)
     slopes = []
     for axis, focal_length in ((1, intrinsics.fx), (0, intrinsics.fy)):

@@ -40,6 +40,7 @@ LEAST_VISIBILITY = 0.15
 LEAST_SIDE = 8
 LEAST_AREA = 40
 _SHUFFLE_BUFFER = 64
+_OPEN_SHARDS = 6
 
 
 @dataclass(frozen=True)
@@ -215,19 +216,35 @@ class FrameStream(IterableDataset[Sample]):
             if not shards:
                 raise ConfigurationError(
                     'no frame shards to train on; make some first and give their folder as --data')
-            own = shards[index::count] or shards
-            for shard in generator.permutation(len(own)):
-                for frame in self._read_shard(own[shard]):
-                    if len(buffer) < _SHUFFLE_BUFFER:
-                        buffer.append(frame)
-                        continue
-                    slot = int(generator.integers(_SHUFFLE_BUFFER))
-                    chosen, buffer[slot] = buffer[slot], frame
-                    yield training_sample(chosen, self._size, generator)
+            for frame in self._mixed(shards[index::count] or shards, generator):
+                if len(buffer) < _SHUFFLE_BUFFER:
+                    buffer.append(frame)
+                    continue
+                slot = int(generator.integers(_SHUFFLE_BUFFER))
+                chosen, buffer[slot] = buffer[slot], frame
+                yield training_sample(chosen, self._size, generator)
             # A folder smaller than the buffer must still give samples.
             for slot in generator.permutation(len(buffer)):
                 yield training_sample(buffer[slot], self._size, generator)
             buffer.clear()
+
+    def _mixed(self, shards: Sequence[Path],
+               generator: np.random.Generator) -> Iterator[SyntheticFrame]:
+        """Yield the frames of all shards once, several shards at a time.
+
+        The frames of one shard show the same few objects.
+        """
+        waiting = [shards[place] for place in generator.permutation(len(shards))]
+        opened: list[Iterator[SyntheticFrame]] = []
+        while waiting or opened:
+            while waiting and len(opened) < _OPEN_SHARDS:
+                opened.append(self._read_shard(waiting.pop()))
+            place = int(generator.integers(len(opened)))
+            frame = next(opened[place], None)
+            if frame is None:
+                opened.pop(place)
+            else:
+                yield frame
 
 
 def collate(samples: list[Sample]) -> tuple[Tensor, list[Target]]:

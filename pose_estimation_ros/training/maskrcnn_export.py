@@ -1,7 +1,6 @@
 """From a detector's checkpoint to the model folder that the run time loads.
 
-    python -m pose_estimation_ros.training.maskrcnn_export \
-        --checkpoint runs/maskrcnn/last.pt --out models/maskrcnn_lite
+    python -m pose_estimation_ros.training.maskrcnn_export --checkpoint <last.pt> --out <folder>
 """
 
 from __future__ import annotations
