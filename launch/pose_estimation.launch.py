@@ -4,6 +4,7 @@ The estimator brings itself up (its parameter `autostart`). An argument that is 
 the value of the parameter file.
 """
 
+import yaml
 from launch import LaunchDescription
 from launch.actions import DeclareLaunchArgument, OpaqueFunction, SetEnvironmentVariable
 from launch.conditions import IfCondition
@@ -14,7 +15,6 @@ from launch.substitutions import (
 )
 from launch_ros.actions import LifecycleNode, Node
 from launch_ros.substitutions import FindPackageShare
-import yaml
 
 SHARE = FindPackageShare('pose_estimation_ros')
 SWITCH = ['true', 'false']

@@ -30,15 +30,6 @@ sys.exit({function}())
 """
 
 
-def link(target: Path, link_path: Path) -> None:
-    """Make link_path a symbolic link to target, whatever was there."""
-    link_path.parent.mkdir(parents=True, exist_ok=True)
-    if link_path.is_dir() and not link_path.is_symlink():
-        shutil.rmtree(link_path)
-    link_path.unlink(missing_ok=True)
-    link_path.symlink_to(target)
-
-
 def write_script(path: Path, entry_point: str) -> None:
     """Write an executable that calls an entry point such as 'package.module:main'."""
     module, function = entry_point.split(':')
@@ -47,15 +38,23 @@ def write_script(path: Path, entry_point: str) -> None:
     path.chmod(0o755)
 
 
+def link_data_files(data_files: list[tuple[str, list[str]]]) -> None:
+    """Link every file that an installation would copy; files, as ros2 follows no linked folder."""
+    shutil.rmtree(PREFIX / 'share' / PACKAGE, ignore_errors=True)
+    for folder, files in data_files:
+        (PREFIX / folder).mkdir(parents=True, exist_ok=True)
+        for file in files:
+            link = PREFIX / folder / Path(file).name
+            link.unlink(missing_ok=True)
+            link.symlink_to(ROOT / file)
+
+
 def main() -> None:
     """Link the package into this environment."""
     site_packages = Path(sysconfig.get_paths()['purelib'])
     (site_packages / f'{PACKAGE}.pth').write_text(f'{ROOT}\n')
-    link(ROOT / 'resource' / PACKAGE,
-         PREFIX / 'share' / 'ament_index' / 'resource_index' / 'packages' / PACKAGE)
-    for name in ('package.xml', 'launch', 'config', 'models'):
-        link(ROOT / name, PREFIX / 'share' / PACKAGE / name)
     distribution = run_setup(str(ROOT / 'setup.py'), stop_after='init')
+    link_data_files(distribution.data_files)
     for line in distribution.entry_points['console_scripts']:
         name, entry_point = (word.strip() for word in line.split('='))
         write_script(PREFIX / 'lib' / PACKAGE / name, entry_point)

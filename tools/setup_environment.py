@@ -17,6 +17,7 @@ import hashlib
 import importlib.util
 import os
 import platform
+import re
 import shutil
 import subprocess
 import sys
@@ -163,7 +164,7 @@ def show_milestone(line: str) -> None:
     """Print the lines of pip that tell a waiting user what takes time."""
     if line.startswith('Installing collected packages'):
         print(f'      installing {line.count(",") + 1} packages', flush=True)
-    elif line.startswith('Downloading') and ('MB)' in line or 'GB)' in line):
+    elif line.startswith('Downloading') and re.search(r'\(\d\d+(\.\d+)? [MG]B\)', line):
         print(f'      downloading {line.removeprefix("Downloading").strip()}', flush=True)
 
 
@@ -235,6 +236,12 @@ def digest(*parts: object) -> str:
     return total.hexdigest()
 
 
+def installed_names() -> list[str]:
+    """List the files that setup.py installs beside the code."""
+    return sorted(str(path.relative_to(ROOT)) for folder in ('launch', 'config', 'models')
+                  for path in (ROOT / folder).rglob('*'))
+
+
 @contextmanager
 def exclusive():
     """Let one set-up at a time work on this checkout."""
@@ -293,7 +300,7 @@ def set_up(chosen_set: str, runtime: str) -> None:
         ('tf2_msgs and vision_msgs', 'messages', build_messages,
          digest(libraries[0], ROOT / 'interfaces', ROOT / 'tools' / 'build_interfaces.py')),
         ('package', 'link', link_package,
-         digest(ROOT / 'setup.py', ROOT / 'tools' / 'link_package.py')),
+         digest(ROOT / 'setup.py', ROOT / 'tools' / 'link_package.py', *installed_names())),
     ]
     if chosen_set == 'test':
         steps.insert(2, (
