@@ -24,6 +24,7 @@ from pose_estimation_ros.segmentation.preprocessing import (
 )
 
 COLOR_CHANNELS = CHANNEL_NAMES[:3]
+_MASK_THRESHOLD = 0.5
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,7 @@ class SegmentationSettings:
             labels say.
         least_pixels: Smallest mask, pixels.
         labels: Only these labels are kept; empty keeps all.
-        refinement: How masks are refined by depth.
+        refinement: How masks are refined by depth; None leaves them as they are.
     """
 
     score_threshold: float | None = None
@@ -45,7 +46,7 @@ class SegmentationSettings:
     duplicate_iou: float = 0.5
     least_pixels: int = 60
     labels: tuple[str, ...] = ()
-    refinement: MaskRefinement = field(default_factory=MaskRefinement)
+    refinement: MaskRefinement | None = field(default_factory=MaskRefinement)
 
     def __post_init__(self) -> None:
         """Check the ranges.
@@ -179,8 +180,9 @@ class MaskRCNNSegmenter:
         x, y = window.offset
         rows, columns = window.probability.shape
         depth = None if frame.depth is None else frame.depth[y:y + rows, x:x + columns]
-        refined = refine_mask(window.probability, depth, frame.intrinsics.fx,
-                              self._settings.refinement)
+        refinement = self._settings.refinement
+        refined = (window.probability > _MASK_THRESHOLD if refinement is None else
+                   refine_mask(window.probability, depth, frame.intrinsics.fx, refinement))
         if np.count_nonzero(refined) < self._settings.least_pixels:
             return None
         return Detection(label, score, box, refined, window.offset)

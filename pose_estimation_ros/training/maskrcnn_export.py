@@ -1,6 +1,8 @@
 """From a detector's checkpoint to the model folder that the run time loads.
 
     python -m pose_estimation_ros.training.maskrcnn_export --checkpoint <last.pt> --out <folder>
+
+The folder's name becomes the model's name.
 """
 
 from __future__ import annotations
