@@ -4,25 +4,39 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from importlib import import_module
+from importlib.metadata import entry_points
 from typing import Protocol
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from pose_estimation_ros.backends.base import PoseBackend
+from pose_estimation_ros.backends.base import BackendOptions, PoseBackend
+from pose_estimation_ros.backends.registry import backend_names, create_backend
 from pose_estimation_ros.core.camera import CameraIntrinsics
 from pose_estimation_ros.core.detection import Detection
-from pose_estimation_ros.core.errors import InvalidInputError
+from pose_estimation_ros.core.errors import ConfigurationError, InvalidInputError
 from pose_estimation_ros.core.frame import RGBDFrame
 from pose_estimation_ros.core.object_pose import ObjectPose, Rejection
-from pose_estimation_ros.tracking.identity import IdentityTracker, TrackKey
+from pose_estimation_ros.tracking.identity import IdentityTracker, TrackerOptions, TrackKey
+
+__all__ = ['BackendOptions', 'Pipeline', 'PipelineOptions', 'PipelineResult', 'SegmentedFrame',
+           'Segmenter', 'SegmenterOptions', 'Selection', 'TrackerOptions', 'backend_names',
+           'check_depth', 'create_pipeline', 'segmenter_names']
 
 # Objects of interest stand in reach of a robot: a median beyond these is a wrong unit.
 _FARTHEST_MEDIAN_DEPTH = 20.0
 _NEAREST_MEDIAN_DEPTH = 0.02
 _DEPTH_CHECK_STRIDE = 4
+
+# A third-party package adds a segmenter with an entry point in this group, whose value is a
+# callable `(SegmenterOptions) -> Segmenter`.
+SEGMENTER_ENTRY_POINT_GROUP = 'pose_estimation_ros.segmenters'
+_SEGMENTERS = {
+    'mask_rcnn': 'pose_estimation_ros.segmentation.mask_rcnn:create_mask_rcnn',
+}
 
 
 class Segmenter(Protocol):
@@ -39,6 +53,23 @@ class Segmenter(Protocol):
     def close(self) -> None:
         """Free sessions and device memory."""
         ...
+
+
+@dataclass(frozen=True)
+class SegmenterOptions:
+    """What a segmenter is told when it is created.
+
+    Attributes:
+        model: Name or folder of its model; empty = the shipped default.
+        device: 'auto', 'cpu', 'cuda' or 'tensorrt'.
+        threads: Threads of the inference session; 0 lets ONNX Runtime choose.
+        min_score: Detections below need not be returned, 0 to 1.
+    """
+
+    model: str = ''
+    device: str = 'auto'
+    threads: int = 0
+    min_score: float = 0.5
 
 
 @dataclass(frozen=True)
@@ -96,6 +127,27 @@ class PipelineResult:
     timings: Mapping[str, float]
 
 
+@dataclass(frozen=True)
+class PipelineOptions:
+    """Which stages are joined, and how each is set.
+
+    Attributes:
+        backend: One of `backend_names()`.
+        backend_options: Of the backend.
+        segmenter: One of `segmenter_names()`.
+        segmenter_options: Of the segmenter.
+        tracker: Of the tracker, None = no identities over time.
+        selection: Which results are wanted.
+    """
+
+    backend: str = 'spd'
+    backend_options: BackendOptions = field(default_factory=BackendOptions)
+    segmenter: str = 'mask_rcnn'
+    segmenter_options: SegmenterOptions = field(default_factory=SegmenterOptions)
+    tracker: TrackerOptions | None = field(default_factory=TrackerOptions)
+    selection: Selection = field(default_factory=Selection)
+
+
 class Pipeline:
     """Segmentation, pose estimation and tracking in a row.
 
@@ -103,12 +155,12 @@ class Pipeline:
     called by one thread only and in the order of the frames.
     """
 
-    def __init__(self, segmenter: Segmenter, backend: PoseBackend,
+    def __init__(self, segmenter: Segmenter | None, backend: PoseBackend,
                  tracker: IdentityTracker | None, selection: Selection | None = None) -> None:
         """Join the stages.
 
         Args:
-            segmenter: Finds the objects.
+            segmenter: Finds the objects; None if the backend needs no detections.
             backend: Estimates their poses.
             tracker: Gives identities; without one every `track_id` stays -1.
             selection: Which results are wanted.
@@ -138,7 +190,7 @@ class Pipeline:
         started = time.perf_counter()
         frame = self._undistorter.undistort(frame)
         undistorted = time.perf_counter()
-        found = self.segmenter.detect(frame) if 'detections' in self.backend.needs else []
+        found = [] if self.segmenter is None else self.segmenter.detect(frame)
         detections, dropped = _select(found, self._labels(), self._selection)
         timings = {'undistort': undistorted - started,
                    'segmentation': time.perf_counter() - undistorted}
@@ -159,6 +211,15 @@ class Pipeline:
         return PipelineResult(segmented.frame, segmented.detections, poses, lost,
                               segmented.dropped + dropped, timings)
 
+    def describe(self) -> dict[str, str]:
+        """Return facts about the models of all stages, for `/diagnostics`."""
+        facts = {'backend': self.backend.name}
+        facts |= {f'pose.{key}': value for key, value in self.backend.describe().items()}
+        if self.segmenter is not None:
+            facts |= {f'segmentation.{key}': value
+                      for key, value in self.segmenter.describe().items()}
+        return facts
+
     def reset_tracks(self) -> tuple[TrackKey, ...]:
         """End all tracks, as after a jump in time, and return their names."""
         return self._tracker.reset() if self._tracker is not None else ()
@@ -166,11 +227,47 @@ class Pipeline:
     def close(self) -> None:
         """Free the models of all stages."""
         self.backend.close()
-        self.segmenter.close()
+        if self.segmenter is not None:
+            self.segmenter.close()
 
     def _labels(self) -> tuple[str, ...]:
         wanted = self._selection.labels
         return tuple(label for label in self.backend.categories if not wanted or label in wanted)
+
+
+def create_pipeline(options: PipelineOptions) -> Pipeline:
+    """Create the stages and join them.
+
+    Raises:
+        ConfigurationError: If a backend or segmenter of that name does not exist.
+        ModelError: If a model is missing, damaged or of another kind.
+    """
+    backend = create_backend(options.backend, options.backend_options)
+    segmenter = None
+    if 'detections' in backend.needs:
+        segmenter = _create_segmenter(options.segmenter, options.segmenter_options)
+    tracker = None if options.tracker is None else IdentityTracker(options.tracker)
+    return Pipeline(segmenter, backend, tracker, options.selection)
+
+
+def segmenter_names() -> tuple[str, ...]:
+    """Return the names of all known segmenters, sorted."""
+    plugins = entry_points(group=SEGMENTER_ENTRY_POINT_GROUP)
+    return tuple(sorted({*_SEGMENTERS, *(plugin.name for plugin in plugins)}))
+
+
+def _create_segmenter(name: str, options: SegmenterOptions) -> Segmenter:
+    if name in _SEGMENTERS:
+        module, _, attribute = _SEGMENTERS[name].partition(':')
+        factory = getattr(import_module(module), attribute)
+    else:
+        plugins = entry_points(group=SEGMENTER_ENTRY_POINT_GROUP, name=name)
+        if not plugins:
+            raise ConfigurationError(
+                f'unknown segmenter {name!r}; known are {", ".join(segmenter_names())}')
+        factory = next(iter(plugins)).load()
+    segmenter: Segmenter = factory(options)
+    return segmenter
 
 
 def check_depth(depth: NDArray[np.float32] | None) -> None:

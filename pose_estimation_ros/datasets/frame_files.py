@@ -1,0 +1,129 @@
+"""The files of one recorded RGB-D frame and how they are read."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from pose_estimation_ros.core.camera import CameraIntrinsics
+from pose_estimation_ros.core.errors import InvalidInputError
+from pose_estimation_ros.core.frame import RGBDFrame
+
+FRAME_ID = 'camera_color_optical_frame'
+MILLIMETRE = 0.001
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """What is known of the camera before an image is read.
+
+    Attributes:
+        K: (3, 3) float64 camera matrix, pixels.
+        D: (k,) float64 distortion coefficients (plumb_bob), empty = none.
+        depth_unit: Metres per count of the depth image.
+    """
+
+    K: NDArray[np.float64]
+    D: NDArray[np.float64]
+    depth_unit: float = MILLIMETRE
+
+
+@dataclass(frozen=True)
+class FrameFiles:
+    """One frame on disk.
+
+    Attributes:
+        name: For people.
+        color: Colour image.
+        depth: Depth image: 16-bit counts, or three 8-bit channels (NOCS CAMERA).
+        calibration: Of the camera.
+    """
+
+    name: str
+    color: Path
+    depth: Path
+    calibration: Calibration
+
+    def load(self, stamp_ns: int) -> RGBDFrame:
+        """Read the images.
+
+        Raises:
+            InvalidInputError: If an image is missing or damaged, or sizes do not agree.
+        """
+        rgb = cv2.cvtColor(_read(self.color, cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB)
+        counts = depth_counts(_read(self.depth, cv2.IMREAD_UNCHANGED), self.depth)
+        depth = counts.astype(np.float32) * np.float32(self.calibration.depth_unit)
+        depth[counts == 0] = np.nan
+        height, width = rgb.shape[:2]
+        camera = CameraIntrinsics(width, height, self.calibration.K, D=self.calibration.D)
+        return RGBDFrame(stamp_ns, FRAME_ID, rgb, depth, camera)
+
+
+def read_calibration(path: Path) -> Calibration:
+    """Read a `camera.json`: `K` (3x3) or `fx fy cx cy`, and how much a depth count is.
+
+    `depth_unit_m` is metres per count; `depth_scale` (BOP) is millimetres per count. Without
+    either a count is a millimetre. `D`, if present, holds plumb_bob coefficients.
+
+    Raises:
+        InvalidInputError: If the file cannot be read or lacks the camera matrix.
+    """
+    values = read_json(path)
+    try:
+        if 'K' in values:
+            K = np.array(values['K'], dtype=np.float64).reshape(3, 3)
+        else:
+            K = np.array([[values['fx'], 0.0, values['cx']], [0.0, values['fy'], values['cy']],
+                          [0.0, 0.0, 1.0]], dtype=np.float64)
+        unit = float(values.get('depth_unit_m', MILLIMETRE * values.get('depth_scale', 1.0)))
+        D = np.array(values.get('D', []), dtype=np.float64)
+    except (KeyError, ValueError, TypeError) as error:
+        raise InvalidInputError(
+            f'{path} does not describe a camera ({error!r}); it needs K (3x3) or fx, fy, cx, cy, '
+            'in pixels') from error
+    return Calibration(K, D, unit)
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Read a JSON object.
+
+    Raises:
+        InvalidInputError: If the file is missing or is not a JSON object.
+    """
+    try:
+        values = json.loads(path.read_text(encoding='utf-8'))
+    except (OSError, ValueError) as error:
+        raise InvalidInputError(f'cannot read {path}: {error}') from error
+    if not isinstance(values, dict):
+        raise InvalidInputError(f'{path} must hold a JSON object, not {type(values).__name__}')
+    return values
+
+
+def depth_counts(image: NDArray[Any], path: Path) -> NDArray[np.uint16]:
+    """Return an image's depth as (H, W) uint16 counts.
+
+    NOCS CAMERA keeps the high byte in the green and the low byte in the red channel: 1 and 2 of
+    the image as OpenCV reads it.
+
+    Raises:
+        InvalidInputError: If the image is of another kind.
+    """
+    if image.ndim == 3 and image.dtype == np.uint8 and image.shape[2] >= 3:
+        return image[..., 1].astype(np.uint16) * np.uint16(256) + image[..., 2]
+    if image.ndim == 2 and image.dtype == np.uint16:
+        return image
+    raise InvalidInputError(f'{path} holds {image.shape} {image.dtype}; depth must be a 16-bit '
+                            'image of one channel')
+
+
+def _read(path: Path, flags: int) -> NDArray[Any]:
+    image = cv2.imread(str(path), flags)
+    if image is None:
+        raise InvalidInputError(f'{path} is missing or not an image that can be read')
+    return image

@@ -1,0 +1,54 @@
+"""Folders in the layout of the NOCS data sets (CAMERA and Real).
+
+Source: Wang et al., Normalized Object Coordinate Space, CVPR 2019, and its released data.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from pose_estimation_ros.datasets.frame_files import Calibration, FrameFiles, read_calibration
+
+# The released data carry no calibration; these are the published values.
+REAL_CAMERA = Calibration(
+    np.array([[591.0125, 0.0, 322.525], [0.0, 590.16775, 244.11084], [0.0, 0.0, 1.0]]),
+    np.zeros(0))
+SYNTHETIC_CAMERA = Calibration(
+    np.array([[577.5, 0.0, 319.5], [0.0, 577.5, 239.5], [0.0, 0.0, 1.0]]), np.zeros(0))
+
+
+def list_frames(folder: Path) -> list[FrameFiles]:
+    """List the frames of a NOCS scene, or of all scenes below a folder.
+
+    Args:
+        folder: With `0000_color.png` and `0000_depth.png` in it or in folders below. A
+            `camera.json` in a scene replaces the published calibration.
+
+    Returns:
+        The frames by scene and number; empty if the folder has another layout.
+
+    Raises:
+        InvalidInputError: If a `camera.json` cannot be used.
+    """
+    frames: list[FrameFiles] = []
+    calibrations: dict[Path, Calibration] = {}
+    for color in sorted(folder.rglob('*_color.png')):
+        depth = color.with_name(color.name.replace('_color.png', '_depth.png'))
+        if not depth.is_file():
+            continue
+        if color.parent not in calibrations:
+            calibrations[color.parent] = _calibration(color.parent, depth)
+        name = color.relative_to(folder).as_posix().removesuffix('_color.png')
+        frames.append(FrameFiles(name, color, depth, calibrations[color.parent]))
+    return frames
+
+
+def _calibration(scene: Path, depth: Path) -> Calibration:
+    if (scene / 'camera.json').is_file():
+        return read_calibration(scene / 'camera.json')
+    image = cv2.imread(str(depth), cv2.IMREAD_UNCHANGED)
+    is_synthetic = image is not None and image.ndim == 3
+    return SYNTHETIC_CAMERA if is_synthetic else REAL_CAMERA

@@ -1,0 +1,1 @@
+"""The ROS edge: nodes, parameters, message conversion and diagnostics."""

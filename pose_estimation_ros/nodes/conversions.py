@@ -1,0 +1,232 @@
+"""ROS messages to plain values and back.
+
+Input images are read without a copy where their layout allows it. Output bytes go through
+`array.array`, because assigning a NumPy array to a message field checks every element.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import cv2
+import numpy as np
+from builtin_interfaces.msg import Time
+from geometry_msgs.msg import Point, Pose, Quaternion
+from numpy.typing import NDArray
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image, PointCloud2, PointField
+from std_msgs.msg import Header
+
+from pose_estimation_ros.core.camera import CameraIntrinsics
+from pose_estimation_ros.core.errors import InvalidInputError
+from pose_estimation_ros.core.rotation import quaternion_to_matrix
+from pose_estimation_ros.core.se3 import make_transform
+
+
+@dataclass(frozen=True)
+class _Layout:
+    dtype: str
+    channels: int
+    to_rgb: int | None = None
+
+
+_COLOR_LAYOUTS = {
+    'rgb8': _Layout('u1', 3),
+    'bgr8': _Layout('u1', 3, cv2.COLOR_BGR2RGB),
+    'rgba8': _Layout('u1', 4, cv2.COLOR_RGBA2RGB),
+    'bgra8': _Layout('u1', 4, cv2.COLOR_BGRA2RGB),
+    'mono8': _Layout('u1', 1, cv2.COLOR_GRAY2RGB),
+}
+_DEPTH_LAYOUTS = {'16UC1': _Layout('u2', 1), 'mono16': _Layout('u2', 1), '32FC1': _Layout('f4', 1)}
+_MILLIMETRE = np.float32(0.001)
+_CLOUD_DTYPE = np.dtype([('x', '<f4'), ('y', '<f4'), ('z', '<f4'), ('rgb', '<u4')])
+# Two drivers' statements of one camera differ by rounding only.
+_SAME_CAMERA_PIXELS = 0.5
+
+
+def stamp_to_ns(stamp: Time) -> int:
+    """Return a stamp in nanoseconds."""
+    return int(stamp.sec) * 1_000_000_000 + int(stamp.nanosec)
+
+
+def ns_to_stamp(stamp_ns: int) -> Time:
+    """Return nanoseconds as a stamp."""
+    return Time(sec=stamp_ns // 1_000_000_000, nanosec=stamp_ns % 1_000_000_000)
+
+
+def color_image(message: Image | CompressedImage) -> NDArray[np.uint8]:
+    """Return the (H, W, 3) uint8 RGB image of a message.
+
+    Raises:
+        InvalidInputError: If the encoding is unknown or data are missing.
+    """
+    if isinstance(message, CompressedImage):
+        return _decompress(message)
+    layout = _layout(message, _COLOR_LAYOUTS, 'colour')
+    pixels = _pixels(message, layout, 'colour')
+    if layout.to_rgb is None:
+        return pixels
+    return np.asarray(cv2.cvtColor(pixels, layout.to_rgb), np.uint8)
+
+
+def depth_image(message: Image) -> NDArray[np.float32]:
+    """Return the (H, W) float32 depth in metres of a message, NaN = unknown.
+
+    The encoding alone says the unit: 16UC1 and mono16 are millimetres with 0 = unknown, 32FC1 is
+    metres. Infinite, zero and negative depths become NaN (REP 117 and 118).
+
+    Raises:
+        InvalidInputError: If the encoding is unknown or data are missing.
+    """
+    counts = _pixels(message, _layout(message, _DEPTH_LAYOUTS, 'depth'), 'depth')
+    depth = (counts.astype(np.float32) if counts.dtype.kind == 'f'
+             else counts.astype(np.float32) * _MILLIMETRE)
+    depth[~((depth > 0) & (depth < np.inf))] = np.nan
+    return depth
+
+
+def camera_intrinsics(message: CameraInfo, *, rectified: bool = False) -> CameraIntrinsics:
+    """Return the intrinsics of the delivered image, binning and region of interest applied.
+
+    Args:
+        message: The camera info.
+        rectified: The image was rectified by the driver: its camera is `P`, without distortion.
+
+    Raises:
+        InvalidInputError: If the camera is not calibrated or its distortion model is unknown.
+    """
+    full = CameraIntrinsics(
+        message.width, message.height, np.array(message.k, dtype=np.float64).reshape(3, 3),
+        message.distortion_model or 'plumb_bob', np.array(message.d, dtype=np.float64),
+        np.array(message.r, dtype=np.float64).reshape(3, 3),
+        np.array(message.p, dtype=np.float64).reshape(3, 4))
+    roi = message.roi
+    delivered = full.apply_binning_and_roi(
+        (message.binning_x, message.binning_y),
+        (roi.x_offset, roi.y_offset, roi.width, roi.height))
+    return delivered.rectified() if rectified else delivered
+
+
+def check_aligned(color_info: CameraInfo, depth_info: CameraInfo) -> None:
+    """Check that depth was registered to the colour camera.
+
+    Raises:
+        InvalidInputError: If size, camera matrix or frame of the two differ.
+    """
+    cure = ('subscribe to depth aligned to colour (RealSense: align_depth.enable:=true and remap '
+            'depth/image_raw to aligned_depth_to_color/image_raw)')
+    sizes = [f'{info.width}x{info.height}' for info in (color_info, depth_info)]
+    if sizes[0] != sizes[1]:
+        raise InvalidInputError(
+            f'depth camera_info is {sizes[1]} but colour is {sizes[0]}; {cure}')
+    if np.abs(np.array(color_info.k) - np.array(depth_info.k)).max() > _SAME_CAMERA_PIXELS:
+        raise InvalidInputError(f'depth has fx={depth_info.k[0]:.1f} but colour has '
+                                f'fx={color_info.k[0]:.1f}: depth is not aligned; {cure}')
+    if color_info.header.frame_id != depth_info.header.frame_id:
+        raise InvalidInputError(
+            f'depth is in frame {depth_info.header.frame_id!r} but colour in '
+            f'{color_info.header.frame_id!r}: depth is not aligned; {cure}')
+
+
+def image_message(image: NDArray[Any], encoding: str, header: Header) -> Image:
+    """Return an image message of a C-contiguous (H, W[, C]) array in that encoding."""
+    contiguous = np.ascontiguousarray(image)
+    message = Image(header=header, height=image.shape[0], width=image.shape[1],
+                    encoding=encoding, is_bigendian=0, step=contiguous.strides[0])
+    message.data = _bytes(contiguous)
+    return message
+
+
+def camera_info_message(intrinsics: CameraIntrinsics, header: Header) -> CameraInfo:
+    """Return the camera info of intrinsics."""
+    return CameraInfo(header=header, width=intrinsics.width, height=intrinsics.height,
+                      distortion_model=intrinsics.distortion_model, d=intrinsics.D.tolist(),
+                      k=intrinsics.K.reshape(-1), r=np.asarray(intrinsics.R).reshape(-1),
+                      p=np.asarray(intrinsics.P).reshape(-1))
+
+
+def cloud_message(points: NDArray[np.float32], colors: NDArray[np.uint8],
+                  header: Header) -> PointCloud2:
+    """Return a coloured point cloud.
+
+    Args:
+        points: (N, 3) metres, in the header's frame.
+        colors: (N, 3) RGB.
+        header: Stamp and frame.
+    """
+    cloud = np.empty(len(points), dtype=_CLOUD_DTYPE)
+    cloud['x'], cloud['y'], cloud['z'] = points[:, 0], points[:, 1], points[:, 2]
+    red, green, blue = (colors[:, i].astype(np.uint32) for i in range(3))
+    cloud['rgb'] = red << 16 | green << 8 | blue
+    fields = [PointField(name=name, offset=4 * i, count=1,
+                         datatype=PointField.UINT32 if name == 'rgb' else PointField.FLOAT32)
+              for i, name in enumerate(('x', 'y', 'z', 'rgb'))]
+    message = PointCloud2(header=header, height=1, width=len(points), fields=fields,
+                          is_bigendian=False, point_step=_CLOUD_DTYPE.itemsize,
+                          row_step=_CLOUD_DTYPE.itemsize * len(points), is_dense=True)
+    message.data = _bytes(cloud)
+    return message
+
+
+def pose_message(T: NDArray[np.float64], quaternion: Sequence[float]) -> Pose:
+    """Return a pose message of a (4, 4) transform, with the quaternion (xyzw) given for it."""
+    x, y, z = T[:3, 3].tolist()
+    qx, qy, qz, qw = (float(value) for value in quaternion)
+    return Pose(position=Point(x=x, y=y, z=z), orientation=Quaternion(x=qx, y=qy, z=qz, w=qw))
+
+
+def pose_matrix(message: Pose) -> NDArray[np.float64]:
+    """Return the (4, 4) transform of a pose message."""
+    p, q = message.position, message.orientation
+    return make_transform(quaternion_to_matrix((q.x, q.y, q.z, q.w)), (p.x, p.y, p.z))
+
+
+def _decompress(message: CompressedImage) -> NDArray[np.uint8]:
+    decoded = None
+    if len(message.data) > 0:
+        decoded = cv2.imdecode(np.frombuffer(message.data, np.uint8), cv2.IMREAD_COLOR)
+    if decoded is None:
+        raise InvalidInputError(
+            f'compressed colour image ({message.format!r}, {len(message.data)} bytes) cannot be '
+            'decoded; it is truncated or neither JPEG nor PNG')
+    return np.asarray(cv2.cvtColor(decoded, cv2.COLOR_BGR2RGB), np.uint8)
+
+
+def _layout(message: Image, known: dict[str, _Layout], what: str) -> _Layout:
+    if message.encoding not in known:
+        raise InvalidInputError(f'{what} image has unknown encoding {message.encoding!r}; '
+                                f'publish one of {", ".join(known)}')
+    return known[message.encoding]
+
+
+def _pixels(message: Image, layout: _Layout, what: str) -> NDArray[Any]:
+    """Return (H, W) or (H, W, C) pixels in native byte order, a view where possible."""
+    dtype = np.dtype(layout.dtype)
+    row_bytes = message.width * layout.channels * dtype.itemsize
+    if message.width == 0 or message.height == 0 or message.step < row_bytes:
+        raise InvalidInputError(
+            f'{what} image says {message.width}x{message.height} {message.encoding} with a step '
+            f'of {message.step} bytes; a row needs at least {row_bytes}: fix the driver')
+    # The padding of the last row may be missing.
+    needed = message.step * (message.height - 1) + row_bytes
+    if len(message.data) < needed:
+        raise InvalidInputError(
+            f'{what} image is truncated: {len(message.data)} of {needed} bytes for '
+            f'{message.width}x{message.height} {message.encoding}; fix the driver or transport')
+    data = np.frombuffer(message.data, np.uint8)
+    rows = np.lib.stride_tricks.as_strided(data, (message.height, row_bytes), (message.step, 1),
+                                           writeable=False)
+    pixels = np.ascontiguousarray(rows).view(dtype.newbyteorder('>' if message.is_bigendian
+                                                                else '<'))
+    pixels = pixels.astype(dtype, copy=False)
+    if layout.channels > 1:
+        return pixels.reshape(message.height, message.width, layout.channels)
+    return pixels
+
+
+def _bytes(contiguous: NDArray[Any]) -> array[int]:
+    data = array('B')
+    data.frombytes(memoryview(contiguous).cast('B') if contiguous.size else b'')
+    return data

@@ -1,0 +1,186 @@
+"""The inputs of the estimator: topics in, raw RGB-D frames out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from rclpy.clock import Clock
+from rclpy.node import Node
+from rclpy.qos import QoSProfile, ReliabilityPolicy
+from rclpy.qos_overriding_options import QoSOverridingOptions
+from rclpy.subscription import Subscription
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image
+
+from pose_estimation_ros.core.frame import RGBDFrame
+from pose_estimation_ros.nodes.conversions import (
+    camera_intrinsics,
+    check_aligned,
+    color_image,
+    depth_image,
+    stamp_to_ns,
+)
+from pose_estimation_ros.nodes.diagnostics import InputFacts, Monitor
+from pose_estimation_ros.nodes.ros_compat import SubscriptionEventCallbacks
+from pose_estimation_ros.nodes.synchronizer import StampSynchronizer
+
+COLOR_TOPIC = 'color/image_raw'
+COLOR_INFO_TOPIC = 'color/camera_info'
+DEPTH_TOPIC = 'depth/image_raw'
+DEPTH_INFO_TOPIC = 'depth/camera_info'
+_QUEUE = 5
+
+
+@dataclass(frozen=True)
+class InputOptions:
+    """How the inputs are subscribed and read.
+
+    Attributes:
+        compressed: Colour comes as CompressedImage.
+        reliable: Ask for reliable transport; False receives from every publisher.
+        rectified: Images are rectified: the camera is P without distortion.
+        slop_ns: Largest difference of the stamps of colour and depth, nanoseconds.
+        with_depth: Depth is needed.
+    """
+
+    compressed: bool
+    reliable: bool
+    rectified: bool
+    slop_ns: int
+    with_depth: bool
+
+
+@dataclass(frozen=True)
+class RawFrame:
+    """Messages that belong together, not yet looked into.
+
+    Attributes:
+        color: Colour image.
+        depth: Depth image with the nearest stamp, None for colour-only backends.
+        color_info: Newest info of the colour camera.
+        depth_info: Newest info of the depth camera, None if nobody publishes it.
+    """
+
+    color: Image | CompressedImage
+    depth: Image | None
+    color_info: CameraInfo
+    depth_info: CameraInfo | None
+
+    def read(self, *, rectified: bool) -> RGBDFrame:
+        """Return the frame as a plain value.
+
+        Raises:
+            InvalidInputError: If anything in the messages cannot be used.
+        """
+        rgb = color_image(self.color)
+        intrinsics = camera_intrinsics(self.color_info, rectified=rectified)
+        if self.depth is not None and self.depth_info is not None:
+            check_aligned(self.color_info, self.depth_info)
+        depth = None if self.depth is None else depth_image(self.depth)
+        header = self.color.header
+        return RGBDFrame(stamp_to_ns(header.stamp), header.frame_id, rgb, depth, intrinsics)
+
+
+class FrameInput:
+    """Subscribes, pairs by stamp, and hands on the newest complete frame."""
+
+    def __init__(self, node: Node, options: InputOptions, monitor: Monitor,
+                 on_frame: Callable[[RawFrame], None], on_fault: Callable[[str], None]) -> None:
+        """Subscribe to the inputs.
+
+        Args:
+            node: Owner of the subscriptions.
+            options: How to subscribe.
+            monitor: Is told about every message.
+            on_frame: Gets each complete frame, in the executor's thread.
+            on_fault: Gets a sentence for each colour image that cannot become a frame.
+        """
+        self._node = node
+        self._clock: Clock = node.get_clock()
+        self._options = options
+        self._monitor = monitor
+        self._on_frame = on_frame
+        self._on_fault = on_fault
+        self._pairs: StampSynchronizer[Image | CompressedImage, Image] = StampSynchronizer(
+            options.slop_ns)
+        self._color_info: CameraInfo | None = None
+        self._depth_info: CameraInfo | None = None
+        self._subscriptions: dict[str, Subscription] = {}
+        if options.compressed:
+            self._subscribe('colour', CompressedImage, f'{COLOR_TOPIC}/compressed',
+                            self._receive_color)
+        else:
+            self._subscribe('colour', Image, COLOR_TOPIC, self._receive_color)
+        self._subscribe('camera_info', CameraInfo, COLOR_INFO_TOPIC, self._receive_color_info)
+        if options.with_depth:
+            self._subscribe('depth', Image, DEPTH_TOPIC, self._receive_depth)
+            self._subscribe('depth camera_info', CameraInfo, DEPTH_INFO_TOPIC,
+                            self._receive_depth_info)
+
+    def facts(self) -> list[InputFacts]:
+        """Return what the graph shows of each input that must be there."""
+        cures = {
+            'colour': 'start the camera or remap color/image_raw to its topic',
+            'camera_info': 'start the camera or remap color/camera_info to its topic',
+            'depth': 'switch depth on (RealSense: align_depth.enable:=true) or remap '
+                     'depth/image_raw to its topic',
+        }
+        return [InputFacts(name, self._subscriptions[name].topic_name,
+                           self._node.count_publishers(self._subscriptions[name].topic_name),
+                           cure)
+                for name, cure in cures.items() if name in self._subscriptions]
+
+    def destroy(self) -> None:
+        """Unsubscribe from everything."""
+        for subscription in self._subscriptions.values():
+            self._node.destroy_subscription(subscription)
+        self._subscriptions.clear()
+
+    def _subscribe(self, name: str, message_type: type, topic: str,
+                   callback: Callable[..., None]) -> None:
+        reliability = (ReliabilityPolicy.RELIABLE if self._options.reliable
+                       else ReliabilityPolicy.BEST_EFFORT)
+
+        def receive(message: Image | CompressedImage | CameraInfo) -> None:
+            self._monitor.received(name, self._clock.now().nanoseconds)
+            callback(message)
+
+        self._subscriptions[name] = self._node.create_subscription(
+            message_type, topic, receive, QoSProfile(depth=_QUEUE, reliability=reliability),
+            qos_overriding_options=QoSOverridingOptions.with_default_policies(),
+            event_callbacks=SubscriptionEventCallbacks(
+                incompatible_qos=lambda event: self._monitor.incompatible(
+                    name, event.last_policy_kind.name.lower())))
+
+    def _receive_color(self, message: Image | CompressedImage) -> None:
+        if not self._options.with_depth:
+            self._complete(message, None)
+            return
+        pair = self._pairs.add_color(stamp_to_ns(message.header.stamp), message)
+        gap = self._pairs.lasting_gap()
+        if pair is not None:
+            self._complete(*pair)
+        elif gap is not None:
+            self._on_fault(
+                f'colour and depth stamps are {gap:.3g} s apart, more than sync.slop '
+                f'{self._options.slop_ns / 1e9:g} s; switch synchronisation on in the camera '
+                '(RealSense: enable_sync:=true) or raise sync.slop')
+
+    def _receive_depth(self, message: Image) -> None:
+        pair = self._pairs.add_depth(stamp_to_ns(message.header.stamp), message)
+        if pair is not None:
+            self._complete(*pair)
+
+    def _receive_color_info(self, message: CameraInfo) -> None:
+        self._color_info = message
+
+    def _receive_depth_info(self, message: CameraInfo) -> None:
+        self._depth_info = message
+
+    def _complete(self, color: Image | CompressedImage, depth: Image | None) -> None:
+        if self._color_info is None:
+            topic = self._subscriptions['camera_info'].topic_name
+            self._on_fault(f'images arrive but no camera_info on {topic}; start its publisher or '
+                           'remap color/camera_info to the topic of the colour camera')
+            return
+        self._on_frame(RawFrame(color, depth, self._color_info, self._depth_info))

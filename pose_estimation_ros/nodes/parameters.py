@@ -1,0 +1,224 @@
+"""Parameters declared once: the node, its checks, the README table and the YAML come from here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+from rcl_interfaces.msg import (
+    FloatingPointRange,
+    IntegerRange,
+    ParameterDescriptor,
+    SetParametersResult,
+)
+from rclpy.node import Node
+from rclpy.parameter import Parameter
+
+Value: TypeAlias = bool | int | float | str
+
+
+@dataclass(frozen=True)
+class ParameterSpec:
+    """One parameter.
+
+    Attributes:
+        name: In snake_case, groups separated by dots.
+        default: Its type is the parameter's type.
+        description: One line for people.
+        limits: Smallest and largest value of a number.
+        choices: Allowed values of a string.
+        read_only: Set at the start only.
+        inactive_only: May change while the node is not active; used at the next activation.
+    """
+
+    name: str
+    default: Value
+    description: str
+    limits: tuple[float, float] | None = None
+    choices: tuple[str, ...] = ()
+    read_only: bool = False
+    inactive_only: bool = False
+
+    def problem(self, value: Value) -> str | None:
+        """Return why a value cannot be used, None if it can."""
+        if self.choices and value not in self.choices:
+            return f'{self.name} is {value!r}; choose one of {", ".join(self.choices)}'
+        if self.limits is not None and not self.limits[0] <= float(value) <= self.limits[1]:
+            return f'{self.name} is {value}; it must lie in {_range_text(self.limits)}'
+        return None
+
+    def descriptor(self) -> ParameterDescriptor:
+        """Return the ROS descriptor, for `ros2 param describe`."""
+        descriptor = ParameterDescriptor(
+            name=self.name, description=self.description, read_only=self.read_only,
+            additional_constraints=f'one of {", ".join(self.choices)}' if self.choices else '')
+        if self.limits is not None and isinstance(self.default, float):
+            descriptor.floating_point_range = [
+                FloatingPointRange(from_value=self.limits[0], to_value=self.limits[1])]
+        elif self.limits is not None:
+            descriptor.integer_range = [
+                IntegerRange(from_value=int(self.limits[0]), to_value=int(self.limits[1]), step=1)]
+        return descriptor
+
+
+ESTIMATOR_PARAMETERS: tuple[ParameterSpec, ...] = (
+    ParameterSpec('autostart', default=True, read_only=True,
+                  description='Configure and activate the node by itself at the start.'),
+    ParameterSpec('backend', 'spd', 'Method that estimates the poses.', inactive_only=True),
+    ParameterSpec('model', '', "Name or folder of the backend's model; empty = its default.",
+                  inactive_only=True),
+    ParameterSpec('device', 'auto', 'Where the networks run.',
+                  choices=('auto', 'cpu', 'cuda', 'tensorrt'), inactive_only=True),
+    ParameterSpec('threads', 0, 'CPU threads of each network; 0 = chosen by ONNX Runtime.',
+                  limits=(0, 256), inactive_only=True),
+    ParameterSpec('seed', 0, 'Seed of the robust fit; equal frames give equal poses.',
+                  limits=(0, 2 ** 31 - 1), inactive_only=True),
+    ParameterSpec('segmentation.method', 'mask_rcnn', 'Method that finds the objects.',
+                  inactive_only=True),
+    ParameterSpec('segmentation.model', '',
+                  "Name or folder of the segmenter's model; empty = its default.",
+                  inactive_only=True),
+    ParameterSpec('segmentation.min_score', 0.5, 'Detections with a lower score are dropped.',
+                  limits=(0.0, 1.0), inactive_only=True),
+    ParameterSpec('labels', '', 'Wanted labels, separated by commas; empty = all.',
+                  inactive_only=True),
+    ParameterSpec('min_score', 0.0, 'Poses with a lower score are dropped.', limits=(0.0, 1.0),
+                  inactive_only=True),
+    ParameterSpec('max_objects', 32, 'Most objects in a frame; the queue of object_poses is four '
+                  'times as deep.', limits=(1, 256), inactive_only=True),
+    ParameterSpec('mode', 'continuous', 'Process every newest frame, or only when the service '
+                  '~/estimate is called.', choices=('continuous', 'on_demand'),
+                  inactive_only=True),
+    ParameterSpec('color.transport', 'raw', 'Subscribe to color/image_raw, or to '
+                  'color/image_raw/compressed.', choices=('raw', 'compressed'),
+                  inactive_only=True),
+    ParameterSpec('color.rectified', default=False, inactive_only=True,
+                  description='The images are rectified: the camera is P of camera_info without '
+                  'distortion. Otherwise K and D, and the node undistorts.'),
+    ParameterSpec('input_reliability', 'best_effort', 'Reliability asked of the camera; '
+                  'best_effort receives from every publisher.',
+                  choices=('best_effort', 'reliable'), inactive_only=True),
+    ParameterSpec('sync.slop', 0.02, 'Largest difference of the stamps of colour and depth, '
+                  'seconds.', limits=(0.0, 1.0), inactive_only=True),
+    ParameterSpec('sync.timeout', 2.0, 'Silence of an input after which diagnostics complain, '
+                  'seconds.', limits=(0.1, 60.0), inactive_only=True),
+    ParameterSpec('output_frame', '', 'Frame of all outputs, looked up in TF at the stamp of the '
+                  "image; empty = the image's frame.", inactive_only=True),
+    ParameterSpec('tf.publish', default=True, inactive_only=True,
+                  description='Broadcast a frame for each object on /tf.'),
+    ParameterSpec('tf.prefix', '', 'Begins the name of every TF frame: <prefix><label>_<id>.',
+                  inactive_only=True),
+    ParameterSpec('tf.timeout', 0.1, 'Longest wait for the transform to output_frame, seconds.',
+                  limits=(0.0, 10.0), inactive_only=True),
+    ParameterSpec('publish_per_label', default=False, inactive_only=True,
+                  description='Publish each pose on object_poses/<label> as well.'),
+    ParameterSpec('overlay.mask_opacity', 0.3, 'Strength of the masks in overlay/image; 0 = no '
+                  'masks.', limits=(0.0, 1.0), inactive_only=True),
+    ParameterSpec('markers.lifetime', 1.0, 'RViz forgets a marker after this many seconds '
+                  'without an update.', limits=(0.0, 60.0), inactive_only=True),
+    ParameterSpec('tracking.enabled', default=True, inactive_only=True,
+                  description='Keep the identity of objects over time. Without it ids count the '
+                  'objects of a frame.'),
+    ParameterSpec('tracking.max_distance', 0.15, 'Farthest step of an object between two '
+                  'sightings, metres.', limits=(0.001, 10.0), inactive_only=True),
+    ParameterSpec('tracking.max_missed_seconds', 1.0, 'An object unseen for longer is lost.',
+                  limits=(0.0, 60.0), inactive_only=True),
+    ParameterSpec('diagnostics.period', 1.0, 'Time between two messages on /diagnostics, '
+                  'seconds.', limits=(0.05, 60.0), read_only=True),
+)
+
+SIMULATED_CAMERA_PARAMETERS: tuple[ParameterSpec, ...] = (
+    ParameterSpec('rate', 5.0, 'Frames per second.', limits=(0.01, 120.0), read_only=True),
+    ParameterSpec('scenes', 8, 'Number of different scenes.', limits=(1, 10000), read_only=True),
+    ParameterSpec('views_per_scene', 2, 'Frames of each scene, the camera moving on between them.',
+                  limits=(1, 1000), read_only=True),
+    ParameterSpec('seed', 0, 'First scene of the split.', limits=(0, 2 ** 31 - 1),
+                  read_only=True),
+    ParameterSpec('split', 'test', 'Objects of the networks\' training, validation or test.',
+                  choices=('train', 'val', 'test'), read_only=True),
+    ParameterSpec('domain', 'primary', 'The synthetic domain of training, or the differently made '
+                  'second one.', choices=('primary', 'second'), read_only=True),
+    ParameterSpec('frame_id', 'camera_color_optical_frame', 'Frame of the images.',
+                  read_only=True),
+)
+
+REPLAY_CAMERA_PARAMETERS: tuple[ParameterSpec, ...] = (
+    ParameterSpec('source', '', 'Folder of recorded frames: rgb.png + depth.png + camera.json, '
+                  'NOCS or BOP.', read_only=True),
+    ParameterSpec('rate', 5.0, 'Frames per second.', limits=(0.01, 120.0), read_only=True),
+    ParameterSpec('loop', default=True, read_only=True,
+                  description='Start over after the last frame.'),
+    ParameterSpec('frame_id', 'camera_color_optical_frame', 'Frame of the images.',
+                  read_only=True),
+)
+
+
+def declare(node: Node, specs: Sequence[ParameterSpec]) -> None:
+    """Declare parameters on a node.
+
+    Raises:
+        rclpy.exceptions.InvalidParameterValueException: If a start value is out of range.
+    """
+    for spec in specs:
+        node.declare_parameter(spec.name, spec.default, spec.descriptor())
+
+
+def values_of(node: Node, specs: Sequence[ParameterSpec]) -> dict[str, Any]:
+    """Return the present value of each declared parameter by name."""
+    return {spec.name: node.get_parameter(spec.name).value for spec in specs}
+
+
+def check_changes(specs: Sequence[ParameterSpec], changes: Sequence[Parameter], *,
+                  active: bool) -> SetParametersResult:
+    """Return whether changes are allowed, with the reason if not."""
+    by_name: Mapping[str, ParameterSpec] = {spec.name: spec for spec in specs}
+    for change in changes:
+        spec = by_name.get(change.name)
+        if spec is None:
+            continue
+        problem = spec.problem(change.value)
+        if problem is None and active and spec.inactive_only:
+            problem = (f'{spec.name} cannot change while the node is active; deactivate it, set '
+                       'the parameter, activate it again')
+        if problem is not None:
+            return SetParametersResult(successful=False, reason=problem)
+    return SetParametersResult(successful=True)
+
+
+def markdown_table(specs: Sequence[ParameterSpec]) -> str:
+    """Return the README table of parameters."""
+    lines = ['| parameter | type | default | range | meaning |', '|---|---|---|---|---|']
+    lines += [f'| `{spec.name}` | {type(spec.default).__name__} | `{_yaml(spec.default)}` | '
+              f'{_allowed(spec)} | {_notes(spec)} |' for spec in specs]
+    return '\n'.join(lines) + '\n'
+
+
+def yaml_defaults(node_name: str, specs: Sequence[ParameterSpec]) -> str:
+    """Return a commented parameter file with every default."""
+    lines = [f'/**/{node_name}:', '  ros__parameters:']
+    for spec in specs:
+        allowed = _allowed(spec)
+        lines += [f'    # {_notes(spec)}' + (f' ({allowed})' if allowed else ''),
+                  f'    {spec.name}: {_yaml(spec.default)}']
+    return '\n'.join(lines) + '\n'
+
+
+def _allowed(spec: ParameterSpec) -> str:
+    if spec.choices:
+        return ', '.join(spec.choices)
+    return _range_text(spec.limits) if spec.limits else ''
+
+
+def _range_text(limits: tuple[float, float]) -> str:
+    return f'{limits[0]:g} to {limits[1]:.10g}'
+
+
+def _notes(spec: ParameterSpec) -> str:
+    return spec.description + (' Read only.' if spec.read_only else '')
+
+
+def _yaml(value: Value) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    return f"'{value}'" if isinstance(value, str) else str(value)

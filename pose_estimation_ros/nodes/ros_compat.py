@@ -1,0 +1,102 @@
+"""The only file that knows whether ROS comes from apt or from PyPI, and which distribution it is.
+
+The PyPI wheels have no tf2_ros. Broadcasting needs none: a broadcaster is one publisher of
+TFMessage, and ours (in `publishers.py`) is the same in both worlds. Looking up does.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from rclpy.duration import Duration
+from rclpy.node import Node
+from rclpy.time import Time
+
+from pose_estimation_ros.core.errors import ConfigurationError, InvalidInputError
+from pose_estimation_ros.core.rotation import quaternion_to_matrix
+from pose_estimation_ros.core.se3 import make_transform
+
+try:
+    from rclpy.event_handler import SubscriptionEventCallbacks
+except ImportError:  # Humble
+    from rclpy.qos_event import SubscriptionEventCallbacks
+
+__all__ = ['SubscriptionEventCallbacks', 'TransformLookup', 'fastdds_profile', 'share_file']
+
+PACKAGE = 'pose_estimation_ros'
+
+
+class TransformLookup:
+    """Transforms at a point in time, from tf2_ros."""
+
+    def __init__(self, node: Node) -> None:
+        """Listen to /tf and /tf_static.
+
+        Raises:
+            ConfigurationError: If tf2_ros is not installed.
+        """
+        if find_spec('tf2_ros') is None:
+            raise ConfigurationError(
+                'output_frame needs tf2_ros, which is not installed; install ROS 2 with apt '
+                '(ros-<distro>-tf2-ros-py) or leave output_frame empty to get poses in the '
+                "camera's frame")
+        import tf2_ros
+        self._buffer = tf2_ros.Buffer(node=node)
+        self._listener = tf2_ros.TransformListener(self._buffer, node)
+        self._error = tf2_ros.TransformException
+
+    def lookup(self, target_frame: str, source_frame: str, stamp_ns: int,
+               timeout: float) -> NDArray[np.float64]:
+        """Return the (4, 4) transform T_target_source at a time; never the latest instead.
+
+        Call it outside the executor's thread: it waits up to `timeout` seconds for /tf.
+
+        Raises:
+            InvalidInputError: If TF cannot tell.
+        """
+        stamp = Time(nanoseconds=stamp_ns)
+        try:
+            found = self._buffer.lookup_transform(target_frame, source_frame, stamp,
+                                                  timeout=Duration(seconds=timeout))
+        except self._error as error:
+            raise InvalidInputError(
+                f'no transform from {source_frame} to output_frame {target_frame} at the '
+                f"image's stamp within {timeout:g} s ({error}); publish it on /tf or clear "
+                'output_frame') from error
+        q, t = found.transform.rotation, found.transform.translation
+        return make_transform(quaternion_to_matrix((q.x, q.y, q.z, q.w)), (t.x, t.y, t.z))
+
+
+def share_file(relative: str) -> Path:
+    """Return a file of the package's share folder (config, launch, rviz), wherever it lies.
+
+    Args:
+        relative: For example 'config/fastdds.xml'.
+
+    Raises:
+        ConfigurationError: If the file is in none of the usual places.
+    """
+    places = [Path(__file__).resolve().parents[2]]
+    if find_spec('ament_index_python') is not None:
+        from ament_index_python.packages import PackageNotFoundError, get_package_share_directory
+        # A source tree that is run without an installation is in no ament index.
+        with suppress(PackageNotFoundError):
+            places.append(Path(get_package_share_directory(PACKAGE)))
+    for place in places:
+        if (place / relative).is_file():
+            return place / relative
+    raise ConfigurationError(f'{relative} is in none of {", ".join(map(str, places))}; '
+                             'install the package again')
+
+
+def fastdds_profile() -> Path:
+    """Return our Fast DDS profile, which makes room for images in shared memory.
+
+    The default segment is smaller than one 640x480 colour image: between processes nearly all
+    best-effort images are lost with it. It must be set in the publisher's process.
+    """
+    return share_file('config/fastdds.xml')

@@ -1,0 +1,78 @@
+"""The estimator's parameters as typed values for the parts that use them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pose_estimation_ros.nodes.frame_input import InputOptions
+from pose_estimation_ros.nodes.publishers import OutputOptions
+from pose_estimation_ros.pipeline import (
+    BackendOptions,
+    PipelineOptions,
+    SegmenterOptions,
+    Selection,
+    TrackerOptions,
+)
+
+
+@dataclass(frozen=True)
+class EstimatorSettings:
+    """All settings that hold from one activation to the next.
+
+    Attributes:
+        pipeline: Which stages, and how each is set.
+        input: How topics are read.
+        output: What is published.
+        publish_per_label: Publish `object_poses/<label>` too.
+        output_frame: Frame of all outputs; empty = the image's.
+        tf_timeout: Longest wait for the transform to it, seconds.
+        on_demand: Process frames only when asked.
+        silence: Of an input that is worth an error, seconds.
+    """
+
+    pipeline: PipelineOptions
+    input: InputOptions
+    output: OutputOptions
+    publish_per_label: bool
+    output_frame: str
+    tf_timeout: float
+    on_demand: bool
+    silence: float
+
+    @classmethod
+    def from_values(cls, values: Mapping[str, Any]) -> EstimatorSettings:
+        """Return the settings of parameter values, by the names of `ESTIMATOR_PARAMETERS`."""
+        tracker = None
+        if values['tracking.enabled']:
+            tracker = TrackerOptions(
+                max_distance=values['tracking.max_distance'],
+                max_missed_seconds=values['tracking.max_missed_seconds'])
+        labels = tuple(label.strip() for label in values['labels'].split(',') if label.strip())
+        return cls(
+            pipeline=PipelineOptions(
+                backend=values['backend'],
+                backend_options=BackendOptions(values['model'], values['device'],
+                                               values['threads'], values['seed']),
+                segmenter=values['segmentation.method'],
+                segmenter_options=SegmenterOptions(
+                    values['segmentation.model'], values['device'], values['threads'],
+                    values['segmentation.min_score']),
+                tracker=tracker,
+                selection=Selection(labels, values['segmentation.min_score'],
+                                    values['min_score'], values['max_objects'])),
+            input=InputOptions(
+                compressed=values['color.transport'] == 'compressed',
+                reliable=values['input_reliability'] == 'reliable',
+                rectified=values['color.rectified'],
+                slop_ns=round(values['sync.slop'] * 1e9), with_depth=True),
+            output=OutputOptions(
+                max_objects=values['max_objects'], per_label=(),
+                publish_tf=values['tf.publish'], tf_prefix=values['tf.prefix'],
+                mask_opacity=values['overlay.mask_opacity'],
+                marker_lifetime=values['markers.lifetime']),
+            publish_per_label=values['publish_per_label'],
+            output_frame=values['output_frame'], tf_timeout=values['tf.timeout'],
+            on_demand=values['mode'] == 'on_demand',
+            silence=values['sync.timeout'])

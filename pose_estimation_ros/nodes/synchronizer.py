@@ -1,0 +1,81 @@
+"""Pairs of colour and depth by stamp; only the newest pair counts."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Generic, TypeVar
+
+Color = TypeVar('Color')
+Depth = TypeVar('Depth')
+
+_QUEUE_LENGTH = 10
+# A gap is worth a word only when it lasts: depth may simply come a little later than colour.
+_PATIENCE = 3
+
+
+class StampSynchronizer(Generic[Color, Depth]):
+    """Finds for each new message its partner with the nearest stamp."""
+
+    def __init__(self, slop_ns: int) -> None:
+        """Start empty.
+
+        Args:
+            slop_ns: Largest difference of two stamps that belong together, nanoseconds.
+        """
+        self._slop_ns = slop_ns
+        self._colors: deque[tuple[int, Color]] = deque(maxlen=_QUEUE_LENGTH)
+        self._depths: deque[tuple[int, Depth]] = deque(maxlen=_QUEUE_LENGTH)
+        self._unpaired_colors = 0
+
+    def add_color(self, stamp_ns: int, color: Color) -> tuple[Color, Depth] | None:
+        """Take a colour image; return a pair if its depth is there."""
+        self._forget_the_future(stamp_ns)
+        self._colors.append((stamp_ns, color))
+        self._unpaired_colors += 1
+        found = _nearest(self._depths, stamp_ns, self._slop_ns)
+        return None if found is None else self._pair((stamp_ns, color), found)
+
+    def add_depth(self, stamp_ns: int, depth: Depth) -> tuple[Color, Depth] | None:
+        """Take a depth image; return a pair if its colour is there."""
+        self._forget_the_future(stamp_ns)
+        self._depths.append((stamp_ns, depth))
+        found = _nearest(self._colors, stamp_ns, self._slop_ns)
+        return None if found is None else self._pair(found, (stamp_ns, depth))
+
+    def lasting_gap(self) -> float | None:
+        """Return the seconds between the newest colour and its nearest depth if none fits.
+
+        None while pairs are found, or while one of the two is missing altogether.
+        """
+        if self._unpaired_colors < _PATIENCE or not self._colors or not self._depths:
+            return None
+        newest = self._colors[-1][0]
+        return min(abs(newest - stamp) for stamp, _ in self._depths) / 1e9
+
+    def clear(self) -> None:
+        """Forget everything."""
+        self._colors.clear()
+        self._depths.clear()
+        self._unpaired_colors = 0
+
+    def _pair(self, color: tuple[int, Color], depth: tuple[int, Depth]) -> tuple[Color, Depth]:
+        for queue, stamp in ((self._colors, color[0]), (self._depths, depth[0])):
+            while queue and queue[0][0] <= stamp:
+                queue.popleft()
+        self._unpaired_colors = 0
+        return color[1], depth[1]
+
+    def _forget_the_future(self, stamp_ns: int) -> None:
+        """Drop all when stamps jump back by over a second, as when a bag starts over."""
+        ahead = stamp_ns + 1_000_000_000
+        newest = max((queue[-1][0] for queue in (self._colors, self._depths) if queue), default=0)
+        if newest > ahead:
+            self.clear()
+
+
+def _nearest(queue: deque[tuple[int, Color]], stamp_ns: int,
+             slop_ns: int) -> tuple[int, Color] | None:
+    nearest = min(queue, key=lambda entry: abs(entry[0] - stamp_ns), default=None)
+    if nearest is None or abs(nearest[0] - stamp_ns) > slop_ns:
+        return None
+    return nearest
