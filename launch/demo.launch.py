@@ -1,17 +1,21 @@
 """Start a simulated RGB-D camera and the pose estimator on it."""
 
+from pathlib import Path
+
 from launch import LaunchDescription
 from launch.actions import DeclareLaunchArgument, IncludeLaunchDescription
 from launch.launch_description_sources import PythonLaunchDescriptionSource
-from launch.substitutions import LaunchConfiguration, ThisLaunchFileDir
+from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
 from launch_ros.parameter_descriptions import ParameterValue
+
+CORE = str(Path(__file__).with_name('pose_estimation.launch.py'))
 
 
 def generate_launch_description():
     """Declare the camera's arguments; the estimator's are those of pose_estimation.launch.py."""
     estimator = IncludeLaunchDescription(
-        PythonLaunchDescriptionSource([ThisLaunchFileDir(), '/pose_estimation.launch.py']))
+        PythonLaunchDescriptionSource(CORE))
     camera = Node(
         package='pose_estimation_ros',
         executable='simulated_camera',

@@ -4,32 +4,30 @@ The estimator brings itself up (its parameter `autostart`). An argument that is 
 the value of the parameter file.
 """
 
+from pathlib import Path
+
 import yaml
 from launch import LaunchDescription
 from launch.actions import DeclareLaunchArgument, OpaqueFunction, SetEnvironmentVariable
 from launch.conditions import IfCondition
-from launch.substitutions import (
-    EnvironmentVariable,
-    LaunchConfiguration,
-    PathJoinSubstitution,
-)
+from launch.substitutions import EnvironmentVariable, LaunchConfiguration
 from launch_ros.actions import LifecycleNode, Node
-from launch_ros.substitutions import FindPackageShare
 
-SHARE = FindPackageShare('pose_estimation_ros')
+CONFIG = Path(__file__).parents[1] / 'config'
 SWITCH = ['true', 'false']
 
 # name, default, description, choices
 ARGUMENTS = (
-    ('backend', '', 'method that estimates the poses (spd)', None),
-    ('model', '', "name or folder of the backend's model", None),
-    ('segmentation_model', '', "name or folder of the segmenter's model", None),
-    ('device', '', 'where the networks run', ['', 'auto', 'cpu', 'cuda', 'tensorrt']),
-    ('output_frame', '', "TF frame of all outputs; none: the camera's", None),
+    ('backend', '', 'method that estimates the poses, e.g. spd; empty: as params_file says', None),
+    ('model', '', "name or folder of the backend's model; empty: as params_file says", None),
+    ('segmentation_model', '',
+     "name or folder of the segmenter's model; empty: as params_file says", None),
+    ('device', '', 'where the networks run; empty: as params_file says',
+     ['', 'auto', 'cpu', 'cuda', 'tensorrt']),
+    ('output_frame', '', 'TF frame of all outputs; empty: as params_file says', None),
     ('use_sim_time', 'false', 'take the time from /clock', SWITCH),
     ('autostart', 'true', 'the estimator configures and activates itself', SWITCH),
-    ('params_file', PathJoinSubstitution([SHARE, 'config', 'pose_estimation.yaml']),
-     'parameters of the estimator', None),
+    ('params_file', str(CONFIG / 'pose_estimation.yaml'), 'parameters of the estimator', None),
     ('namespace', '', 'namespace of the estimator and of its topics', None),
     ('color_image', 'color/image_raw', 'topic of the colour images', None),
     ('color_info', 'color/camera_info', "topic of the colour camera's calibration", None),
@@ -78,13 +76,13 @@ def start_estimator(context):
 
 def generate_launch_description():
     """Declare the arguments, then start the estimator and, if wanted, RViz."""
-    profile = PathJoinSubstitution([SHARE, 'config', 'fastdds.xml'])
+    profile = str(CONFIG / 'fastdds.xml')
     rviz = Node(
         package='rviz2',
         executable='rviz2',
         name='rviz',
         namespace=LaunchConfiguration('namespace'),
-        arguments=['-d', PathJoinSubstitution([SHARE, 'config', 'rviz', 'pose_estimation.rviz'])],
+        arguments=['-d', str(CONFIG / 'rviz' / 'pose_estimation.rviz')],
         parameters=[{'use_sim_time': LaunchConfiguration('use_sim_time')}],
         remappings=[
             ('/object_markers', 'object_markers'),

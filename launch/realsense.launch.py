@@ -3,13 +3,16 @@
 With start_camera:=false the camera, or anything that publishes on its topics, runs elsewhere.
 """
 
+from pathlib import Path
+
 from launch import LaunchDescription
 from launch.actions import DeclareLaunchArgument, GroupAction, IncludeLaunchDescription
 from launch.conditions import IfCondition
 from launch.launch_description_sources import PythonLaunchDescriptionSource
-from launch.substitutions import LaunchConfiguration, PathJoinSubstitution, ThisLaunchFileDir
+from launch.substitutions import LaunchConfiguration, PathJoinSubstitution
 from launch_ros.substitutions import FindPackageShare
 
+CORE = str(Path(__file__).with_name('pose_estimation.launch.py'))
 CAMERA = ['/', LaunchConfiguration('camera_namespace'), '/', LaunchConfiguration('camera_name')]
 
 
@@ -27,7 +30,7 @@ def generate_launch_description():
         }.items(),
     )
     estimator = IncludeLaunchDescription(
-        PythonLaunchDescriptionSource([ThisLaunchFileDir(), '/pose_estimation.launch.py']),
+        PythonLaunchDescriptionSource(CORE),
         launch_arguments={
             'color_image': [*CAMERA, '/color/image_raw'],
             'color_info': [*CAMERA, '/color/camera_info'],
