@@ -72,11 +72,25 @@ def random_view(frame: SyntheticFrame, size: InputSize, generator: np.random.Gen
     stretch = np.exp(generator.normal(0, 0.05))
     window_width = span * width * stretch
     window_height = span * width / stretch * size.height / size.width
-    left = generator.uniform(min(0, width - window_width), max(0, width - window_width))
-    top = generator.uniform(min(0, height - window_height), max(0, height - window_height))
+    left, top = _random_corner(frame, (window_width, window_height), generator)
     window = (left, top, window_width, window_height)
     view = _cut(frame, window, size, int(generator.integers(0, 256)))
     return _mirrored(view) if generator.random() < 0.5 else view
+
+
+def _random_corner(frame: SyntheticFrame, window: tuple[float, float],
+                   generator: np.random.Generator) -> tuple[float, float]:
+    """Return where a window of that size begins; mostly so that a chosen object is in it."""
+    height, width = frame.instance_map.shape
+    low, high = np.zeros(2), np.array([width, height]) - window
+    low, high = np.minimum(low, high), np.maximum(low, high)
+    boxes = [instance.box for instance in frame.instances if instance.box.any()]
+    if boxes and generator.random() < 0.75:
+        box = boxes[int(generator.integers(len(boxes)))]
+        centre = (box[:2] + box[2:]) / 2
+        low, high = (np.clip(edge, low, high) for edge in (centre - window, centre))
+    left, top = generator.uniform(low, high)
+    return float(left), float(top)
 
 
 def whole_view(frame: SyntheticFrame, size: InputSize) -> View:
