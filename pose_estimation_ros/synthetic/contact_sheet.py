@@ -16,7 +16,6 @@ from pose_estimation_ros.core.camera import CameraIntrinsics
 from pose_estimation_ros.rendering.open3d_renderer import Open3DRayCaster
 from pose_estimation_ros.rendering.renderer import camera_rays
 from pose_estimation_ros.synthetic.object_model import ObjectModel, make_object
-from pose_estimation_ros.synthetic.shapes.parts import PART_NAMES
 
 _TILE = 150
 _CAMERA = CameraIntrinsics.pinhole(_TILE, _TILE, 2.25 * _TILE, 2.25 * _TILE, _TILE / 2, _TILE / 2)

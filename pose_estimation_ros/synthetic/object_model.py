@@ -8,7 +8,6 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from pose_estimation_ros.core.categories import CATEGORY_NAMES
 from pose_estimation_ros.core.errors import ConfigurationError
 from pose_estimation_ros.rendering.mesh import Mesh
 from pose_estimation_ros.synthetic.shapes.bottle import make_bottle
@@ -21,8 +20,8 @@ from pose_estimation_ros.synthetic.shapes.mug import make_mug
 from pose_estimation_ros.synthetic.shapes.parts import PART_NAMES, join
 from pose_estimation_ros.synthetic.shapes.resting import resting_rotations
 from pose_estimation_ros.synthetic.shapes.shape import Shape
+from pose_estimation_ros.synthetic.splits import DISTRACTOR, OBJECT_CATEGORIES
 
-DISTRACTOR = 'distractor'
 DOMAINS: tuple[str, ...] = ('primary', 'second')
 
 _Maker = Callable[[np.random.Generator], Shape]
@@ -79,11 +78,11 @@ def make_object(category: str, seed: int, domain: str) -> ObjectModel:
     """
     if domain not in _MAKERS:
         raise ConfigurationError(f'unknown domain {domain!r}; choose one of {", ".join(DOMAINS)}')
-    if category not in _MAKERS[domain]:
-        known = ', '.join((*CATEGORY_NAMES, DISTRACTOR))
+    if category not in OBJECT_CATEGORIES:
+        known = ', '.join(OBJECT_CATEGORIES)
         raise ConfigurationError(f'unknown object category {category!r}; choose one of {known}')
-    category_index = list(_PRIMARY).index(category)
-    generator = np.random.default_rng([DOMAINS.index(domain), category_index, seed])
+    key = [DOMAINS.index(domain), OBJECT_CATEGORIES.index(category), seed]
+    generator = np.random.default_rng(key)
     shape = _MAKERS[domain][category](generator)
     whole = join(shape.parts)
     low, high = whole.vertices.min(axis=0), whole.vertices.max(axis=0)

@@ -1,7 +1,8 @@
 """Which seeds belong to which split, so that no instance is in two of them.
 
-A seed belongs to exactly one split by its remainder modulo 10: 0 to 7 train, 8 val, 9 test. The rule
-holds for every category and both domains; the number of instances asked for does not change it.
+A seed belongs to exactly one split by its remainder modulo 10: 0 to 7 train, 8 val, 9 test. The
+rule holds for every category and both domains; the number of instances asked for does not change
+it.
 """
 
 from __future__ import annotations
@@ -9,7 +10,11 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from pose_estimation_ros.core.categories import CATEGORY_NAMES
 from pose_estimation_ros.core.errors import ConfigurationError
+
+DISTRACTOR = 'distractor'
+OBJECT_CATEGORIES: tuple[str, ...] = (*CATEGORY_NAMES, DISTRACTOR)
 
 _PERIOD = 10
 _REMAINDERS: dict[str, tuple[int, ...]] = {
@@ -46,5 +51,11 @@ def instance_seeds(category: str, split: str, count: int) -> npt.NDArray[np.int6
         category: One of the six categories, or 'distractor'; all share one numbering.
         split: 'train', 'val' or 'test'.
         count: How many instances.
+
+    Raises:
+        ConfigurationError: Unknown category or split.
     """
+    if category not in OBJECT_CATEGORIES:
+        known = ', '.join(OBJECT_CATEGORIES)
+        raise ConfigurationError(f'unknown object category {category!r}; choose one of {known}')
     return np.array([instance_seed(split, index) for index in range(count)], dtype=np.int64)
