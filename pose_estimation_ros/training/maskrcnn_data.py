@@ -67,7 +67,7 @@ class View:
 
 def random_view(frame: SyntheticFrame, size: InputSize, generator: np.random.Generator) -> View:
     """Return a randomly cropped, scaled and mirrored view of a frame, at the input size."""
-    height, width = frame.instance_map.shape
+    width = frame.instance_map.shape[1]
     span = np.exp(generator.uniform(np.log(0.55), np.log(1.2)))
     stretch = np.exp(generator.normal(0, 0.05))
     window_width = span * width * stretch
