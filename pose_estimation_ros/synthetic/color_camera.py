@@ -64,16 +64,16 @@ def sample_color_camera(domain: str, generator: np.random.Generator) -> ColorCam
     motion = normal(0.0, 2.0, 2) if moves else (0.0, 0.0)
     compressed = generator.random() < (0.8 if second else 0.4)
     return ColorCamera(
-        brightness=uniform(0.10, 0.35), exposure=float(np.exp(normal(0.0, 0.3))),
+        brightness=uniform(0.08, 0.24), exposure=float(np.exp(normal(0.0, 0.3))),
         white_balance=(float(np.exp(normal(0, balance))), 1.0, float(np.exp(normal(0, balance)))),
-        vignetting=uniform(0.0, 0.35), defocus=uniform(0.3, 1.1),
+        vignetting=uniform(0.0, 0.35), defocus=uniform(0.25, 0.9),
         motion=(float(motion[0]), float(motion[1])),
-        shot_noise=float(10 ** uniform(-4.5, -3.0)), read_noise=float(10 ** uniform(-3.3, -2.2)),
+        shot_noise=float(10 ** uniform(-4.2, -3.0)), read_noise=float(10 ** uniform(-3.1, -2.1)),
         noise_correlation=uniform(0.3, 0.9), haze=uniform(0.0, 0.08) if second else uniform(
             0.0, 0.04),
         gamma=uniform(1.9, 2.5), shoulder=uniform(0.2, 0.9),
         saturation=uniform(0.5, 1.4) if second else uniform(0.65, 1.25),
-        sharpening=uniform(0.0, 1.2), jpeg_quality=int(uniform(40, 96)) if compressed else 0)
+        sharpening=uniform(0.0, 1.8), jpeg_quality=int(uniform(40, 96)) if compressed else 0)
 
 
 def develop(linear_rgb: FloatImage, camera: ColorCamera,
@@ -141,7 +141,7 @@ def _blur(image: FloatImage, camera: ColorCamera, scale: float) -> FloatImage:
         kernel = np.zeros((size, size), dtype=np.float32)
         middle = size // 2
         step = np.array(camera.motion) / np.hypot(*camera.motion) * length / 2
-        ends = [tuple(int(round(middle + sign * value)) for value in step) for sign in (-1, 1)]
+        ends = [tuple(round(float(middle + sign * value)) for value in step) for sign in (-1, 1)]
         cv2.line(kernel, ends[0], ends[1], 1.0)
         image = cv2.filter2D(image, -1, kernel / kernel.sum())
     return np.asarray(image, dtype=np.float32)

@@ -1,23 +1,56 @@
-"""Colours of synthetic surfaces: palettes per domain, sRGB to linear light and back."""
+"""Colours of synthetic surfaces: palettes, and sRGB to linear light."""
 
 from __future__ import annotations
 
 import colorsys
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 FloatImage = NDArray[np.float32]
+Range = tuple[float, float]
 
-# Share of each colour family in the primary domain, and its ranges of hue, saturation, value.
-_FAMILIES: tuple[tuple[float, tuple[float, float], tuple[float, float], tuple[float, float]], ...]
-_FAMILIES = (
-    (0.20, (0.00, 1.00), (0.00, 0.10), (0.75, 0.97)),  # white and cream
-    (0.10, (0.00, 1.00), (0.00, 0.12), (0.25, 0.75)),  # grey
-    (0.16, (0.00, 1.00), (0.00, 0.70), (0.03, 0.22)),  # black and very dark
-    (0.24, (0.00, 1.00), (0.70, 1.00), (0.45, 0.95)),  # saturated
-    (0.14, (0.00, 1.00), (0.18, 0.45), (0.65, 0.95)),  # pastel
-    (0.16, (0.02, 0.14), (0.25, 0.75), (0.25, 0.80)),  # earth, wood, terracotta, mustard
+
+@dataclass(frozen=True)
+class Family:
+    """A box of hue, saturation and value (each 0 to 1) that colours are drawn from.
+
+    Attributes:
+        share: Relative frequency of this family in its palette.
+        hue: Range; values above 1 wrap around.
+        saturation: Range.
+        value: Range.
+    """
+
+    share: float
+    hue: Range
+    saturation: Range
+    value: Range
+
+
+# What made things look like: white goods, greys, blacks, signal colours, pastels, earth colours.
+OBJECT_FAMILIES = (
+    Family(0.20, (0.00, 1.00), (0.00, 0.10), (0.72, 0.95)),
+    Family(0.10, (0.00, 1.00), (0.00, 0.12), (0.25, 0.72)),
+    Family(0.16, (0.00, 1.00), (0.00, 0.70), (0.03, 0.24)),
+    Family(0.26, (0.00, 1.00), (0.55, 0.97), (0.35, 0.88)),
+    Family(0.13, (0.00, 1.00), (0.15, 0.45), (0.60, 0.92)),
+    Family(0.15, (0.02, 0.14), (0.25, 0.75), (0.25, 0.80)),
+)
+# What rooms look like: mostly calm.
+ROOM_FAMILIES = (
+    Family(0.28, (0.05, 0.18), (0.00, 0.14), (0.60, 0.92)),
+    Family(0.22, (0.00, 1.00), (0.00, 0.12), (0.15, 0.65)),
+    Family(0.12, (0.00, 1.00), (0.00, 0.45), (0.04, 0.22)),
+    Family(0.22, (0.02, 0.12), (0.20, 0.60), (0.25, 0.80)),
+    Family(0.10, (0.00, 1.00), (0.15, 0.50), (0.35, 0.80)),
+    Family(0.06, (0.00, 1.00), (0.50, 0.90), (0.30, 0.80)),
+)
+WOOD_FAMILIES = (
+    Family(0.7, (0.04, 0.11), (0.25, 0.65), (0.25, 0.80)),
+    Family(0.2, (0.08, 0.13), (0.10, 0.35), (0.55, 0.90)),
+    Family(0.1, (0.00, 0.10), (0.30, 0.70), (0.10, 0.30)),
 )
 
 
@@ -35,32 +68,34 @@ def luminance(linear_rgb: NDArray[np.floating]) -> FloatImage:
     return np.asarray(linear_rgb @ weights, dtype=np.float32)
 
 
-def sample_color(domain: str, generator: np.random.Generator) -> FloatImage:
-    """Return one (3,) linear RGB surface colour.
+def sample_from_families(families: tuple[Family, ...],
+                         generator: np.random.Generator) -> FloatImage:
+    """Return one (3,) linear RGB colour from a palette of families."""
+    shares = np.array([family.share for family in families])
+    family = families[int(generator.choice(len(families), p=shares / shares.sum()))]
+    return sample_hsv(generator, family.hue, family.saturation, family.value)
 
-    The primary domain draws from colour families (white, grey, dark, saturated, pastel, earth).
-    The second draws from cosine curves through the RGB cube, so its mixture is another one.
+
+def sample_hsv(generator: np.random.Generator, hue: Range, saturation: Range,
+               value: Range) -> FloatImage:
+    """Return one (3,) linear RGB colour, uniform in a box of hue, saturation and value."""
+    h, s, v = (generator.uniform(*bounds) for bounds in (hue, saturation, value))
+    return srgb_to_linear(np.array(colorsys.hsv_to_rgb(h % 1.0, s, v)))
+
+
+def sample_cosine(amplitude: Range, generator: np.random.Generator) -> FloatImage:
+    """Return one (3,) linear RGB colour from a random cosine curve through the colour cube.
+
+    Args:
+        amplitude: Range of the distance from grey.
+        generator: Source of randomness.
     """
-    if domain == 'second':
-        phase = generator.uniform(0.0, 1.0, 3)
-        amplitude = generator.uniform(0.05, 0.5)
-        centre = generator.uniform(0.15, 0.85)
-        srgb = centre + amplitude * np.cos(2 * np.pi * phase)
-        return srgb_to_linear(np.clip(srgb, 0.02, 0.98))
-    shares = np.array([family[0] for family in _FAMILIES])
-    _, hue, saturation, value = _FAMILIES[generator.choice(len(shares), p=shares / shares.sum())]
-    hsv = [generator.uniform(*bounds) for bounds in (hue, saturation, value)]
-    return srgb_to_linear(np.array(colorsys.hsv_to_rgb(*hsv)))
-
-
-def sample_hsv(generator: np.random.Generator, hue: tuple[float, float],
-               saturation: tuple[float, float], value: tuple[float, float]) -> FloatImage:
-    """Return one (3,) linear RGB colour, uniform in a box of hue, saturation and value (0..1)."""
-    hsv = [generator.uniform(*bounds) % 1.0001 for bounds in (hue, saturation, value)]
-    return srgb_to_linear(np.array(colorsys.hsv_to_rgb(*hsv)))
+    phase = generator.uniform(0.0, 2 * np.pi, 3)
+    srgb = generator.uniform(0.12, 0.88) + generator.uniform(*amplitude) * np.cos(phase)
+    return srgb_to_linear(np.clip(srgb, 0.02, 0.97))
 
 
 def vary(color: FloatImage, amount: float, generator: np.random.Generator) -> FloatImage:
     """Return a (3,) linear colour near `color`: scaled as a whole and a little per channel."""
     factor = np.exp(generator.normal(0.0, amount) + generator.normal(0.0, 0.25 * amount, 3))
-    return np.clip(color * factor, 0.002, 0.98).astype(np.float32)
+    return np.clip(color * factor, 0.002, 0.95).astype(np.float32)

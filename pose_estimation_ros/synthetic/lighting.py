@@ -69,9 +69,9 @@ def sample_lighting(domain: str, generator: np.random.Generator) -> Lighting:
     """
     second = domain == 'second'
     tint = 0.25 if second else 0.10
-    ambient = generator.uniform(0.15, 0.5) if second else generator.uniform(0.3, 0.8)
+    ambient = generator.uniform(0.1, 0.4) if second else generator.uniform(0.15, 0.6)
     count = int(generator.integers(1, 3))
-    strength = generator.uniform(0.3, 1.2) / np.sqrt(count)
+    strength = generator.uniform(0.4, 1.5) / np.sqrt(count)
     elevation = generator.uniform(0.5, 1.5, count) if second else generator.uniform(
         0.6, 1.4, count)
     radii = generator.uniform(0.01, 0.1, count) if second else generator.uniform(

@@ -14,6 +14,7 @@ FloatArray: TypeAlias = NDArray[np.float32]
 Noise: TypeAlias = Callable[[FloatArray, int], FloatArray]
 
 _PERIOD = 32  # lattice cells per axis before the noise repeats; a power of two
+_FLAT = 1e-3  # cells; points that differ less along z lie on one plane
 
 
 @lru_cache(maxsize=64)
@@ -24,7 +25,7 @@ def _lattice(seed: int, channels: int) -> FloatArray:
 
 
 def _cells(points: FloatArray) -> tuple[NDArray[np.int32], FloatArray]:
-    """Return the (3, N) lattice cell of each point and its (3, N) place within it, 0 to 1."""
+    """Return the (D, N) lattice cells of (N, D) points and their (D, N) places within, 0 to 1."""
     across = np.ascontiguousarray(points.T, dtype=np.float32)
     floor = np.floor(across)
     return floor.astype(np.int32), across - floor
@@ -49,10 +50,30 @@ def _interpolate(corners: list[FloatArray], share: FloatArray) -> FloatArray:
 
 def value_noise(points: FloatArray, seed: int) -> FloatArray:
     """Return (N,) noise in 0..1, one cell per unit, at (N, 3) points: random lattice values."""
-    cell, fraction = _cells(points)
     table = _lattice(seed, 1)
+    if len(points) > _PERIOD ** 2 and np.ptp(points[:, 2]) < _FLAT:
+        return _flat_value_noise(points, table)
+    cell, fraction = _cells(points)
     corners = [table.take(index) for index in _corner_indices(cell)]
     return _interpolate(corners, fraction * fraction * (3.0 - 2.0 * fraction))
+
+
+def _flat_value_noise(points: FloatArray, table: FloatArray) -> FloatArray:
+    """Return the value noise of points with one z: two thirds of an image show such planes."""
+    z = float(points[0, 2])
+    share = z - np.floor(z)
+    share = share * share * (3 - 2 * share)
+    layers = table.reshape(-1, _PERIOD)
+    low, high = int(np.floor(z)) % _PERIOD, (int(np.floor(z)) + 1) % _PERIOD
+    layer = layers[:, low] + np.float32(share) * (layers[:, high] - layers[:, low])
+    (x, y), (u, v) = _cells(points[:, :2])
+    u, v = (value * value * (3.0 - 2.0 * value) for value in (u, v))
+    mask = _PERIOD - 1
+    rows = [(x & mask) * _PERIOD, ((x + 1) & mask) * _PERIOD]
+    left, right = y & mask, (y + 1) & mask
+    near, far = (low + v * (layer.take(row + right) - low)
+                 for row, low in ((row, layer.take(row + left)) for row in rows))
+    return np.asarray(near + u * (far - near), dtype=np.float32)
 
 
 def gradient_noise(points: FloatArray, seed: int) -> FloatArray:
@@ -98,7 +119,7 @@ def wave_noise(points: FloatArray, seed: int) -> FloatArray:
 
 def fractal(noise: Noise, points: FloatArray, seed: int, octaves: int,
             roughness: float = 0.5) -> FloatArray:
-    """Return (N,) noise in 0..1: `octaves` copies, each twice as fine and `roughness` as strong."""
+    """Return (N,) noise in 0..1: a sum of octaves, each twice as fine, `roughness` as strong."""
     total = np.zeros(len(points), dtype=np.float32)
     weight, weights = 1.0, 0.0
     for octave in range(octaves):

@@ -2,33 +2,36 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from pose_estimation_ros.synthetic.colors import sample_color, srgb_to_linear
+from pose_estimation_ros.synthetic.colors import srgb_to_linear
 
 FloatImage = NDArray[np.float32]
+Palette = Callable[[np.random.Generator], FloatImage]
 
 _LETTERS = 'ABCDEFGHIKLMNOPRSTUVXYZabcdefghiklmnoprstuvz0123456789%&'
 _FONTS = (cv2.FONT_HERSHEY_SIMPLEX, cv2.FONT_HERSHEY_DUPLEX, cv2.FONT_HERSHEY_COMPLEX,
           cv2.FONT_HERSHEY_TRIPLEX, cv2.FONT_HERSHEY_SCRIPT_COMPLEX)
 
 
-def label_picture(domain: str, generator: np.random.Generator) -> FloatImage:
+def label_picture(palette: Palette, generator: np.random.Generator) -> FloatImage:
     """Return a product label that goes around a body: (160, 384, 3)."""
     height, width = 160, 384
-    paper, ink, accent = (sample_color(domain, generator) for _ in range(3))
+    paper, ink, accent = (palette(generator) for _ in range(3))
     picture = np.empty((height, width, 3), dtype=np.float32)
     picture[:] = paper
     if generator.random() < 0.35:
-        _draw_bands(picture, domain, generator)
+        _draw_bands(picture, palette, generator)
     if generator.random() < 0.3:
-        _draw_photo(picture, domain, generator)
+        _draw_photo(_random_part(picture, generator), palette, generator)
     # The front repeats on the back, as on most bottles and cans.
     front = picture[:, :width // 2].copy()
     for _ in range(int(generator.integers(0, 4))):
-        _draw_shape(front, accent if generator.random() < 0.6 else sample_color(domain, generator),
+        _draw_shape(front, accent if generator.random() < 0.6 else palette(generator),
                     generator)
     _draw_words(front, ink, int(generator.integers(1, 4)), (0.7, 1.8), generator)
     if generator.random() < 0.7:
@@ -40,7 +43,7 @@ def label_picture(domain: str, generator: np.random.Generator) -> FloatImage:
     return np.asarray(np.roll(picture, int(generator.integers(width)), axis=1))
 
 
-def screen_picture(domain: str, generator: np.random.Generator) -> FloatImage:
+def screen_picture(palette: Palette, generator: np.random.Generator) -> FloatImage:
     """Return what a laptop shows, often nothing: (120, 192, 3)."""
     height, width = 120, 192
     picture = np.full((height, width, 3), generator.uniform(0.004, 0.02), dtype=np.float32)
@@ -48,16 +51,16 @@ def screen_picture(domain: str, generator: np.random.Generator) -> FloatImage:
         return picture
     kind = generator.random()
     if kind < 0.5:
-        _draw_photo(picture, domain, generator, whole=True)
+        _draw_photo(picture, palette, generator)
     else:
-        picture[:] = sample_color(domain, generator)
+        picture[:] = palette(generator)
     for _ in range(int(generator.integers(0, 4))):
         x, y = int(generator.integers(0, width - 60)), int(generator.integers(4, height - 50))
         w, h = int(generator.integers(50, width)), int(generator.integers(40, height))
         window = picture[y:y + h, x:x + w]
         dark = generator.random() < 0.4
         window[:] = 0.02 if dark else 0.85
-        window[:6] = sample_color(domain, generator)
+        window[:6] = palette(generator)
         for row in range(10, window.shape[0] - 4, 5):
             end = int(generator.uniform(0.2, 0.95) * window.shape[1])
             window[row:row + 2, 4:end] = 0.5 if dark else 0.15
@@ -65,10 +68,10 @@ def screen_picture(domain: str, generator: np.random.Generator) -> FloatImage:
     return picture
 
 
-def keyboard_picture(domain: str, generator: np.random.Generator) -> FloatImage:
+def keyboard_picture(palette: Palette, generator: np.random.Generator) -> FloatImage:
     """Return a laptop's deck, hinge side first: keys, and a touch pad below: (140, 200, 3)."""
     height, width = 140, 200
-    deck = sample_color(domain, generator)
+    deck = palette(generator)
     dark_keys = generator.random() < 0.75
     key = np.full(3, generator.uniform(0.006, 0.04) if dark_keys else generator.uniform(0.4, 0.8),
                   dtype=np.float32)
@@ -97,29 +100,32 @@ def keyboard_picture(domain: str, generator: np.random.Generator) -> FloatImage:
     return picture
 
 
-def _draw_bands(picture: FloatImage, domain: str, generator: np.random.Generator) -> None:
+def _draw_bands(picture: FloatImage, palette: Palette, generator: np.random.Generator) -> None:
     height = picture.shape[0]
     for _ in range(int(generator.integers(1, 4))):
         start = int(generator.uniform(0, height))
-        picture[start:start + int(generator.uniform(4, height / 2))] = sample_color(
-            domain, generator)
+        picture[start:start + int(generator.uniform(4, height / 2))] = palette(generator)
 
 
-def _draw_photo(picture: FloatImage, domain: str, generator: np.random.Generator,
-                whole: bool = False) -> None:
-    """Fill a part, or the whole, with coloured fractal noise that looks like a photograph."""
+def _draw_photo(picture: FloatImage, palette: Palette, generator: np.random.Generator) -> None:
+    """Fill the picture with coloured fractal noise that looks like a photograph."""
     height, width = picture.shape[:2]
-    x, y, w, h = 0, 0, width, height
-    if not whole:
-        w = int(generator.uniform(0.15, 0.5) * width)
-        h = int(generator.uniform(0.3, 1.0) * height)
-        x, y = int(generator.uniform(0, width - w)), int(generator.uniform(0, height - h + 1))
-    base = np.stack([sample_color(domain, generator) for _ in range(12)]).reshape(3, 4, 3)
-    photo = cv2.resize(base, (w, h), interpolation=cv2.INTER_CUBIC)
+    base = np.stack([palette(generator) for _ in range(12)]).reshape(3, 4, 3)
+    photo = cv2.resize(base, (width, height), interpolation=cv2.INTER_CUBIC)
     for cells in (8, 20):
         grain = generator.normal(0, 0.25, (cells, cells)).astype(np.float32)
-        photo *= np.exp(cv2.resize(grain, (w, h), interpolation=cv2.INTER_CUBIC))[..., None]
-    picture[y:y + h, x:x + w] = np.clip(photo, 0.005, 0.95)
+        photo *= np.exp(cv2.resize(grain, (width, height), interpolation=cv2.INTER_CUBIC)
+                        )[..., None]
+    picture[:] = np.clip(photo, 0.005, 0.95)
+
+
+def _random_part(picture: FloatImage, generator: np.random.Generator) -> FloatImage:
+    """Return a view of a random rectangle of the picture."""
+    height, width = picture.shape[:2]
+    w = int(generator.uniform(0.15, 0.5) * width)
+    h = int(generator.uniform(0.3, 1.0) * height)
+    x, y = int(generator.uniform(0, width - w)), int(generator.uniform(0, height - h))
+    return picture[y:y + h, x:x + w]
 
 
 def _draw_shape(picture: FloatImage, color: FloatImage, generator: np.random.Generator) -> None:
