@@ -181,8 +181,8 @@ class MaskRCNNSegmenter:
         rows, columns = window.probability.shape
         depth = None if frame.depth is None else frame.depth[y:y + rows, x:x + columns]
         refinement = self._settings.refinement
-        refined = (window.probability > _MASK_THRESHOLD if refinement is None else
-                   refine_mask(window.probability, depth, frame.intrinsics.fx, refinement))
+        refined = (window.probability > _MASK_THRESHOLD if refinement is None else refine_mask(
+            window.probability, depth, frame.intrinsics.crop(x, y, columns, rows), refinement))
         if np.count_nonzero(refined) < self._settings.least_pixels:
             return None
         return Detection(label, score, box, refined, window.offset)

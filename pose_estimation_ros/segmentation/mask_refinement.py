@@ -13,12 +13,17 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from pose_estimation_ros.core.camera import CameraIntrinsics
+
 Mask = NDArray[np.bool_]
 Image = NDArray[np.float32]
 
 _LEAST_KNOWN = 20
 _PLANE_SAMPLES = 256
 _PLANE_ROUNDS = 4
+_PLANE_FLATNESS = 0.006
+# Width of the surroundings that the carrying plane is fitted to, in widths of the band.
+_RING = 3
 
 
 @dataclass(frozen=True)
@@ -28,32 +33,34 @@ class MaskRefinement:
     Attributes:
         threshold: Probability from which a pixel belongs to the mask.
         certain: Probability from which a pixel counts as surely the object's.
+        possible: Probability below which the mask never grows.
         band: Width of the doubtful band along the mask's edge, share of the mask's width.
         depth_margin: How far behind and before its sure part an object may reach, share of its
             width.
         surface_step: Largest step of depth between neighbours on one surface, metres, at 1 m.
         plane_distance: How near to the carrying plane a pixel of the band counts as part of it,
-            metres along the ray, at 1 m.
+            metres, at 1 m.
         least_piece: Smallest piece that is kept, share of the largest one.
     """
 
     threshold: float = 0.5
     certain: float = 0.75
-    band: float = 0.06
+    possible: float = 0.15
+    band: float = 0.05
     depth_margin: float = 0.25
     surface_step: float = 0.008
-    plane_distance: float = 0.005
+    plane_distance: float = 0.003
     least_piece: float = 0.3
 
 
-def refine_mask(probability: Image, depth: Image | None, focal_length: float,
+def refine_mask(probability: Image, depth: Image | None, intrinsics: CameraIntrinsics,
                 settings: MaskRefinement) -> Mask:
     """Return the mask of one object.
 
     Args:
         probability: (h, w) float32 soft mask in a window that reaches beyond the object.
         depth: (h, w) float32 metres in the same window, NaN = unknown; None for no depth.
-        focal_length: Of the image, pixels.
+        intrinsics: Camera of the window.
         settings: How to refine.
 
     Returns:
@@ -65,50 +72,70 @@ def refine_mask(probability: Image, depth: Image | None, focal_length: float,
         known = np.isfinite(depth)
         sure = (probability > settings.certain) & known
         if np.count_nonzero(sure) >= _LEAST_KNOWN:
-            mask, foreign = _by_depth(mask, sure, known, depth, focal_length, settings)
+            z = np.where(known, depth, np.float32(0))
+            mask, foreign = _by_depth(probability, sure, known, z, intrinsics, settings)
     return _largest_pieces(_fill_holes(mask, foreign), settings.least_piece)
 
 
-def _by_depth(mask: Mask, sure: Mask, known: Mask, depth: Image, focal_length: float,
-              settings: MaskRefinement) -> tuple[Mask, Mask]:
+def _by_depth(probability: Image, sure: Mask, known: Mask, z: Image,
+              intrinsics: CameraIntrinsics, settings: MaskRefinement) -> tuple[Mask, Mask]:
     """Return the corrected mask, and what is known to be something else."""
-    values = depth[sure]
-    nearest, middle, farthest = np.quantile(values, (0.02, 0.5, 0.98))
+    mask = probability > settings.threshold
+    nearest, middle, farthest = np.quantile(z[sure], (0.02, 0.5, 0.98))
     width = np.sqrt(np.count_nonzero(mask))
-    reach = settings.depth_margin * width * middle / focal_length
+    reach = settings.depth_margin * width * middle / intrinsics.fx
     radius = max(2, round(settings.band * width))
-    z = np.where(known, depth, np.float32(0))
-    outside = known & ((z > farthest + reach) | (z < nearest - reach))
-
-    wider, narrower = _dilate(mask, radius), _erode(mask, radius)
-    band = wider & ~narrower
     # Noise of stereo depth grows with the square of the distance.
     noise_scale = max(1.0, float(middle)) ** 2
-    ring = _dilate(wider, 2 * radius) & ~wider & known & (z < farthest + 3 * reach)
-    plane = _carrying_plane(ring, z)
-    if plane is not None:
-        rows, columns = np.ogrid[:mask.shape[0], :mask.shape[1]]
-        expected = plane[0] * columns + plane[1] * rows + plane[2]
-        behind = np.abs(z - 1 / np.maximum(expected, 1e-3))
-        outside |= known & band & (behind < settings.plane_distance * noise_scale)
 
-    kept = mask & ~outside
+    foreign = known & ((z > farthest + reach) | (z < nearest - reach))
+    outward = cv2.distanceTransform((~mask).astype(np.uint8), cv2.DIST_L2, 3)
+    inward = cv2.distanceTransform(mask.astype(np.uint8), cv2.DIST_L2, 3)
+    band = (outward <= radius) & (inward <= radius)
+    ring = ((outward > radius) & (outward <= _RING * radius + 3) & known
+            & (z < farthest + 3 * reach))
+    plane = _carrying_plane(ring, z, intrinsics)
+    if plane is not None:
+        near_plane = plane.distance(z, intrinsics) < settings.plane_distance * noise_scale
+        foreign |= known & band & near_plane
+
+    kept = mask & ~foreign
     surface = (kept & known).astype(np.float32)
     side = (2 * radius + 1, 2 * radius + 1)
     weight = cv2.boxFilter(surface, -1, side, normalize=False)
     nearby = cv2.boxFilter(surface * z, -1, side, normalize=False) / np.maximum(weight, 1)
     continues = known & (weight >= radius) & (
         np.abs(z - nearby) < settings.surface_step * noise_scale)
-    grown = kept | (band & continues & ~outside)
-    smooth = cv2.medianBlur(grown.astype(np.uint8), 3) > 0
-    return smooth, outside
+    grown = kept | (band & continues & ~foreign & (probability > settings.possible))
+    return np.asarray(cv2.medianBlur(grown.astype(np.uint8), 3) > 0), foreign
 
 
-def _carrying_plane(ring: Mask, z: Image) -> NDArray[np.float64] | None:
-    """Fit inverse depth = a u + b v + c to the surroundings by trimmed least squares.
+@dataclass(frozen=True)
+class _Plane:
+    """A plane seen in an image: its inverse depth is linear in the pixel coordinates.
+
+    Attributes:
+        slopes: (a, b, c) with 1 / z = a u + b v + c.
+    """
+
+    slopes: NDArray[np.float64]
+
+    def distance(self, z: Image, intrinsics: CameraIntrinsics) -> Image:
+        """Return the (h, w) distance of each pixel's point from the plane, metres."""
+        a, b, c = self.slopes
+        rows, columns = np.ogrid[:z.shape[0], :z.shape[1]]
+        # The plane is n . p = 1 in the camera frame.
+        normal = np.array([a * intrinsics.fx, b * intrinsics.fy,
+                           a * intrinsics.cx + b * intrinsics.cy + c])
+        expected = (a * columns + b * rows + c).astype(np.float32)
+        return np.asarray(np.abs(z * expected - 1) / np.linalg.norm(normal), dtype=np.float32)
+
+
+def _carrying_plane(ring: Mask, z: Image, intrinsics: CameraIntrinsics) -> _Plane | None:
+    """Fit a plane to the surroundings by trimmed least squares.
 
     Returns:
-        (a, b, c), or None if the surroundings are no plane.
+        The plane, or None if the surroundings are none.
     """
     rows, columns = np.nonzero(ring)
     if rows.size < _LEAST_KNOWN:
@@ -118,12 +145,12 @@ def _carrying_plane(ring: Mask, z: Image) -> NDArray[np.float64] | None:
     inverse = 1.0 / z[rows, columns].astype(np.float64)
     design = np.stack([columns, rows, np.ones(rows.size)], axis=1).astype(np.float64)
     used = np.ones(rows.size, dtype=np.bool_)
-    plane: NDArray[np.float64] = np.zeros(3)
     for _ in range(_PLANE_ROUNDS):
-        plane = np.asarray(np.linalg.lstsq(design[used], inverse[used], rcond=None)[0])
-        residual = np.abs(design @ plane - inverse)
+        slopes = np.asarray(np.linalg.lstsq(design[used], inverse[used], rcond=None)[0])
+        residual = np.abs(design @ slopes - inverse)
         used = residual <= max(float(np.quantile(residual, 0.6)), 1e-4)
-    agree = residual * z[rows, columns].astype(np.float64) ** 2 < 0.01
+    plane = _Plane(slopes)
+    agree = plane.distance(z, intrinsics)[rows, columns] < _PLANE_FLATNESS
     return plane if agree.mean() > 0.4 else None
 
 
@@ -151,16 +178,3 @@ def _largest_pieces(mask: Mask, least_share: float) -> Mask:
     area = statistics[:, cv2.CC_STAT_AREA].astype(np.float64)
     area[0] = 0
     return np.asarray((area >= least_share * area.max())[labels] & mask)
-
-
-def _dilate(mask: Mask, radius: int) -> Mask:
-    return np.asarray(cv2.dilate(mask.astype(np.uint8), _disc(radius)) > 0)
-
-
-def _erode(mask: Mask, radius: int) -> Mask:
-    return np.asarray(cv2.erode(mask.astype(np.uint8), _disc(radius)) > 0)
-
-
-def _disc(radius: int) -> NDArray[np.uint8]:
-    side = 2 * radius + 1
-    return np.asarray(cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side)), dtype=np.uint8)
