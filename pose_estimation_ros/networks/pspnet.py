@@ -14,7 +14,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-CROP_SIZE = 192
 FEATURE_CHANNELS = 32
 
 _PYRAMID_BINS = (1, 2, 3, 6)

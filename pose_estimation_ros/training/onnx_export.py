@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from pose_estimation_ros.networks.pspnet import CROP_SIZE
+from pose_estimation_ros.backends.spd_preprocessing import CROP_SIZE
 from pose_estimation_ros.networks.spd import SPD, reconstruct
 
 INPUT_NAMES = ('points', 'image', 'pixel_index', 'category')
