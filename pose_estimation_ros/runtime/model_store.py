@@ -153,9 +153,9 @@ def cache_folder() -> Path:
 def _ament_share_folders() -> list[Path]:
     if importlib.util.find_spec('ament_index_python') is None:
         return []
-    from ament_index_python.packages import PackageNotFoundError, get_package_share_directory
+    from ament_index_python.packages import get_package_share_directory
 
     try:
         return [Path(get_package_share_directory(PACKAGE)) / 'models']
-    except (PackageNotFoundError, LookupError):
+    except (LookupError, OSError):  # not installed there, or no ROS environment is set up
         return []
