@@ -129,5 +129,8 @@ def test_the_auto_encoder_learns_and_goes_on_after_an_interruption(
             for folder in ('interrupted', 'whole')]
     steps_and_losses = [[line.split(',')[::2] for line in log] for log in logs]
     assert steps_and_losses[0] == steps_and_losses[1]
+    at_step_20, at_step_40 = (float(row[1]) for row in steps_and_losses[0][1:])
+    assert at_step_40 < 0.7 * at_step_20
+    # Still learning, but already a shape of about the right size.
     radius = np.linalg.norm(decoded_mean_shape(whole, clouds), axis=1)
-    assert radius.mean() == pytest.approx(0.4, abs=0.08)
+    assert 0.2 < radius.mean() < 0.45
