@@ -40,7 +40,7 @@ class ImageStatistics:
         laplacian_variance: Variance of the Laplacian of grey, 0 to 255: sharpness and texture.
         brightness: Mean of grey, 0 to 255.
         contrast: Standard deviation of grey, 0 to 255.
-        color_noise: Standard deviation of grey from pixel to pixel in the flattest tenth.
+        color_noise: Standard deviation of grey from pixel to pixel in the flattest third.
     """
 
     unknown: float
@@ -200,8 +200,8 @@ def _edge_raggedness(depth: FloatImage) -> float:
 
 
 def _color_noise(grey: FloatImage) -> float:
-    """Return the noise of grey in the flattest tenth of 8x8 tiles, by second differences."""
+    """Return the noise of grey in the flattest third of 8x8 tiles, by second differences."""
     rows, columns = grey.shape[0] // 8, grey.shape[1] // 8
     tiles = grey[:rows * 8, :columns * 8].reshape(rows, 8, columns, 8).swapaxes(1, 2)
     second = np.diff(tiles.reshape(-1, 8, 8), n=2, axis=2).std(axis=(1, 2)) / np.sqrt(6.0)
-    return float(np.quantile(second, 0.1))
+    return float(np.quantile(second, 1 / 3))

@@ -68,11 +68,11 @@ def sample_color_camera(domain: str, generator: np.random.Generator) -> ColorCam
         white_balance=(float(np.exp(normal(0, balance))), 1.0, float(np.exp(normal(0, balance)))),
         vignetting=uniform(0.0, 0.35), defocus=uniform(0.25, 0.9),
         motion=(float(motion[0]), float(motion[1])),
-        shot_noise=float(10 ** uniform(-4.2, -3.0)), read_noise=float(10 ** uniform(-3.1, -2.1)),
+        shot_noise=float(10 ** uniform(-4.0, -2.9)), read_noise=float(10 ** uniform(-2.8, -2.0)),
         noise_correlation=uniform(0.3, 0.9), haze=uniform(0.0, 0.08) if second else uniform(
             0.0, 0.04),
         gamma=uniform(1.9, 2.5), shoulder=uniform(0.2, 0.9),
-        saturation=uniform(0.5, 1.4) if second else uniform(0.65, 1.25),
+        saturation=uniform(0.6, 1.5) if second else uniform(0.8, 1.4),
         sharpening=uniform(0.0, 1.8), jpeg_quality=int(uniform(40, 96)) if compressed else 0)
 
 

@@ -68,15 +68,15 @@ _BODIES: tuple[tuple[float, Maker], ...] = (
     (0.03, patterns.wood), (0.03, patterns.marble), (0.02, patterns.weave),
     (0.04, patterns.fine_checker), (0.10, patterns.bands), (0.05, patterns.rim_line),
     (0.05, patterns.gradient), (0.18, patterns.label))
-# Patterns and the most gloss of each background.
-_BACKGROUNDS: dict[str, tuple[tuple[tuple[float, Maker], ...], float]] = {
+# Patterns, the most gloss and the coarseness of each background.
+_BACKGROUNDS: dict[str, tuple[tuple[tuple[float, Maker], ...], float, float]] = {
     'table': (((0.42, patterns.wood), (0.16, patterns.plain), (0.10, patterns.clouds),
                (0.10, patterns.speckle), (0.08, patterns.marble), (0.08, patterns.weave),
-               (0.06, patterns.tiles)), 0.55),
+               (0.06, patterns.tiles)), 0.55, 1.0),
     'floor': (((0.25, patterns.wood), (0.18, patterns.plain), (0.22, patterns.speckle),
-               (0.17, patterns.weave), (0.18, patterns.tiles)), 0.4),
+               (0.17, patterns.weave), (0.18, patterns.tiles)), 0.4, 3.0),
     'wall': (((0.55, patterns.plain), (0.20, patterns.clouds), (0.08, patterns.tiles),
-              (0.10, patterns.speckle), (0.07, patterns.gradient)), 0.15),
+              (0.10, patterns.speckle), (0.07, patterns.gradient)), 0.15, 4.0),
 }
 # Chance of a part to be of one piece with the body.
 _OF_ONE_PIECE = {'handle': 0.85, 'inside': 0.5, 'rim': 0.6, 'base': 0.7, 'lid': 0.6, 'cap': 0.2,
@@ -95,8 +95,8 @@ def sample_material(role: str, domain: str, generator: np.random.Generator) -> M
     style = OBJECT_STYLES[domain]
     uniform = generator.uniform
     if role in _BACKGROUNDS:
-        makers, most_gloss = _BACKGROUNDS[role]
-        room = ROOM_STYLES[domain]
+        makers, most_gloss, coarseness = _BACKGROUNDS[role]
+        room = replace(ROOM_STYLES[domain], coarseness=coarseness)
         pattern = patterns.worn(sample_pattern(makers, room, generator), room, generator)
         return Material(role, pattern, uniform(0.0, most_gloss))
     if role == 'screen':

@@ -34,15 +34,23 @@ class Style:
         palette: Draws colours of things.
         wood: Draws colours of wood.
         noises: Noise functions that patterns are made of.
+        coarseness: Factor of the size of patterns. What is seen from afar has coarse ones: fine
+            ones would be under-sampled, where a lens blurs them to one colour.
     """
 
     palette: Palette
     wood: Palette
     noises: tuple[noise.Noise, ...]
+    coarseness: float = 1.0
 
     def noise(self, generator: np.random.Generator) -> noise.Noise:
         """Return one of the noises."""
         return self.noises[int(generator.integers(len(self.noises)))]
+
+    def length(self, shortest: float, longest: float, generator: np.random.Generator) -> float:
+        """Return a length of a pattern, metres, log-uniform in a range, times the coarseness."""
+        exponent = generator.uniform(np.log(shortest), np.log(longest))
+        return float(np.exp(exponent)) * self.coarseness
 
 
 Maker: TypeAlias = Callable[[Style, np.random.Generator], Pattern]
@@ -79,7 +87,7 @@ def plain(style: Style, generator: np.random.Generator) -> Pattern:
 def worn(pattern: Pattern, style: Style, generator: np.random.Generator) -> Pattern:
     """Another pattern with grain and stains."""
     return partial(textures.worn, pattern, style.noise(generator), _seed(generator),
-                   10 ** generator.uniform(-3.1, -2.5), 0.5 * generator.random() ** 2,
+                   style.length(0.0008, 0.003, generator), 0.5 * generator.random() ** 2,
                    0.25 * generator.random() ** 2)
 
 
@@ -89,7 +97,7 @@ def clouds(style: Style, generator: np.random.Generator) -> Pattern:
     alike = generator.random() < 0.6
     second = vary(first, 0.5, generator) if alike else style.palette(generator)
     return partial(textures.clouds, style.noise(generator), _seed(generator),
-                   10 ** generator.uniform(-2.5, -0.8), int(generator.integers(1, 4)),
+                   style.length(0.003, 0.15, generator), int(generator.integers(1, 4)),
                    generator.uniform(0.6, 2.5), first, second)
 
 
@@ -101,7 +109,7 @@ def speckle(style: Style, generator: np.random.Generator) -> Pattern:
 def speckle_over(ground: FloatArray, style: Style, generator: np.random.Generator) -> Pattern:
     """Spots of 1 to 10 mm on a given colour."""
     return partial(textures.speckle, style.noise(generator), _seed(generator),
-                   10 ** generator.uniform(-3.0, -2.0), generator.uniform(0.05, 0.35), ground,
+                   style.length(0.001, 0.01, generator), generator.uniform(0.05, 0.35), ground,
                    vary(ground, 0.9, generator))
 
 
@@ -111,7 +119,7 @@ def wood(style: Style, generator: np.random.Generator) -> Pattern:
     dark = np.asarray(light * generator.uniform(0.2, 0.75), dtype=np.float32)
     board = generator.uniform(0.06, 0.25) if generator.random() < 0.6 else 0.0
     return partial(textures.wood, style.noise(generator), _seed(generator),
-                   generator.uniform(0.003, 0.012), board, generator.uniform(0.1, 0.8), light,
+                   style.length(0.003, 0.012, generator), board, generator.uniform(0.1, 0.8), light,
                    dark)
 
 
@@ -119,7 +127,7 @@ def marble(style: Style, generator: np.random.Generator) -> Pattern:
     """Stone with veins."""
     ground = style.palette(generator)
     return partial(textures.marble, style.noise(generator), _seed(generator),
-                   generator.uniform(0.04, 0.25), ground,
+                   style.length(0.04, 0.25, generator), ground,
                    np.asarray(ground * generator.uniform(0.3, 0.8), dtype=np.float32))
 
 
@@ -127,21 +135,21 @@ def weave(style: Style, generator: np.random.Generator) -> Pattern:
     """Cloth with threads of 1 to 10 mm."""
     first = style.palette(generator)
     return partial(textures.weave, style.noise(generator), _seed(generator),
-                   10 ** generator.uniform(-2.9, -2.0), first, vary(first, 0.6, generator))
+                   style.length(0.0012, 0.01, generator), first, vary(first, 0.6, generator))
 
 
 def tiles(style: Style, generator: np.random.Generator) -> Pattern:
     """Tiles of 1 to 30 cm in one or two colours."""
     first = style.palette(generator)
     second = vary(first, 0.2, generator) if generator.random() < 0.6 else style.palette(generator)
-    return partial(textures.checker, 10 ** generator.uniform(-2.0, -0.5),
+    return partial(textures.checker, style.length(0.01, 0.3, generator),
                    generator.uniform(0.5, 2.0), generator.uniform(0.0, 0.004), first, second,
                    style.palette(generator))
 
 
 def fine_checker(style: Style, generator: np.random.Generator) -> Pattern:
     """A checker of 5 to 40 mm."""
-    return partial(textures.checker, 10 ** generator.uniform(-2.3, -1.4),
+    return partial(textures.checker, style.length(0.005, 0.04, generator),
                    generator.uniform(0.5, 2.0), 0.0, style.palette(generator),
                    style.palette(generator), np.zeros(3, dtype=np.float32))
 

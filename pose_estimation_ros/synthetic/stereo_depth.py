@@ -94,7 +94,7 @@ def sample_stereo_sensor(generator: np.random.Generator) -> StereoSensor:
         border=uniform(-120, -60) if wide else uniform(-15, 15), subpixel=32,
         noise=uniform(0.03, 0.11), noise_correlation=uniform(9, 18),
         ripple=uniform(0.02, 0.07), ripple_correlation=uniform(25, 70),
-        grain=uniform(0.0, 0.02), bias=generator.normal(0.0, 0.004),
+        grain=uniform(0.0, 0.01), bias=generator.normal(0.0, 0.004),
         resampling=uniform(0.65, 0.8) if wide and generator.random() < 0.5 else uniform(0.92, 1.5),
         misalignment=(generator.normal(0, 0.7), generator.normal(0, 0.5)),
         fattening=uniform(0.0, 1.6), raggedness=uniform(0.5, 1.8), flying=uniform(0.0, 0.06),
