@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import cv2
@@ -28,9 +29,11 @@ FRAME_ID = 'camera_color_optical_frame'
 
 _SHADOW_REACH = 1.2
 _SHADOW_LIFT = 0.0015
-_SHADOW_BLUR = 5
+_SHADOW_STRIDE = 2
+_SHADOW_BLUR = 12.0
 # Windows of single objects are sampled no finer than this for shares of visible pixels.
 _SHARE_SAMPLES = 96
+_MAX_PARTS = 32
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,17 +56,17 @@ class Surfaces:
     normals: Float32Array
     part: NDArray[np.int32]
 
-    @property
+    @cached_property
     def depth(self) -> Float32Array:
         """(H, W) float32 metres along z, NaN where nothing is hit."""
         return np.where(np.isfinite(self.hits.distance), self.hits.distance, np.float32(np.nan))
 
-    @property
+    @cached_property
     def view_directions(self) -> Float32Array:
         """(H, W, 3) float32 unit vectors from the surfaces to the camera, world frame."""
         directions = self.rays.directions
         length = np.sqrt(np.einsum('hwc,hwc->hw', directions, directions))
-        return np.asarray(-directions / length[..., None])
+        return np.asarray(directions / -length[..., None])
 
     def cut(self, window: Window) -> Surfaces:
         """Return what a window shows of surfaces that were cast for the whole image."""
@@ -131,37 +134,34 @@ class _Looks:
     def of(cls, scene: Scene, surfaces: Surfaces) -> _Looks:
         """Evaluate the materials of all surfaces in view."""
         shape = surfaces.hits.mesh.shape
-        albedo = np.zeros((*shape, 3), dtype=np.float32)
-        gloss, metallic, specular = (np.zeros(shape, dtype=np.float32) for _ in range(3))
+        albedo = np.zeros((shape[0] * shape[1], 3), dtype=np.float32)
+        scalars = np.zeros((len(scene.bodies) * _MAX_PARTS, 3), dtype=np.float32)
         points = surfaces.rays.at(surfaces.hits.distance).reshape(-1, 3)
-        normals, part = surfaces.normals.reshape(-1, 3), surfaces.part.ravel()
-        for index, of_body in _pixels_by_body(surfaces.hits.mesh, len(scene.bodies)):
-            body = scene.bodies[index]
+        normals = surfaces.normals.reshape(-1, 3)
+        key = _surface_keys(surfaces)
+        for surface, chosen in _pixels_by_value(key):
+            body = scene.bodies[surface // _MAX_PARTS]
+            material = body.materials[surface % _MAX_PARTS]
             R = body.T_world_object[:3, :3].astype(np.float32)
-            for number, material in enumerate(body.materials):
-                chosen = of_body[part[of_body] == number]
-                if not chosen.size:
-                    continue
-                own = (points[chosen] - body.center.astype(np.float32)) @ R
-                albedo.reshape(-1, 3)[chosen] = material.albedo(
-                    own, normals[chosen] @ R, body.solid.size)
-                for target, value in ((gloss, material.gloss), (metallic, material.metallic),
-                                      (specular, material.specular)):
-                    target.ravel()[chosen] = value
-        return cls(albedo, gloss, metallic, specular)
+            own = (points[chosen] - body.center.astype(np.float32)) @ R
+            albedo[chosen] = material.albedo(own, normals[chosen] @ R, body.solid.size)
+            scalars[surface] = material.gloss, material.metallic, material.specular
+        of_pixel = scalars[np.maximum(key, 0)]
+        return cls(albedo.reshape(*shape, 3), of_pixel[..., 0], of_pixel[..., 1],
+                   of_pixel[..., 2])
 
 
 def _shade(scene: Scene, surfaces: Surfaces, looks: _Looks,
            generator: np.random.Generator) -> Float32Array:
     """Return the (H, W, 3) linear light that reaches the camera."""
     is_hit = surfaces.hits.mesh >= 0
-    linear = np.empty((*is_hit.shape, 3), dtype=np.float32)
     points = surfaces.rays.at(np.where(is_hit, surfaces.hits.distance, np.float32(1.0)))
     lit = _light_visibility(scene, surfaces, points, generator)
-    linear[is_hit] = shade(
-        scene.lighting, looks.albedo[is_hit], surfaces.normals[is_hit],
-        surfaces.view_directions[is_hit], points[is_hit], looks.gloss[is_hit],
-        looks.metallic[is_hit], looks.specular[is_hit], lit[is_hit])
+    linear = shade(
+        scene.lighting, looks.albedo.reshape(-1, 3), surfaces.normals.reshape(-1, 3),
+        surfaces.view_directions.reshape(-1, 3), points.reshape(-1, 3), looks.gloss.ravel(),
+        looks.metallic.ravel(), looks.specular.ravel(), lit.reshape(-1, lit.shape[-1])
+    ).reshape(points.shape)
     if not is_hit.all():
         linear[~is_hit] = background_color(scene.lighting, -surfaces.view_directions[~is_hit])
     return linear
@@ -171,18 +171,24 @@ def _light_visibility(scene: Scene, surfaces: Surfaces, points: Float32Array,
                       generator: np.random.Generator) -> Float32Array:
     """Return the (H, W, L) share of each key light that reaches the surfaces.
 
-    One ray per pixel goes to a random point of the light; a small blur makes the noise a soft
-    shadow. Rays end before they reach the room's walls.
+    One ray goes from every second pixel to a random point of the light; a small blur makes the
+    noise a soft shadow. Rays end before they reach the room's walls.
     """
-    facing = np.einsum('hwc,hwc->hw', surfaces.hits.normal, surfaces.view_directions)
-    outward = surfaces.hits.normal * np.sign(facing)[..., None]
-    origins = points + np.float32(_SHADOW_LIFT) * outward
+    coarse = (slice(None, None, _SHADOW_STRIDE),) * 2
+    normal = surfaces.hits.normal[coarse]
+    facing = np.einsum('hwc,hwc->hw', normal, surfaces.view_directions[coarse])
+    outward = normal * np.copysign(np.float32(_SHADOW_LIFT), facing)[..., None]
+    origins = points[coarse] + outward
     shares = []
     for direction, radius in zip(scene.lighting.key_directions, scene.lighting.key_radii,
                                  strict=True):
-        spread = radius * generator.standard_normal(points.shape, dtype=np.float32) * 0.6
-        blocked = scene.caster.occluded(Rays(origins, _SHADOW_REACH * (direction + spread)))
-        shares.append(cv2.blur(1.0 - blocked.astype(np.float32), (_SHADOW_BLUR, _SHADOW_BLUR)))
+        jitter = generator.uniform(-radius, radius, origins.shape).astype(np.float32)
+        towards = np.float32(_SHADOW_REACH) * (direction + jitter)
+        lit = 1.0 - scene.caster.occluded(Rays(origins, towards)).astype(np.float32)
+        # Wide lights give noisier penumbras, which are also wider.
+        side = 3 + 2 * int(_SHADOW_BLUR * radius)
+        soft = cv2.blur(lit, (side, side))
+        shares.append(cv2.resize(soft, points.shape[1::-1], interpolation=cv2.INTER_LINEAR))
     return np.stack(shares, axis=-1)
 
 
@@ -233,14 +239,13 @@ def _share(seen: NDArray[np.bool_], distance_alone: Float32Array) -> float:
 
 def body_looks(scene: Scene, surfaces: Surfaces) -> tuple[Float32Array, Float32Array]:
     """Return (H, W) mean luminance and gloss of the materials in view, one value per part."""
-    luminances = np.zeros(surfaces.hits.mesh.shape, dtype=np.float32)
-    gloss = np.zeros_like(luminances)
-    for index, of_body in _pixels_by_body(surfaces.hits.mesh, len(scene.bodies)):
-        body = scene.bodies[index]
-        part = surfaces.part.ravel()[of_body]
-        luminances.ravel()[of_body] = body.part_luminance[part]
-        gloss.ravel()[of_body] = np.array([m.gloss for m in body.materials], np.float32)[part]
-    return luminances, gloss
+    values = np.zeros((len(scene.bodies) * _MAX_PARTS, 2), dtype=np.float32)
+    key = _surface_keys(surfaces)
+    for surface in np.flatnonzero(np.bincount(key[key >= 0])):
+        body, part = scene.bodies[surface // _MAX_PARTS], surface % _MAX_PARTS
+        values[surface] = body.part_luminance[part], body.materials[part].gloss
+    of_pixel = values[np.maximum(key, 0)]
+    return of_pixel[..., 0], of_pixel[..., 1]
 
 
 def _instance(body: Body, index: int, surfaces: Surfaces,
@@ -308,12 +313,20 @@ def _cut(image: NDArray[Any], window: Window) -> NDArray[Any]:
     return image[window.y:window.y + window.height, window.x:window.x + window.width]
 
 
-def _pixels_by_body(mesh: NDArray[np.int32], count: int) -> list[tuple[int, NDArray[np.intp]]]:
-    """Return (body, flat pixel indices) of every body that is hit."""
-    order = np.argsort(mesh, axis=None, kind='stable')
-    bounds = np.searchsorted(mesh.ravel()[order], np.arange(count + 1))
-    return [(index, order[bounds[index]:bounds[index + 1]]) for index in range(count)
-            if bounds[index + 1] > bounds[index]]
+def _surface_keys(surfaces: Surfaces) -> NDArray[np.int16]:
+    """Return for each pixel body * _MAX_PARTS + part, or -1."""
+    key = surfaces.hits.mesh * _MAX_PARTS + surfaces.part
+    return np.where(surfaces.hits.mesh >= 0, key, -1).astype(np.int16)
+
+
+def _pixels_by_value(image: NDArray[np.int16]) -> list[tuple[int, NDArray[np.intp]]]:
+    """Return (value, flat pixel indices) of all values that occur, less the negative ones."""
+    flat = image.ravel()
+    # A stable sort of 16-bit numbers is a radix sort: linear in the number of pixels.
+    order = np.argsort(flat, kind='stable')
+    starts = np.flatnonzero(np.diff(flat[order], prepend=np.int16(-2)))
+    groups = np.split(order, starts[1:])
+    return [(int(flat[group[0]]), group) for group in groups if flat[group[0]] >= 0]
 
 
 def _interpolate(corner_normals: Float32Array, barycentric: Float32Array) -> Float32Array:

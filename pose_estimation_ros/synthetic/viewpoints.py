@@ -23,7 +23,7 @@ class ViewpointStyle:
 
     Attributes:
         distance: Range to the point looked at, metres, uniform in the logarithm.
-        elevation: Range of the angle over the horizon, degrees.
+        elevation: Range of the angle over the horizon, degrees; low angles are more frequent.
         steep: Share of views from nearly straight above.
         roll: Standard deviation of the usual roll, degrees.
         tilted: Share of views with a roll of any size up to `tilt`.
@@ -44,7 +44,7 @@ class ViewpointStyle:
 
 VIEWPOINT_STYLES = {
     'primary': ViewpointStyle((0.3, 1.6), (10.0, 78.0), 0.1, 4.0, 0.15, 45.0, (450.0, 750.0),
-                              0.35),
+                              0.3),
     'second': ViewpointStyle((0.4, 1.4), (15.0, 65.0), 0.05, 6.0, 0.1, 30.0, (520.0, 680.0),
                              0.3),
 }
@@ -85,6 +85,11 @@ def look_at(eye: ArrayLike, target: ArrayLike, roll: float = 0.0) -> FloatArray:
     return make_transform(level @ axis_rotation((0.0, 0.0, 1.0), roll), position)
 
 
+def _low(limits: tuple[float, float], generator: np.random.Generator) -> float:
+    """Return a number of a range, the lower half more often than the upper one."""
+    return limits[0] + (limits[1] - limits[0]) * float(generator.random()) ** 1.3
+
+
 def sample_view(style: ViewpointStyle, targets: FloatArray,
                 is_free: Callable[[FloatArray], bool], generator: np.random.Generator) -> View:
     """Return a random 640x480 camera that looks roughly at one of several points.
@@ -99,12 +104,14 @@ def sample_view(style: ViewpointStyle, targets: FloatArray,
     fy = fx * generator.normal(1.0, 0.002)
     cx, cy = (319.5, 239.5) + generator.normal(0.0, 4.0, 2)
     intrinsics = CameraIntrinsics.pinhole(640, 480, fx, fy, cx, cy)
+    # Between one of the points and their middle, so that others are in view as well.
     target = targets[generator.integers(len(targets))]
+    target = target + generator.random() ** 2 * (targets.mean(axis=0) - target)
     low, high = np.log(style.distance)
     for _ in range(_TRIES):
         steep = generator.random() < style.steep
         elevation = np.radians(generator.uniform(78.0, 90.0) if steep
-                               else generator.uniform(*style.elevation))
+                               else _low(style.elevation, generator))
         azimuth = generator.uniform(0, 2 * np.pi)
         distance = np.exp(generator.uniform(low, high))
         away = np.array([np.cos(azimuth) * np.cos(elevation),
