@@ -19,6 +19,13 @@ from pose_estimation_ros.synthetic.shapes.laptop import make_laptop
 from pose_estimation_ros.synthetic.shapes.mug import make_mug
 from pose_estimation_ros.synthetic.shapes.parts import PART_NAMES, join
 from pose_estimation_ros.synthetic.shapes.resting import resting_rotations
+from pose_estimation_ros.synthetic.shapes.second_domain import bottle as second_bottle
+from pose_estimation_ros.synthetic.shapes.second_domain import bowl as second_bowl
+from pose_estimation_ros.synthetic.shapes.second_domain import camera as second_camera
+from pose_estimation_ros.synthetic.shapes.second_domain import can as second_can
+from pose_estimation_ros.synthetic.shapes.second_domain import distractors as second_distractors
+from pose_estimation_ros.synthetic.shapes.second_domain import laptop as second_laptop
+from pose_estimation_ros.synthetic.shapes.second_domain import mug as second_mug
 from pose_estimation_ros.synthetic.shapes.shape import Shape
 from pose_estimation_ros.synthetic.splits import DISTRACTOR, OBJECT_CATEGORIES
 
@@ -34,7 +41,16 @@ _PRIMARY: dict[str, _Maker] = {
     'mug': make_mug,
     DISTRACTOR: make_distractor,
 }
-_MAKERS: dict[str, dict[str, _Maker]] = {'primary': _PRIMARY, 'second': _PRIMARY}
+_SECOND: dict[str, _Maker] = {
+    'bottle': second_bottle.make_bottle,
+    'bowl': second_bowl.make_bowl,
+    'camera': second_camera.make_camera,
+    'can': second_can.make_can,
+    'laptop': second_laptop.make_laptop,
+    'mug': second_mug.make_mug,
+    DISTRACTOR: second_distractors.make_distractor,
+}
+_MAKERS: dict[str, dict[str, _Maker]] = {'primary': _PRIMARY, 'second': _SECOND}
 
 
 @dataclass(frozen=True)
