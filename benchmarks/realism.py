@@ -1,0 +1,78 @@
+"""Compare synthetic with real RGB-D frames: figures of depth and colour, and their ratios.
+
+python benchmarks/realism.py --real ../shared/data/real_frames --scenes 40
+"""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import asdict
+from pathlib import Path
+
+from pose_estimation_ros.datasets.frame_source import open_frames
+from pose_estimation_ros.evaluation.image_statistics import ImageStatistics, measure, medians
+from pose_estimation_ros.evaluation.report import Report
+from pose_estimation_ros.synthetic.scene import SceneGenerator
+from pose_estimation_ros.synthetic.scene_renderer import render_frame
+
+_FACTOR = 2.0
+_DOMAINS = ('primary', 'second')
+
+
+def measure_real(folder: Path, maximum_depth: float) -> ImageStatistics:
+    """Return the median figures of recorded frames."""
+    frames = open_frames(folder)
+    return medians([measure(frames.load(index), maximum_depth) for index in range(len(frames))])
+
+
+def measure_synthetic(domain: str, first_seed: int, scenes: int,
+                      maximum_depth: float) -> ImageStatistics:
+    """Return the median figures of rendered frames."""
+    generator = SceneGenerator(domain, 'train')
+    return medians([measure(render_frame(generator.scene(seed)).frame, maximum_depth)
+                    for seed in range(first_seed, first_seed + scenes)])
+
+
+def compare(real: ImageStatistics, synthetic: dict[str, ImageStatistics],
+            settings: dict[str, object]) -> Report:
+    """Return the table of real and synthetic figures, with ratios beyond a factor of 2 marked."""
+    columns = ['figure', 'real']
+    for domain in synthetic:
+        columns += [domain, f'{domain} / real', f'{domain} within x{_FACTOR:g}']
+    rows = []
+    for name, reference in asdict(real).items():
+        row: list[object] = [name, reference]
+        for statistics in synthetic.values():
+            value = asdict(statistics)[name]
+            ratio = value / reference if reference else float('nan')
+            row += [value, ratio, 'yes' if 1 / _FACTOR <= ratio <= _FACTOR else 'NO']
+        rows.append(row)
+    return Report('realism', columns, rows, settings)
+
+
+def main() -> None:
+    """Measure, print and write the comparison."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument('--real', type=Path, default=Path('../shared/data/real_frames'),
+                        help='folder of recorded RGB-D frames')
+    parser.add_argument('--scenes', type=int, default=40, help='synthetic frames per domain')
+    parser.add_argument('--seed', type=int, default=1000, help='first scene')
+    parser.add_argument('--maximum-depth', type=float, default=0.9,
+                        help='depth beyond this counts as unknown, metres; the four frames of '
+                        '6dof-graspnet are cut at 0.9 m')
+    parser.add_argument('--output', type=Path, default=Path('benchmarks/results'))
+    arguments = parser.parse_args()
+    real = measure_real(arguments.real, arguments.maximum_depth)
+    synthetic = {domain: measure_synthetic(domain, arguments.seed, arguments.scenes,
+                                           arguments.maximum_depth) for domain in _DOMAINS}
+    report = compare(real, synthetic, {'scenes per domain': arguments.scenes,
+                                       'first seed': arguments.seed,
+                                       'maximum depth': arguments.maximum_depth,
+                                       'figures': 'medians over frames'})
+    print(report.markdown())
+    for path in report.write(arguments.output):
+        print(f'wrote {path}')
+
+
+if __name__ == '__main__':
+    main()
