@@ -1,0 +1,64 @@
+from pathlib import Path
+
+import pytest
+
+from pose_estimation_ros.core.errors import ModelError
+from pose_estimation_ros.runtime.manifest import (
+    MANIFEST_NAME,
+    ModelFile,
+    ModelManifest,
+    file_sha256,
+    read_manifest,
+    write_manifest,
+)
+
+
+@pytest.fixture
+def manifest(tmp_path: Path) -> ModelManifest:
+    (tmp_path / 'network.onnx').write_bytes(b'abc')
+    return ModelManifest(
+        name='tiny', task='pose', backend='spd', size='lite',
+        files={'network': ModelFile.of(tmp_path / 'network.onnx', tmp_path)},
+        categories=('bottle', 'mug'), input={'points': 512}, parameters={'threshold': 0.5},
+        training={'steps': 7}, metrics={'5deg2cm': 0.9})
+
+
+def test_what_is_written_is_read_again(manifest: ModelManifest, tmp_path: Path):
+    assert read_manifest(write_manifest(manifest, tmp_path)) == manifest
+
+
+def test_the_hash_is_sha256(tmp_path: Path):
+    # The published test vector of SHA-256 for 'abc'.
+    (tmp_path / 'abc').write_bytes(b'abc')
+    assert file_sha256(tmp_path / 'abc') == (
+        'ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad')
+
+
+@pytest.mark.parametrize(('text', 'complaint'), [
+    ('[1, 2]', 'instead of a mapping'),
+    ('name: [', 'not valid YAML'),
+    ('name: x', 'lacks backend, categories, files, size, task'),
+])
+def test_a_damaged_manifest_says_what_is_wrong(tmp_path: Path, text: str, complaint: str):
+    (tmp_path / MANIFEST_NAME).write_text(text)
+    with pytest.raises(ModelError, match=complaint):
+        read_manifest(tmp_path / MANIFEST_NAME)
+
+
+def test_a_missing_manifest_names_its_path(tmp_path: Path):
+    with pytest.raises(ModelError, match=str(tmp_path)):
+        read_manifest(tmp_path / MANIFEST_NAME)
+
+
+def test_a_misspelt_entry_is_named(manifest: ModelManifest, tmp_path: Path):
+    path = write_manifest(manifest, tmp_path)
+    path.write_text(path.read_text().replace('licence:', 'license:'))
+    with pytest.raises(ModelError, match='unknown entries license'):
+        read_manifest(path)
+
+
+def test_a_file_outside_the_model_folder_is_refused(manifest: ModelManifest, tmp_path: Path):
+    path = write_manifest(manifest, tmp_path)
+    path.write_text(path.read_text().replace('network.onnx', '../network.onnx'))
+    with pytest.raises(ModelError, match='leaves the model folder'):
+        read_manifest(path)
