@@ -78,15 +78,16 @@ def loft(
     names: str | Sequence[str],
     start: npt.ArrayLike | None = None,
     end: npt.ArrayLike | None = None,
+    end_names: tuple[str, str] | None = None,
 ) -> Part:
     """Return the closed surface through successive rings, its two ends closed by fans.
 
     Args:
         rings: (R, M, 3) metres: R rings of M points each, corresponding points aligned.
-        names: Part name of all faces, or of each of the R - 1 bands between rings; the ends
-            take the name of the nearest band.
+        names: Part name of all faces, or of each of the R - 1 bands between rings.
         start: (3,) centre of the fan that closes the first ring; its centroid if None.
         end: (3,) the same for the last ring.
+        end_names: Part names of the first and the last fan; those of the nearest bands if None.
 
     Returns:
         The part, oriented outward whatever the sense of the rings.
@@ -110,10 +111,10 @@ def loft(
                rings[-1].mean(axis=0) if end is None else np.asarray(end, dtype=np.float64)]
     vertices = np.concatenate([rings.reshape(-1, 3), np.stack(centres)])
     bands = [names] * (row_count - 1) if isinstance(names, str) else names
-    indices = np.array([PART_INDEX[name] for name in bands])
-    sides = np.repeat(indices, column_count)
+    sides = np.repeat([PART_INDEX[name] for name in bands], column_count)
+    first, final = (bands[0], bands[-1]) if end_names is None else end_names
     labels = np.concatenate([
-        sides, sides, constant + indices[0], constant + indices[-1],
+        sides, sides, constant + PART_INDEX[first], constant + PART_INDEX[final],
     ])
     if signed_volume(vertices, faces) < 0:
         faces = faces[:, ::-1]

@@ -39,7 +39,7 @@ def stable_directions(vertices: FloatArray, centre_of_mass: FloatArray) -> Float
     A facet counts when the centre of mass lies above it. The hull is that of the extreme
     vertices in some 250 directions, so round bodies get facets up to a few degrees off.
     """
-    extreme = vertices[np.unique((vertices @ _DIRECTIONS.T).argmax(axis=0))]
+    extreme = vertices[np.unique((_DIRECTIONS @ vertices.T).argmax(axis=1))]
     try:
         hull = ConvexHull(extreme)
     except QhullError:

@@ -34,9 +34,9 @@ def revolve(
     start, end = (0.0, profile[0, 1], 0.0), (0.0, profile[-1, 1], 0.0)
     first = int(profile[0, 0] < 1e-6)
     last = len(profile) - int(profile[-1, 0] < 1e-6)
-    if not isinstance(names, str):
-        names = names[first : last - 1]
-    return loft(rings[first:last], names, start, end)
+    bands = [names] * (len(profile) - 1) if isinstance(names, str) else names
+    inner = bands[first : last - 1]
+    return loft(rings[first:last], inner, start, end, (bands[0], bands[-1]))
 
 
 def ring(section: npt.ArrayLike, name: str, outline: FloatArray | None = None) -> Part:

@@ -23,8 +23,10 @@ def make_bowl(generator: np.random.Generator) -> Shape:
     """Return a bowl 9 to 28 cm wide and 3 to 13 cm high."""
     uniform = generator.uniform
     radius = 0.5 * uniform(0.095, 0.24)
-    height = float(np.clip(2 * radius * uniform(0.25, 0.65), 0.03, 0.13))
-    kind = str(generator.choice(['superellipse', 'cap', 'cones', 'dog', 'basin']))
+    kind = str(generator.choice(['superellipse', 'cap', 'cones', 'dog', 'basin'],
+                                p=[0.35, 0.25, 0.2, 0.08, 0.12]))
+    aspect = uniform(0.25, 0.38) if kind in ('dog', 'basin') else uniform(0.25, 0.65)
+    height = float(np.clip(2 * radius * aspect, 0.03, 0.13))
     foot = radius * uniform(0.3, 0.65)
     if kind == 'superellipse':
         curve = quarter_superellipse((foot, 0), (radius, height), uniform(1.4, 3.2), 24)

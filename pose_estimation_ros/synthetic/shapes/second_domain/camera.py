@@ -63,7 +63,8 @@ def _barrel(radius: float, length: float, generator: np.random.Generator) -> lis
 def make_camera(generator: np.random.Generator) -> Shape:
     """Return a camera 8 to 16 cm wide."""
     uniform = generator.uniform
-    kind = str(generator.choice(['pill', 'prism', 'brick', 'folding', 'box']))
+    kind = str(generator.choice(['pill', 'prism', 'brick', 'folding', 'box'],
+                                p=[0.28, 0.34, 0.22, 0.06, 0.1]))
     width = uniform(0.085, 0.15)
     height = width * uniform(0.5, 0.72)
     depth = {'pill': uniform(0.022, 0.04), 'prism': uniform(0.035, 0.065),

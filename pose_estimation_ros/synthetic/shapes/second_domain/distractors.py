@@ -19,7 +19,7 @@ from pose_estimation_ros.synthetic.shapes.sweep import boxes, rounded_box, sweep
 def _superquadric(generator: np.random.Generator) -> Shape:
     """Return a superquadric: between ball, brick and pillow."""
     uniform = generator.uniform
-    roundness, plan = uniform(0.25, 1.3), uniform(1.6, 6.0)
+    roundness, plan = uniform(0.25, 1.3), uniform(2.8, 6.0)
     angle = np.linspace(-0.5 * np.pi, 0.5 * np.pi, 23)
     profile = np.stack([np.cos(angle) ** roundness,
                         np.sign(angle) * np.abs(np.sin(angle)) ** roundness], axis=1)

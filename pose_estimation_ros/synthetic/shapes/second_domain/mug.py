@@ -119,10 +119,12 @@ def make_mug(generator: np.random.Generator) -> Shape:
     if uniform() < 0.14:
         half = 0.5 * max(top - bottom, 0.03)
         reach = half * uniform(0.7, 1.0)
-        middle = 0.5 * (top + bottom)
-        at = float(np.interp(middle, wall_curve[:, 1], wall_curve[:, 0])) * outline_radius[0]
-        # The ring dips into the wall by little more than its own thickness.
-        centre = (at + reach - 0.3 * wall, middle)
+        # The ring dips into the wall where it first meets it, by little more than half of it.
+        along = np.linspace(-1, 1, 21)
+        level = 0.5 * (top + bottom) + half * along
+        outside = np.interp(level, wall_curve[:, 1], wall_curve[:, 0]) * outline_radius[0]
+        at = float(np.max(outside + reach * np.sqrt(1 - along**2)))
+        centre = (at - 0.3 * wall, 0.5 * (top + bottom))
         thick = min(thick, 0.8 * wall + 0.003)
         section = rounded_rectangle(2 * thick, 2 * broad, corner)
         parts = [body, _ring_handle(centre, (reach, half), section)]
