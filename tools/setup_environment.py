@@ -91,7 +91,7 @@ def install_system_packages() -> None:
     if shutil.which('apt-get') is None or prefix is None:
         raise SetupError(f'This machine lacks system packages, and they cannot be installed from '
                          f'here. Run: sudo apt-get install {names}')
-    print(f'      installing {names}', flush=True)
+    print(f'System packages: {names}', flush=True)
     apt = [*prefix, 'env', 'DEBIAN_FRONTEND=noninteractive', 'apt-get', '-qq']
     run_logged([*apt, 'update'], 'apt',
                'Check the network and /etc/apt/sources.list, then try again.')
@@ -307,9 +307,9 @@ def set_up(chosen_set: str, runtime: str) -> None:
             'PyTorch and test tools (several GB the first time)', 'tests',
             lambda: pip_install('ros', 'run', f'onnxruntime-{runtime}', 'test'),
             digest(runtime, *libraries, REQUIREMENTS / 'test.txt')))
+    begun = time.monotonic()
     install_system_packages()
     discard_broken_environment()
-    begun = time.monotonic()
     done = 0
     for number, (title, name, make, wanted) in enumerate(steps, start=1):
         stamp = STATE / f'{name}.stamp'
