@@ -64,8 +64,9 @@ class Rays:
     directions: Float32Array
 
     def at(self, distance: Float32Array) -> Float32Array:
-        """Return the (..., 3) points at the (...) distances along the rays."""
-        return np.asarray(self.origins + distance[..., None] * self.directions)
+        """Return the (..., 3) points at (...) distances along the rays; NaN where it is inf."""
+        reached = np.where(np.isfinite(distance), distance, np.float32(np.nan))
+        return np.asarray(self.origins + reached[..., None] * self.directions)
 
 
 @dataclass(frozen=True)

@@ -65,7 +65,7 @@ def iterate_crops(domain: str, split: str, seed: int, worker: int = 0, workers: 
         point_count: Points per sample.
     """
     scenes = SceneGenerator(domain, split)
-    made: Counter[int] = Counter({category: 0 for category in range(len(CATEGORY_NAMES))})
+    made: Counter[int] = Counter(dict.fromkeys(range(len(CATEGORY_NAMES)), 0))
     # Blocks of seeds that share objects stay within one worker; seeds do not meet before 2^20
     # blocks are used up.
     block = (seed << 20) + worker

@@ -20,6 +20,7 @@ from pose_estimation_ros.synthetic.shard_files import (
     Report,
     list_shards,
     no_report,
+    read_description,
     write_shards,
 )
 from pose_estimation_ros.synthetic.synthetic_frame import Instance, SyntheticFrame
@@ -32,7 +33,8 @@ _DEPTH_STEP = 1e-4
 
 def write_frame_shards(folder: Path, count: int, domain: str, split: str,
                        resolution: tuple[int, int] = (640, 480), seed: int = 0,
-                       processes: int = 1, report: Report = no_report) -> list[Path]:
+                       shard_size: int = SCENES_PER_POOL, processes: int = 1,
+                       report: Report = no_report) -> list[Path]:
     """Write frames to a folder; what an interrupted call left out is made by the next one.
 
     Args:
@@ -42,6 +44,7 @@ def write_frame_shards(folder: Path, count: int, domain: str, split: str,
         split: 'train', 'val' or 'test'.
         resolution: Width and height, pixels.
         seed: 0 or more; different seeds give different scenes.
+        shard_size: Frames per shard.
         processes: How many shards are made at the same time.
         report: Called with the finished and the total number of shards.
 
@@ -49,9 +52,9 @@ def write_frame_shards(folder: Path, count: int, domain: str, split: str,
         The paths of the shards, for `read_frames` and `FrameShards`.
     """
     description = {'kind': 'frames', 'domain': domain, 'split': split, 'seed': seed,
-                   'resolution': list(resolution), 'shard_size': SCENES_PER_POOL}
-    make = partial(_frame_shard, domain, split, seed, resolution)
-    return write_shards(folder, -(-count // SCENES_PER_POOL), description, make, processes,
+                   'resolution': list(resolution), 'shard_size': shard_size}
+    make = partial(_frame_shard, domain, split, seed, resolution, shard_size)
+    return write_shards(folder, -(-count // shard_size), description, make, processes,
                         report)
 
 
@@ -76,27 +79,30 @@ class FrameShards:
         if not self._shards:
             raise InvalidInputError(f'{folder} holds no frame shards; make some with '
                                     'write_frame_shards')
+        self._shard_size = int(read_description(folder)['shard_size'])
 
     def __len__(self) -> int:
         """Return the number of frames."""
-        return len(self._shards) * SCENES_PER_POOL
+        return len(self._shards) * self._shard_size
 
     def __getitem__(self, index: int) -> SyntheticFrame:
         """Return a frame, without its clean depth."""
         if not 0 <= index < len(self):
             raise IndexError(f'frame {index} of {len(self)}')
-        shard, place = divmod(index, SCENES_PER_POOL)
+        shard, place = divmod(index, self._shard_size)
         with np.load(self._shards[shard]) as stored:
             return _read(stored, json.loads(str(stored['truth'])), place)
 
 
 def _frame_shard(domain: str, split: str, seed: int, resolution: tuple[int, int],
-                 number: int) -> dict[str, NDArray[Any]]:
+                 shard_size: int, number: int) -> dict[str, NDArray[Any]]:
     scenes = SceneGenerator(domain, split)
     arrays: dict[str, NDArray[Any]] = {}
     truths = []
-    first = ((seed << 20) + number) * SCENES_PER_POOL
-    for index in range(SCENES_PER_POOL):
+    # Whole blocks of scenes that share objects, so that no two shards share a scene.
+    blocks = -(-shard_size // SCENES_PER_POOL)
+    first = ((seed << 20) + number * blocks) * SCENES_PER_POOL
+    for index in range(shard_size):
         truth = render_frame(scenes.scene(first + index), resolution)
         arrays[f'rgb_{index}'] = truth.frame.rgb
         assert truth.frame.depth is not None

@@ -8,6 +8,7 @@ import os
 from collections.abc import Callable, Mapping
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -26,6 +27,11 @@ _PATTERN = 'shard_*.npz'
 def list_shards(folder: Path) -> list[Path]:
     """Return the finished shards of a folder, in order."""
     return sorted(Path(folder).glob(_PATTERN))
+
+
+def read_description(folder: Path) -> dict[str, Any]:
+    """Return what the shards of a folder hold, as it was given to `write_shards`."""
+    return dict(json.loads((folder / _DESCRIPTION).read_text()))
 
 
 def no_report(done: int, total: int) -> None:
@@ -80,7 +86,7 @@ def _claim(folder: Path, description: Mapping[str, object]) -> None:
     path = folder / _DESCRIPTION
     wanted = json.loads(json.dumps(description))
     if path.exists():
-        found = json.loads(path.read_text())
+        found = read_description(folder)
         if found != wanted:
             raise ConfigurationError(
                 f'{folder} holds other data: {found}, but {wanted} was asked for; '
