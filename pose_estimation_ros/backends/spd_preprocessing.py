@@ -95,7 +95,7 @@ def object_input(
     pixels = np.stack([columns, rows], axis=1).astype(np.float64)
     return ObjectInput(
         points=frame.intrinsics.back_project(pixels, depth).astype(np.float32),
-        image=normalized_crop(frame.rgb, window),
+        image=normalized_image(resized_crop(frame.rgb, window)),
         pixel_index=crop_pixel_index(rows - window.y, columns - window.x, window.size),
     )
 
@@ -129,12 +129,17 @@ def crop_window(box: ArrayLike, height: int, width: int) -> CropWindow:
     return CropWindow(int(x), int(y), size)
 
 
-def normalized_crop(rgb: NDArray[np.uint8], window: CropWindow) -> NDArray[np.float32]:
-    """Return the (3, 192, 192) float32 crop, resampled and normalised."""
+def resized_crop(rgb: NDArray[np.uint8], window: CropWindow) -> NDArray[np.uint8]:
+    """Return the (192, 192, 3) uint8 crop."""
     crop = rgb[window.y:window.y + window.size, window.x:window.x + window.size]
-    crop = cv2.resize(crop, (CROP_SIZE, CROP_SIZE), interpolation=cv2.INTER_LINEAR)
-    normalized = (crop.astype(np.float32) / 255.0 - IMAGE_MEAN) / IMAGE_STD
-    return np.ascontiguousarray(normalized.transpose(2, 0, 1))
+    resized = cv2.resize(crop, (CROP_SIZE, CROP_SIZE), interpolation=cv2.INTER_LINEAR)
+    return np.asarray(resized, dtype=np.uint8)
+
+
+def normalized_image(rgb: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Turn (..., H, W, 3) uint8 colours into the network's (..., 3, H, W) float32."""
+    normalized = (rgb.astype(np.float32) / np.float32(255.0) - IMAGE_MEAN) / IMAGE_STD
+    return np.ascontiguousarray(np.moveaxis(normalized, -1, -3))
 
 
 def crop_pixel_index(

@@ -1,22 +1,36 @@
-"""Export of the full SPD network to ONNX."""
+"""The full SPD network as a model folder: ONNX, priors and manifest."""
 
 from __future__ import annotations
 
 import warnings
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from pose_estimation_ros.backends.spd_preprocessing import CROP_SIZE
+from pose_estimation_ros.backends.spd_preprocessing import (
+    CROP_RULE,
+    CROP_SIZE,
+    IMAGE_MEAN,
+    IMAGE_STD,
+)
+from pose_estimation_ros.core.categories import CATEGORY_NAMES
 from pose_estimation_ros.networks.spd import SPD, reconstruct
+from pose_estimation_ros.runtime.manifest import ModelFile, ModelManifest, write_manifest
+from pose_estimation_ros.training.shape_priors import save_priors
 
 INPUT_NAMES = ('points', 'image', 'pixel_index', 'category')
 OUTPUT_NAMES = ('nocs', 'shape')
 
+OBSERVED_POINTS = 1024
+
 _OPSET = 17
+_NETWORK_FILE = 'spd.onnx'
+_PRIORS_FILE = 'priors.npz'
 
 
 class SPDGraph(nn.Module):
@@ -43,7 +57,7 @@ class SPDGraph(nn.Module):
 
 
 def export_spd(
-    network: SPD, priors: NDArray[np.float32], path: Path, point_count: int = 1024
+    network: SPD, priors: NDArray[np.float32], path: Path, point_count: int = OBSERVED_POINTS
 ) -> None:
     """Write the network with its priors to an ONNX file.
 
@@ -79,3 +93,53 @@ def export_spd(
             output_names=list(OUTPUT_NAMES),
             dynamic_axes={name: {0: 'objects'} for name in (*INPUT_NAMES, *OUTPUT_NAMES)},
         )
+
+
+def write_full_model(
+    network: SPD,
+    priors: NDArray[np.float32],
+    out_dir: Path,
+    parameters: Mapping[str, Any],
+    training: Mapping[str, Any],
+    licence: str,
+) -> ModelManifest:
+    """Write a model folder that the run time loads.
+
+    Args:
+        network: The trained network.
+        priors: (6, 1024, 3) float32 shape priors it was trained with.
+        out_dir: Folder to write; its name is the model's name.
+        parameters: Settings for the backend, for the manifest.
+        training: How the weights were made, for the manifest.
+        licence: SPDX identifier of the weights' licence.
+
+    Returns:
+        The manifest that was written.
+    """
+    out_dir.mkdir(parents=True, exist_ok=True)
+    export_spd(network, priors, out_dir / _NETWORK_FILE)
+    save_priors(out_dir / _PRIORS_FILE, priors, 'of the training')
+    manifest = ModelManifest(
+        name=out_dir.name,
+        task='pose',
+        backend='spd',
+        size='full',
+        files={
+            'network': ModelFile.of(out_dir / _NETWORK_FILE, out_dir),
+            'priors': ModelFile.of(out_dir / _PRIORS_FILE, out_dir),
+        },
+        categories=CATEGORY_NAMES,
+        input={
+            'crop_size': CROP_SIZE,
+            'crop_rule': CROP_RULE,
+            'points': OBSERVED_POINTS,
+            'channels': ['red', 'green', 'blue'],
+            'mean': [round(float(value), 6) for value in IMAGE_MEAN],
+            'std': [round(float(value), 6) for value in IMAGE_STD],
+        },
+        parameters=parameters,
+        training=training,
+        licence=licence,
+    )
+    write_manifest(manifest, out_dir)
+    return manifest

@@ -31,7 +31,7 @@ class StagedSchedule:
         Raises:
             ConfigurationError: The stages are not ascending from step 0, one factor each.
         """
-        ascending = all(a < b for a, b in zip(self.starts, self.starts[1:], strict=False))
+        ascending = all(a <= b for a, b in zip(self.starts, self.starts[1:], strict=False))
         if len(self.factors) != len(self.starts) or self.starts[:1] != (0,) or not ascending:
             raise ConfigurationError(
                 f'A staged schedule needs one factor per start, starts ascending from 0, but has '

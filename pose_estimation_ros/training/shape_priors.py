@@ -3,6 +3,8 @@
 Two ways lead to them: `medoid` takes the one training instance that is closest to all others
 (no training, seconds), `autoencoder` decodes the mean embedding (the paper's way).
 
+Usage::
+
     python -m pose_estimation_ros.training.shape_priors --method medoid --out priors.npz
 """
 

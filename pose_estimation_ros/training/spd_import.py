@@ -18,33 +18,20 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from pose_estimation_ros.backends.spd_preprocessing import (
-    CROP_RULE,
-    CROP_SIZE,
-    IMAGE_MEAN,
-    IMAGE_STD,
-)
+from pose_estimation_ros.backends.spd_preprocessing import box_centre
 from pose_estimation_ros.core.categories import CATEGORY_NAMES
 from pose_estimation_ros.core.errors import ModelError
 from pose_estimation_ros.networks.spd import PRIOR_POINTS, SPD
-from pose_estimation_ros.runtime.manifest import (
-    ModelFile,
-    ModelManifest,
-    file_sha256,
-    write_manifest,
-)
-from pose_estimation_ros.training.onnx_export import export_spd
-from pose_estimation_ros.training.shape_priors import load_priors, save_priors
+from pose_estimation_ros.runtime.manifest import ModelManifest, file_sha256
+from pose_estimation_ros.training.onnx_export import write_full_model
+from pose_estimation_ros.training.shape_priors import load_priors
 
-OBSERVED_POINTS = 1024
 # Of mean_points_emb.npy in the authors' repository, shared by SPD, CR-Net and SGPA.
 PUBLISHED_PRIORS_SHA256 = ('8c0c4b8c', 'd8ce')
 # Published mugs are moved along x until the axis of the cup, not of its box, is at x = 0.
 RECENTRED_CATEGORIES = ('mug',)
 
 _WRAPPER_PREFIX = 'module.'
-_NETWORK_FILE = 'spd.onnx'
-_PRIORS_FILE = 'priors.npz'
 
 _logger = logging.getLogger(__name__)
 
@@ -79,27 +66,10 @@ def import_spd(file: Path, prior_file: Path, out_dir: Path) -> ModelManifest:
             '(SHA-256 %s…%s, this one has %s); poses are wrong if they do not belong together',
             prior_file, start, end, priors_sha256,
         )
-    out_dir.mkdir(parents=True, exist_ok=True)
-    export_spd(network, priors, out_dir / _NETWORK_FILE, OBSERVED_POINTS)
-    save_priors(out_dir / _PRIORS_FILE, priors, 'published')
-    manifest = ModelManifest(
-        name=out_dir.name,
-        task='pose',
-        backend='spd',
-        size='full',
-        files={
-            'network': ModelFile.of(out_dir / _NETWORK_FILE, out_dir),
-            'priors': ModelFile.of(out_dir / _PRIORS_FILE, out_dir),
-        },
-        categories=CATEGORY_NAMES,
-        input={
-            'crop_size': CROP_SIZE,
-            'crop_rule': CROP_RULE,
-            'points': OBSERVED_POINTS,
-            'channels': ['red', 'green', 'blue'],
-            'mean': [float(value) for value in IMAGE_MEAN],
-            'std': [float(value) for value in IMAGE_STD],
-        },
+    return write_full_model(
+        network,
+        priors,
+        out_dir,
         parameters={
             'recentred_categories': list(RECENTRED_CATEGORIES),
             'prior_box_centres': _box_centres(priors),
@@ -112,8 +82,6 @@ def import_spd(file: Path, prior_file: Path, out_dir: Path) -> ModelManifest:
         },
         licence='LicenseRef-NOCS-non-commercial',
     )
-    write_manifest(manifest, out_dir)
-    return manifest
 
 
 def load_spd_checkpoint(file: Path) -> SPD:
@@ -209,8 +177,7 @@ def _check_tensors(
 
 def _box_centres(priors: NDArray[np.float32]) -> dict[str, list[float]]:
     """Return the centre of each prior's box in its own frame, NOCS units."""
-    centres = 0.5 * (priors.min(axis=1) + priors.max(axis=1))
     return {
         name: [round(float(value), 5) for value in centre]
-        for name, centre in zip(CATEGORY_NAMES, centres, strict=True)
+        for name, centre in zip(CATEGORY_NAMES, box_centre(priors), strict=True)
     }

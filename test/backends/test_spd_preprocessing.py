@@ -11,8 +11,9 @@ from pose_estimation_ros.backends.spd_preprocessing import (
     crop_pixel_index,
     crop_window,
     first_of_each_pixel,
-    normalized_crop,
+    normalized_image,
     object_input,
+    resized_crop,
 )
 from pose_estimation_ros.core.camera import CameraIntrinsics
 from pose_estimation_ros.core.detection import Detection
@@ -132,7 +133,7 @@ def test_the_crop_pixel_is_the_scaled_position_rounded_down() -> None:
 def test_the_crop_is_normalised_red_first() -> None:
     red = np.zeros((80, 80, 3), dtype=np.uint8)
     red[:, :, 0] = 255
-    image = normalized_crop(red, crop_window((30, 30, 40, 40), 80, 80))
+    image = normalized_image(resized_crop(red, crop_window((30, 30, 40, 40), 80, 80)))
     assert image.shape == (3, 192, 192)
     np.testing.assert_allclose(image[:, 96, 96], [(1 - 0.485) / 0.229, -0.456 / 0.224,
                                                   -0.406 / 0.225], rtol=1e-6)

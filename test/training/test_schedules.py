@@ -27,7 +27,7 @@ def test_the_published_schedule_can_be_shortened() -> None:
 
 def test_stages_out_of_order_are_refused() -> None:
     with pytest.raises(ConfigurationError, match='ascending from 0'):
-        StagedSchedule(1.0, (1.0, 0.5), (0, 0))
+        StagedSchedule(1.0, (1.0, 0.5, 0.1), (0, 5, 3))
 
 
 def test_the_cosine_warms_up_and_ends_low() -> None:

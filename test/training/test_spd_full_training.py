@@ -1,0 +1,121 @@
+"""The full network's data, batches, and a training that goes on after an interruption."""
+
+import itertools
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+
+from pose_estimation_ros.core.errors import InvalidInputError, ModelError
+from pose_estimation_ros.runtime.model_store import ModelStore
+from pose_estimation_ros.synthetic.scene import SceneGenerator
+from pose_estimation_ros.training.checkpoints import read_checkpoint
+from pose_estimation_ros.training.color_crops import (
+    ColorCrops,
+    read_color_crops,
+    scene_crops,
+    stack_crops,
+)
+from pose_estimation_ros.training.shape_priors import save_priors
+from pose_estimation_ros.training.spd_full_export import export_full
+from pose_estimation_ros.training.spd_full_training import (
+    FullTraining,
+    augmented_batch,
+    train_full,
+)
+
+
+@pytest.fixture(scope='module')
+def crops() -> ColorCrops:
+    scenes = SceneGenerator('primary', 'train')
+    samples = itertools.chain.from_iterable(
+        scene_crops(scenes.scene(seed), (320, 240)) for seed in itertools.count()
+    )
+    return stack_crops(list(itertools.islice(samples, 4)))
+
+
+def _few_points(crops: ColorCrops, count: int) -> ColorCrops:
+    """Return the crops with fewer points, which is quicker."""
+    return ColorCrops(crops.image, crops.points[:, :count], crops.pixel_index[:, :count],
+                      crops.nocs[:, :count], crops.category, crops.rotation,
+                      crops.shape[:, :count])
+
+
+def test_points_lie_where_their_true_coordinates_say(crops: ColorCrops) -> None:
+    assert crops.image.shape == (4, 192, 192, 3)
+    assert crops.image.std(axis=(1, 2, 3)).min() > 3.0
+    assert (crops.pixel_index >= 0).all()
+    assert (crops.pixel_index < 192 * 192).all()
+    assert np.abs(crops.nocs).max() <= 0.505
+    for points, nocs, rotation in zip(crops.points, crops.nocs, crops.rotation, strict=True):
+        turned = points @ rotation
+        offset = turned - np.median(turned, axis=0)
+        coordinates = nocs - np.median(nocs, axis=0)
+        scale = (offset * coordinates).sum() / (coordinates**2).sum()
+        error = np.linalg.norm(offset - scale * coordinates, axis=1)
+        assert 0.05 < scale < 0.7
+        # The sensor is noisy and its edges fly, but most points are near the true surface.
+        assert np.median(error) < 0.05 * scale
+
+
+def test_batches_are_augmented_as_published(crops: ColorCrops) -> None:
+    torch.manual_seed(0)
+    batch = augmented_batch(crops, np.random.default_rng(0))
+    moved = batch.points.numpy() - crops.points
+    shift = moved.mean(axis=1)
+    assert (np.abs(shift) < 0.0101).all()
+    assert np.abs(shift).max() > 0.001
+    assert (moved - shift[:, None]).std() == pytest.approx(0.001, rel=0.05)
+    assert np.abs(moved - shift[:, None]).max() < 0.0052
+    np.testing.assert_array_equal(batch.shape, crops.shape)
+    # Symmetric objects are turned about their own axis, which keeps heights and distances.
+    nocs = batch.nocs.numpy()
+    np.testing.assert_allclose(nocs[..., 1], crops.nocs[..., 1], atol=1e-6)
+    np.testing.assert_allclose(np.linalg.norm(nocs, axis=2), np.linalg.norm(crops.nocs, axis=2),
+                               atol=1e-5)
+
+
+def test_training_goes_on_after_an_interruption(
+    crops: ColorCrops, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    few = _few_points(crops, 64)
+    priors = np.random.default_rng(0).uniform(-0.4, 0.4, (6, 1024, 3)).astype(np.float32)
+
+    def train(folder: str, minutes: float) -> torch.nn.Module:
+        training = FullTraining(tmp_path / folder, steps=2, minutes=minutes, batch_size=2)
+        return train_full(few, priors, training).model
+
+    # A clock that advances a second per look: one step takes two.
+    clock = SimpleNamespace(monotonic=itertools.count().__next__)
+    monkeypatch.setattr('pose_estimation_ros.training.spd_full_training.time', clock)
+    train('interrupted', 2.5 / 60)
+    assert read_checkpoint(tmp_path / 'interrupted/last.pt')['step'] == 1
+    resumed, whole = train('interrupted', 10.0), train('whole', 10.0)
+
+    for name, value in whole.state_dict().items():
+        assert torch.equal(resumed.state_dict()[name], value), name
+    logs = [(tmp_path / folder / 'train.csv').read_text().splitlines()
+            for folder in ('interrupted', 'whole')]
+    rows = [[line.split(',')[0:1] + line.split(',')[2:] for line in log] for log in logs]
+    assert rows[0] == rows[1]
+    assert rows[0][0] == ['step', 'total', 'correspondence', 'chamfer', 'entropy', 'deformation']
+    assert rows[0][1][0] == '2'
+
+    save_priors(tmp_path / 'priors.npz', priors, 'random')
+    export_full(tmp_path / 'whole/last.pt', tmp_path / 'priors.npz', tmp_path / 'models/mine')
+    model = ModelStore([tmp_path / 'models']).find('mine', task='pose')
+    assert model.manifest.training['steps'] == 2
+    assert model.file('network').stat().st_size > 70e6
+
+
+def test_a_checkpoint_of_another_network_is_not_exported(tmp_path: Path) -> None:
+    torch.save({'step': 1, 'model': torch.nn.Linear(2, 2).state_dict()}, tmp_path / 'last.pt')
+    with pytest.raises(ModelError, match='not one of the full SPD network'):
+        export_full(tmp_path / 'last.pt', tmp_path / 'priors.npz', tmp_path / 'models')
+
+
+def test_a_folder_without_crops_is_named_with_its_cure(tmp_path: Path) -> None:
+    with pytest.raises(InvalidInputError, match=r'color_crops --out'):
+        read_color_crops(tmp_path)
