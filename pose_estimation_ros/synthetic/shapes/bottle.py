@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from pose_estimation_ros.synthetic.shapes.closures import closure
 from pose_estimation_ros.synthetic.shapes.curves import (
     circle,
     resample,
@@ -14,10 +15,9 @@ from pose_estimation_ros.synthetic.shapes.curves import (
     smooth_curve,
     superellipse,
 )
-from pose_estimation_ros.synthetic.shapes.parts import Part
 from pose_estimation_ros.synthetic.shapes.revolution import SEGMENTS, paint_band, revolve
 from pose_estimation_ros.synthetic.shapes.shape import BACK, FRONT, LEFT, RIGHT, Shape
-from pose_estimation_ros.synthetic.shapes.sweep import rounded_box, sweep
+from pose_estimation_ros.synthetic.shapes.sweep import sweep
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -48,31 +48,98 @@ class _Family:
 
 
 _FAMILIES: dict[str, _Family] = {
-    'water': _Family(0.2, (0.16, 0.32), (0.26, 0.4), (0.55, 0.78), (0.85, 0.93), (0.33, 0.5), 0.05,
-                     ('screw', 'screw', 'sport')),
-    'wine': _Family(0.15, (0.26, 0.35), (0.21, 0.3), (0.5, 0.68), (0.68, 0.8), (0.3, 0.42), 0.0,
-                    ('none', 'cork', 'foil')),
-    'beer': _Family(0.12, (0.17, 0.26), (0.24, 0.34), (0.45, 0.65), (0.68, 0.85), (0.36, 0.5), 0.0,
-                    ('crown', 'none', 'screw')),
-    'shampoo': _Family(0.15, (0.11, 0.25), (0.28, 0.5), (0.65, 0.88), (0.84, 0.95), (0.3, 0.6),
-                       0.7, ('screw', 'flip', 'pump')),
-    'squeeze': _Family(0.09, (0.13, 0.24), (0.26, 0.42), (0.6, 0.8), (0.82, 0.93), (0.4, 0.6), 0.15,
-                       ('nozzle', 'flip')),
-    'spray': _Family(0.07, (0.13, 0.24), (0.3, 0.45), (0.5, 0.75), (0.84, 0.94), (0.3, 0.45), 0.45,
-                     ('trigger', 'mist')),
-    'jar': _Family(0.08, (0.1, 0.19), (0.48, 0.8), (0.7, 0.85), (0.82, 0.9), (0.75, 0.95), 0.1,
-                   ('lid',)),
-    'jug': _Family(0.05, (0.18, 0.32), (0.45, 0.65), (0.5, 0.7), (0.82, 0.92), (0.22, 0.35), 0.35,
-                   ('screw',)),
-    'flask': _Family(0.06, (0.18, 0.3), (0.24, 0.36), (0.8, 0.92), (0.86, 0.94), (0.55, 0.85), 0.0,
-                     ('lid', 'screw')),
-    'round': _Family(0.03, (0.1, 0.2), (0.5, 0.85), (0.35, 0.5), (0.7, 0.85), (0.2, 0.4), 0.0,
-                     ('cork', 'screw', 'none')),
+    'water': _Family(
+        0.2,
+        (0.16, 0.32),
+        (0.26, 0.4),
+        (0.55, 0.78),
+        (0.85, 0.93),
+        (0.33, 0.5),
+        0.05,
+        ('screw', 'screw', 'sport'),
+    ),
+    'wine': _Family(
+        0.15,
+        (0.26, 0.35),
+        (0.21, 0.3),
+        (0.5, 0.68),
+        (0.68, 0.8),
+        (0.3, 0.42),
+        0.0,
+        ('none', 'cork', 'foil'),
+    ),
+    'beer': _Family(
+        0.12,
+        (0.17, 0.26),
+        (0.24, 0.34),
+        (0.45, 0.65),
+        (0.68, 0.85),
+        (0.36, 0.5),
+        0.0,
+        ('crown', 'none', 'screw'),
+    ),
+    'shampoo': _Family(
+        0.15,
+        (0.11, 0.25),
+        (0.28, 0.5),
+        (0.65, 0.88),
+        (0.84, 0.95),
+        (0.3, 0.6),
+        0.7,
+        ('screw', 'flip', 'pump'),
+    ),
+    'squeeze': _Family(
+        0.09,
+        (0.13, 0.24),
+        (0.26, 0.42),
+        (0.6, 0.8),
+        (0.82, 0.93),
+        (0.4, 0.6),
+        0.15,
+        ('nozzle', 'flip'),
+    ),
+    'spray': _Family(
+        0.07,
+        (0.13, 0.24),
+        (0.3, 0.45),
+        (0.5, 0.75),
+        (0.84, 0.94),
+        (0.3, 0.45),
+        0.45,
+        ('trigger', 'mist'),
+    ),
+    'jar': _Family(
+        0.08, (0.1, 0.19), (0.48, 0.8), (0.7, 0.85), (0.82, 0.9), (0.75, 0.95), 0.1, ('lid',)
+    ),
+    'jug': _Family(
+        0.05, (0.18, 0.32), (0.45, 0.65), (0.5, 0.7), (0.82, 0.92), (0.22, 0.35), 0.35, ('screw',)
+    ),
+    'flask': _Family(
+        0.06,
+        (0.18, 0.3),
+        (0.24, 0.36),
+        (0.8, 0.92),
+        (0.86, 0.94),
+        (0.55, 0.85),
+        0.0,
+        ('lid', 'screw'),
+    ),
+    'round': _Family(
+        0.03,
+        (0.1, 0.2),
+        (0.5, 0.85),
+        (0.35, 0.5),
+        (0.7, 0.85),
+        (0.2, 0.4),
+        0.0,
+        ('cork', 'screw', 'none'),
+    ),
 }
 
 
-def _body_profile(kind: str, family: _Family, height: float, radius: float,
-                  generator: np.random.Generator) -> FloatArray:
+def _body_profile(
+    kind: str, family: _Family, height: float, radius: float, generator: np.random.Generator
+) -> FloatArray:
     """Return the (R, 2) outside from the bottom corner to the mouth, metres."""
     uniform = generator.uniform
     shoulder = uniform(*family.shoulder)
@@ -103,8 +170,9 @@ def _body_profile(kind: str, family: _Family, height: float, radius: float,
     return profile
 
 
-def _outlines(profile: FloatArray, radius: float, neck: float, oval: float,
-              generator: np.random.Generator) -> FloatArray:
+def _outlines(
+    profile: FloatArray, radius: float, neck: float, oval: float, generator: np.random.Generator
+) -> FloatArray:
     """Return the (R, SEGMENTS, 2) cross-sections: shaped at the body, round at the neck."""
     round_outline = circle(SEGMENTS)
     if generator.random() >= oval:
@@ -119,69 +187,6 @@ def _outlines(profile: FloatArray, radius: float, neck: float, oval: float,
     share[: int(np.argmax(profile[:, 0]))] = 1
     share = share[:, None, None]
     return (1 - share) * round_outline + share * shaped
-
-
-def closure(kind: str, neck: float, base: float, generator: np.random.Generator) -> list[Part]:
-    """Return the cap, lid, pump or trigger on a mouth of radius `neck` at height `base`, metres."""
-    uniform = generator.uniform
-    if kind == 'none':
-        return []
-    if kind == 'cork':
-        rise = uniform(0.004, 0.02)
-        return [revolve([(0, base), (neck * 0.75, base), (neck * 0.85, base + rise),
-                         (0, base + rise)], 'cap')]
-    if kind == 'foil':
-        depth = uniform(0.03, 0.07)
-        return [revolve([(neck * 1.06, base - depth), (neck * 1.08, base + 0.001),
-                         (0, base + 0.001)], 'cap')]
-    if kind == 'crown':
-        return [revolve([(neck * 1.2, base - 0.006), (neck * 1.1, base), (neck * 0.8, base + 0.002),
-                         (0, base + 0.002)], 'cap')]
-    if kind == 'lid':
-        rise, skirt = uniform(0.001, 0.01), uniform(0.01, 0.03)
-        wide = neck * uniform(1.02, 1.1)
-        return [revolve([(wide, base - skirt), (wide, base + rise - 0.002),
-                         (wide - 0.002, base + rise), (0, base + rise)], 'lid')]
-    if kind == 'screw':
-        skirt, rise = uniform(0.008, 0.025), uniform(0.001, 0.006)
-        wide = neck * uniform(1.08, 1.3)
-        top = wide * uniform(0.85, 1.0)
-        return [revolve([(wide, base - skirt), (top, base + rise - 0.0015),
-                         (top - 0.0015, base + rise), (0, base + rise)], 'cap')]
-    if kind == 'flip':
-        wide, rise = neck * uniform(1.05, 1.8), uniform(0.012, 0.035)
-        return [revolve([(wide, base - 0.006), (wide * uniform(0.85, 1.0), base + rise - 0.002),
-                         (wide * 0.75, base + rise), (0, base + rise)], 'cap')]
-    if kind == 'nozzle':
-        wide, rise = neck * uniform(1.05, 1.5), uniform(0.025, 0.05)
-        step, tip = base + uniform(0.002, 0.3 * rise), uniform(0.0025, 0.005)
-        return [revolve([(wide, base - 0.01), (wide, step), (wide * uniform(0.4, 0.7), step + 0.003),
-                         (tip, base + rise), (0, base + rise)], 'cap')]
-    if kind == 'sport':
-        wide, rise = neck * uniform(1.05, 1.4), uniform(0.02, 0.05)
-        tip, step = neck * uniform(0.4, 0.6), base + rise * uniform(0.2, 0.5)
-        return [revolve([(wide, base - 0.01), (wide, 0.5 * (step + base)), (tip * 1.3, step),
-                         (tip, base + rise), (0, base + rise)], 'cap')]
-    collar = revolve([(neck * 1.2, base - 0.012), (neck * 1.2, base + 0.006),
-                      (0.006, base + 0.009), (0, base + 0.009)], 'cap')
-    rise = uniform(0.02, 0.05)
-    stem = revolve([(0.004, base), (0.004, base + rise), (0, base + rise)], 'cap')
-    section = superellipse(12, 2.5) * (0.005, 0.006)
-    if kind == 'mist':
-        head = revolve([(neck, base + 0.006), (neck * 0.95, base + rise), (0, base + rise)], 'cap')
-        return [collar, head]
-    if kind == 'pump':
-        reach = uniform(0.025, 0.05)
-        spout = smooth_curve([(-0.012, base + rise, 0), (reach * 0.6, base + rise + 0.002, 0),
-                              (reach, base + rise - 0.008, 0)], 10)
-        return [collar, stem, sweep(spout, section, 'cap')]
-    length = min(uniform(0.055, 0.09), 3.0 * neck + 0.025)
-    top = base + uniform(0.035, 0.055)
-    head = rounded_box((length, 0.022, 0.022), 0.006, 0.006, 'cap').moved((0.012, top, 0))
-    column = rounded_box((0.022, top - base, 0.02), 0.006, 0.003, 'cap')
-    lever = smooth_curve([(0.02, top, 0), (0.034, top - 0.02, 0), (0.036, top - 0.05, 0)], 8)
-    return [collar, head, column.moved((-0.002, 0.5 * (top + base), 0)),
-            sweep(lever, superellipse(12, 3.0) * (0.004, 0.006), 'cap')]
 
 
 def make_bottle(generator: np.random.Generator) -> Shape:
@@ -201,10 +206,13 @@ def make_bottle(generator: np.random.Generator) -> Shape:
     bottom = [(0.0, dent), (0.6 * profile[0, 0], 0.6 * dent)]
     mouth = [(neck - lip, height), (neck - lip, height - depth), (0.0, height - depth)]
     whole = np.concatenate([bottom, profile, mouth])
-    outlines = np.concatenate([
-        np.repeat(body_outlines[:1], 2, axis=0), body_outlines,
-        np.repeat(body_outlines[-1:], 3, axis=0),
-    ])
+    outlines = np.concatenate(
+        [
+            np.repeat(body_outlines[:1], 2, axis=0),
+            body_outlines,
+            np.repeat(body_outlines[-1:], 3, axis=0),
+        ]
+    )
     names = ['base'] * 2 + ['body'] * (len(profile) - 1) + ['rim', 'inside', 'inside']
     body = revolve(whole, names, outlines)
     if uniform() < 0.75:
@@ -221,8 +229,16 @@ def make_bottle(generator: np.random.Generator) -> Shape:
         upper, lower = height * uniform(0.8, 0.86), height * uniform(0.35, 0.5)
         at = np.interp([upper, lower], profile[:, 1], profile[:, 0])
         reach = radius * uniform(1.05, 1.3)
-        path = rounded_polyline([(at[0] - 0.006, upper), (reach, upper), (reach * 1.03, lower + 0.02),
-                                 (at[1] - 0.006, lower)], 0.04, 8)
+        path = rounded_polyline(
+            [
+                (at[0] - 0.006, upper),
+                (reach, upper),
+                (reach * 1.03, lower + 0.02),
+                (at[1] - 0.006, lower),
+            ],
+            0.04,
+            8,
+        )
         path = resample(path, 24)
         path = np.concatenate([path, np.zeros((24, 1))], axis=1)
         parts.append(sweep(path, superellipse(14, 2.3) * (0.008, 0.011), 'handle'))

@@ -40,8 +40,9 @@ def wall_of(kind: str, radius: float, height: float, generator: np.random.Genera
         start = np.arcsin(uniform(0.2, 0.5))
         angle = np.linspace(start, uniform(0.42, 0.5) * np.pi, 24)
         curve = np.stack([np.sin(angle), 1 - np.cos(angle)], axis=1)
-        curve -= (0, curve[0, 1])
-        return curve * (radius / curve[-1, 0], height / curve[-1, 1])
+        cap: FloatArray = curve - (0, curve[0, 1])
+        cap *= (radius / cap[-1, 0], height / cap[-1, 1])
+        return cap
     if kind == 'straight':
         foot = radius * uniform(0.7, 0.97)
         round_off = min(height * uniform(0.25, 0.9), 0.5 * radius)
@@ -50,8 +51,15 @@ def wall_of(kind: str, radius: float, height: float, generator: np.random.Genera
         curve = join_rounded(flat, np.array([corner, (radius, height)]), round_off * 0.95, 12)
         return resample(curve, 24)
     if kind == 'flared':
-        return bezier([(foot, 0), (radius * uniform(0.8, 1.0), 0.02 * height),
-                       (radius * uniform(0.75, 0.9), height * 0.75), (radius, height)], 24)
+        return bezier(
+            [
+                (foot, 0),
+                (radius * uniform(0.8, 1.0), 0.02 * height),
+                (radius * uniform(0.75, 0.9), height * 0.75),
+                (radius, height),
+            ],
+            24,
+        )
     if kind == 'rimmed':
         well = radius * uniform(0.68, 0.85)
         lip = height * uniform(0.82, 0.95)
@@ -60,11 +68,14 @@ def wall_of(kind: str, radius: float, height: float, generator: np.random.Genera
         return resample(join_rounded(bowl, brim, 0.12 * radius, 5), 24)
     if kind == 'tulip':
         belly = radius * uniform(1.0, 1.12)
-        return bezier([(foot, 0), (belly, 0.05 * height), (belly * 1.05, 0.6 * height),
-                       (radius, height)], 24)
+        return bezier(
+            [(foot, 0), (belly, 0.05 * height), (belly * 1.05, 0.6 * height), (radius, height)], 24
+        )
     side = radius * uniform(0.8, 1.0)
-    return bezier([(foot, 0), (side, 0.02 * height), (radius, height * uniform(0.3, 0.6)),
-                   (radius, height)], 24)
+    return bezier(
+        [(foot, 0), (side, 0.02 * height), (radius, height * uniform(0.3, 0.6)), (radius, height)],
+        24,
+    )
 
 
 def bowl_outlines(rows: int, heights: FloatArray, generator: np.random.Generator) -> FloatArray:
@@ -86,9 +97,9 @@ def bowl_outlines(rows: int, heights: FloatArray, generator: np.random.Generator
     else:
         angle = np.arctan2(round_outline[:, 1], round_outline[:, 0])
         lobes = int(generator.integers(5, 13))
-        shaped = round_outline * (
-            1 + generator.uniform(0.01, 0.04) * np.cos(lobes * angle)
-        )[:, None]
+        shaped = (
+            round_outline * (1 + generator.uniform(0.01, 0.04) * np.cos(lobes * angle))[:, None]
+        )
     share = np.clip(heights, 0, 1)[:, None, None]
     return (1 - share) * round_outline + share * shaped
 
@@ -122,7 +133,8 @@ def make_bowl(generator: np.random.Generator) -> Shape:
         inner = outer - max(wall, 0.003) * uniform(1.0, 1.6)
         top = foot_height + 0.6 * floor
         lean = uniform(0.9, 1.0) * outer
-        parts.append(ring([(outer, top), (lean, 0), (lean - (outer - inner), 0), (inner, top)],
-                          'base'))
+        parts.append(
+            ring([(outer, top), (lean, 0), (lean - (outer - inner), 0), (inner, top)], 'base')
+        )
     upside_down = ((0.0, 1.0, 0.0),)
     return Shape(kind, parts, upside_down)

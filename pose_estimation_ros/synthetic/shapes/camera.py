@@ -36,13 +36,21 @@ def lens(radius: float, length: float, generator: np.random.Generator) -> Part:
     mouth = points[-1][0]
     recess = min(uniform(0.002, 0.02), 0.8 * length)
     glass = mouth * uniform(0.5, 0.88)
-    points += [(mouth * 0.93, length), (glass, length - recess),
-               (0.6 * glass, length - recess + 0.08 * glass), (0, length - recess + 0.12 * glass)]
+    points += [
+        (mouth * 0.93, length),
+        (glass, length - recess),
+        (0.6 * glass, length - recess + 0.08 * glass),
+        (0, length - recess + 0.12 * glass),
+    ]
     names += ['lens', 'lens', 'glass', 'glass']
     if length > 0.03 and uniform() < 0.15:
         flare, hood = mouth * uniform(1.05, 1.25), uniform(0.01, 0.035)
-        front = [(mouth * 1.02, length - 0.004), (flare, length + hood),
-                 (flare * 0.96, length + hood), (mouth * 0.97, length)]
+        front = [
+            (mouth * 1.02, length - 0.004),
+            (flare, length + hood),
+            (flare * 0.96, length + hood),
+            (mouth * 0.97, length),
+        ]
         points = [*points[:-4], *front, *points[-3:]]
         names = [*names[:-4], 'grip', 'grip', 'grip', 'grip', 'lens', 'glass', 'glass']
     return revolve(points, names, _FINE).rotated(_ALONG_X)
@@ -60,26 +68,51 @@ def _bodies(kind: str, generator: np.random.Generator) -> tuple[float, float, fl
     if kind == 'compact':
         width, depth = uniform(0.085, 0.115), uniform(0.018, 0.035)
         height = width * uniform(0.52, 0.66)
-        return depth, height, width, height * uniform(0.28, 0.46), 0.004 + 0.045 * generator.beta(1.2, 2.0)
+        return (
+            depth,
+            height,
+            width,
+            height * uniform(0.28, 0.46),
+            0.004 + 0.045 * generator.beta(1.2, 2.0),
+        )
     if kind in ('reflex', 'bridge'):
         width, depth = uniform(0.108, 0.155), uniform(0.04, 0.07)
         height = width * uniform(0.52, 0.68)
-        return depth, height, width, height * uniform(0.36, 0.52), 0.025 + 0.13 * generator.beta(1.2, 2.0)
+        return (
+            depth,
+            height,
+            width,
+            height * uniform(0.36, 0.52),
+            0.025 + 0.13 * generator.beta(1.2, 2.0),
+        )
     if kind == 'gripped':
         width, depth = uniform(0.13, 0.16), uniform(0.05, 0.075)
         height = width * uniform(0.75, 0.95)
-        return depth, height, width, height * uniform(0.26, 0.38), 0.03 + 0.12 * generator.beta(1.2, 2.0)
+        return (
+            depth,
+            height,
+            width,
+            height * uniform(0.26, 0.38),
+            0.03 + 0.12 * generator.beta(1.2, 2.0),
+        )
     if kind == 'instant':
         width, depth = uniform(0.09, 0.13), uniform(0.04, 0.065)
         height = width * uniform(0.7, 1.05)
         return depth, height, width, height * uniform(0.2, 0.32), uniform(0.01, 0.04)
     width, depth = uniform(0.1, 0.14), uniform(0.028, 0.045)
     height = width * uniform(0.5, 0.64)
-    return depth, height, width, height * uniform(0.34, 0.5), 0.012 + 0.1 * generator.beta(1.2, 2.0)
+    return (
+        depth,
+        height,
+        width,
+        height * uniform(0.34, 0.5),
+        0.012 + 0.1 * generator.beta(1.2, 2.0),
+    )
 
 
-def _viewfinder(depth: float, height: float, width: float, at: float,
-                generator: np.random.Generator) -> list[Part]:
+def _viewfinder(
+    depth: float, height: float, width: float, at: float, generator: np.random.Generator
+) -> list[Part]:
     """Return the hump over the lens with its flash or shoe and the eyepiece, body centred."""
     uniform = generator.uniform
     front, top = 0.5 * depth, 0.5 * height
@@ -88,8 +121,11 @@ def _viewfinder(depth: float, height: float, width: float, at: float,
     box = rounded_box((length, 1.6 * hump, breadth), 0.008, hump * uniform(0.1, 0.35), 'body')
     slope = uniform(0.55, 1.0)
     rising = np.clip((box.vertices[:, 1:2] + 0.8 * hump) / (1.6 * hump), 0, 1)
-    box = Part(box.vertices * (1, 1, 0) + (0, 0, 1) * box.vertices * (1 - (1 - slope) * rising),
-               box.faces, box.labels)
+    box = Part(
+        box.vertices * (1, 1, 0) + (0, 0, 1) * box.vertices * (1 - (1 - slope) * rising),
+        box.faces,
+        box.labels,
+    )
     parts = [box.moved((uniform(-0.05, 0.12) * depth, top + 0.2 * hump, at))]
     peak = top + hump
     if uniform() < 0.5:
@@ -99,26 +135,35 @@ def _viewfinder(depth: float, height: float, width: float, at: float,
         rise = uniform(0.02, 0.05)
         flash = rounded_box((0.03, rise, 0.05), 0.005, 0.004, 'grip')
         window = rounded_box((0.004, 0.6 * rise, 0.04), 0.002, 0.001, 'flash', 2)
-        parts += [flash.moved((-0.1 * depth, peak + 0.5 * rise, at)),
-                  window.moved((-0.1 * depth + 0.015, peak + 0.5 * rise, at))]
+        parts += [
+            flash.moved((-0.1 * depth, peak + 0.5 * rise, at)),
+            window.moved((-0.1 * depth + 0.015, peak + 0.5 * rise, at)),
+        ]
     eye = rounded_box((0.02, 0.7 * hump, 0.03), 0.004, 0.003, 'grip')
     parts.append(eye.moved((-front - uniform(-0.006, 0.006), top + 0.35 * hump, at)))
     return parts
 
 
-def _front_windows(kind: str, depth: float, height: float, width: float,
-                   generator: np.random.Generator) -> list[Part]:
+def _front_windows(
+    kind: str, depth: float, height: float, width: float, generator: np.random.Generator
+) -> list[Part]:
     """Return flash and viewfinder windows in the front of a flat-topped body."""
     uniform = generator.uniform
     front, top = 0.5 * depth, 0.5 * height
     parts = []
     if uniform() < 0.85:
-        flash = rounded_box((0.004, height * uniform(0.1, 0.2), width * uniform(0.1, 0.24)), 0.001,
-                            0.001, 'flash', 2)
+        flash = rounded_box(
+            (0.004, height * uniform(0.1, 0.2), width * uniform(0.1, 0.24)),
+            0.001,
+            0.001,
+            'flash',
+            2,
+        )
         parts.append(flash.moved((front, top - 0.17 * height, width * uniform(-0.35, 0.15))))
     if kind in ('rangefinder', 'instant'):
-        window = rounded_box((0.004, height * 0.14, width * uniform(0.08, 0.14)), 0.001, 0.0005,
-                             'glass', 2)
+        window = rounded_box(
+            (0.004, height * 0.14, width * uniform(0.08, 0.14)), 0.001, 0.0005, 'glass', 2
+        )
         parts.append(window.moved((front, top - 0.16 * height, width * uniform(0.3, 0.4))))
     if kind == 'instant':
         slot = rounded_box((0.012, 0.004, width * 0.7), 0.001, 0.001, 'grip', 2)
@@ -137,8 +182,7 @@ def make_camera(generator: np.random.Generator) -> Shape:
     depth, height, width, radius, length = _bodies(kind, generator)
     front, top = 0.5 * depth, 0.5 * height
     corner = min(0.49 * depth, uniform(0.003, 0.5 * depth))
-    body = rounded_box((depth, height, width), corner, depth * uniform(0.06, 0.3), 'body', 4,
-                       7)
+    body = rounded_box((depth, height, width), corner, depth * uniform(0.06, 0.3), 'body', 4, 7)
     if uniform() < 0.4:
         low, high = sorted(uniform(-0.4, 0.42, 2) * height)
         level = body.face_centres()[:, 1]
@@ -149,14 +193,19 @@ def make_camera(generator: np.random.Generator) -> Shape:
         drop = height * uniform(0.08, 0.16)
     parts = [body, lens(min(radius, 0.55 * height), length, generator).moved((front, drop, aside))]
     has_finder = kind in ('reflex', 'bridge', 'gripped') or (
-        kind == 'mirrorless' and uniform() < 0.6)
+        kind == 'mirrorless' and uniform() < 0.6
+    )
     if kind in ('reflex', 'bridge', 'gripped') or (kind == 'mirrorless' and uniform() < 0.7):
         reach = uniform(0.006, 0.03)
-        grip = rounded_box((reach + 0.5 * depth, height * uniform(0.85, 1.02),
-                            width * uniform(0.16, 0.26)), 0.45 * reach + 0.004, 0.006,
-                           str(generator.choice(['grip', 'body'])))
-        parts.append(grip.moved((front + 0.5 * reach - 0.25 * depth, -0.02 * height,
-                                 width * 0.41)))
+        grip = rounded_box(
+            (reach + 0.5 * depth, height * uniform(0.85, 1.02), width * uniform(0.16, 0.26)),
+            0.45 * reach + 0.004,
+            0.006,
+            str(generator.choice(['grip', 'body'])),
+        )
+        parts.append(
+            grip.moved((front + 0.5 * reach - 0.25 * depth, -0.02 * height, width * 0.41))
+        )
     if has_finder:
         parts += _viewfinder(depth, height, width, aside, generator)
     else:
@@ -164,10 +213,18 @@ def make_camera(generator: np.random.Generator) -> Shape:
     for chance, place, size in ((0.85, 0.37, 0.006), (0.6, 0.25, 0.01), (0.3, -0.33, 0.011)):
         if uniform() < chance:
             knob = _knob(size * uniform(0.6, 1.1), uniform(0.002, 0.009), 'metal')
-            parts.append(knob.moved((uniform(-0.1, 0.2) * depth, top,
-                                     width * (place + uniform(-0.05, 0.05)))))
-    screen = rounded_box((0.003, height * uniform(0.5, 0.8), width * uniform(0.42, 0.66)), 0.002,
-                         0.0005, 'screen', 2)
+            parts.append(
+                knob.moved(
+                    (uniform(-0.1, 0.2) * depth, top, width * (place + uniform(-0.05, 0.05)))
+                )
+            )
+    screen = rounded_box(
+        (0.003, height * uniform(0.5, 0.8), width * uniform(0.42, 0.66)),
+        0.002,
+        0.0005,
+        'screen',
+        2,
+    )
     if kind != 'instant':
         parts.append(screen.moved((-front, -0.04 * height, -width * 0.1)))
     for end in (-0.5, 0.5):

@@ -23,7 +23,7 @@ def resample(curve: FloatArray, count: int) -> FloatArray:
 
 
 def smooth_curve(controls: npt.ArrayLike, count: int) -> FloatArray:
-    """Return `count` points of a smooth curve through `controls` (K, D) that does not overshoot."""
+    """Return `count` points of a smooth curve through `controls` (K, D), without overshoot."""
     points = np.asarray(controls, dtype=np.float64)
     lengths = arc_lengths(points)
     curve: FloatArray = PchipInterpolator(lengths, points)(np.linspace(0, lengths[-1], count))
@@ -101,12 +101,14 @@ def rounded_rectangle(width: float, depth: float, radius: float, corner: int = 4
     quarter = radius * np.stack([np.cos(angle), np.sin(angle)], axis=1)
     centre = np.array([0.5 * width - radius, 0.5 * depth - radius])
     turned = np.stack([-quarter[:, 1], quarter[:, 0]], axis=1)
-    return np.concatenate([
-        quarter + centre,
-        turned + centre * (-1, 1),
-        -quarter - centre,
-        -turned + centre * (1, -1),
-    ])
+    return np.concatenate(
+        [
+            quarter + centre,
+            turned + centre * (-1, 1),
+            -quarter - centre,
+            -turned + centre * (1, -1),
+        ]
+    )
 
 
 def plane_normals(curve: FloatArray) -> FloatArray:

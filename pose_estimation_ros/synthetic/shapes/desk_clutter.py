@@ -41,8 +41,11 @@ def make_marker(generator: np.random.Generator) -> Shape:
     uniform = generator.uniform
     radius, length = uniform(0.004, 0.014), uniform(0.1, 0.19)
     cut, tip = uniform(0.45, 0.8) * length, radius * uniform(0.2, 1.1)
-    body = revolve([(0, 0), (radius, 0), (radius, cut), (tip, cut + 0.004), (tip, length),
-                    (0, length)], ['body', 'body', 'cap', 'metal', 'metal'], circle(20))
+    body = revolve(
+        [(0, 0), (radius, 0), (radius, cut), (tip, cut + 0.004), (tip, length), (0, length)],
+        ['body', 'body', 'cap', 'metal', 'metal'],
+        circle(20),
+    )
     return Shape('marker', [body.rotated(ALONG_X)])
 
 
@@ -89,7 +92,9 @@ def make_remote(generator: np.random.Generator) -> Shape:
     length, width, thick = uniform(0.11, 0.22), uniform(0.035, 0.08), uniform(0.01, 0.028)
     body = rounded_box((length, thick, width), 0.008, 0.3 * thick, 'body')
     rows, columns = int(generator.integers(5, 10)), int(generator.integers(3, 5))
-    x, z = np.meshgrid(np.linspace(-0.4, 0.3, rows) * length, np.linspace(-0.33, 0.33, columns) * width)
+    x, z = np.meshgrid(
+        np.linspace(-0.4, 0.3, rows) * length, np.linspace(-0.33, 0.33, columns) * width
+    )
     centres = np.stack([x, np.full_like(x, 0.5 * thick), z], axis=-1).reshape(-1, 3)
     buttons = boxes(centres, (0.045 * length, 0.003, 0.16 * width), 'keyboard')
     return Shape('remote', [body, buttons], (UP,))
@@ -100,8 +105,14 @@ def make_keyboard(generator: np.random.Generator) -> Shape:
     uniform = generator.uniform
     depth, width, thick = uniform(0.11, 0.16), uniform(0.28, 0.45), uniform(0.008, 0.03)
     body = rounded_box((depth, thick, width), 0.005, 0.3 * thick, 'body')
-    block = keys((-0.45 * depth, 0.45 * depth), (-0.48 * width, 0.48 * width), 0.5 * thick,
-                 int(generator.integers(5, 7)), int(width / 0.02), uniform(0.001, 0.006))
+    block = keys(
+        (-0.45 * depth, 0.45 * depth),
+        (-0.48 * width, 0.48 * width),
+        0.5 * thick,
+        int(generator.integers(5, 7)),
+        int(width / 0.02),
+        uniform(0.001, 0.006),
+    )
     return Shape('keyboard', [body, block])
 
 
@@ -120,12 +131,22 @@ def make_drill(generator: np.random.Generator) -> Shape:
     """Return a cordless drill or glue gun, muzzle towards +x."""
     uniform = generator.uniform
     radius, length = uniform(0.018, 0.035), uniform(0.12, 0.2)
-    barrel = revolve([(0, 0), (radius, 0), (radius * 1.05, 0.6 * length),
-                      (0.5 * radius, 0.8 * length), (0.4 * radius, length), (0, length)],
-                     ['body', 'body', 'grip', 'metal', 'metal'], circle(24)).rotated(ALONG_X)
+    barrel = revolve(
+        [
+            (0, 0),
+            (radius, 0),
+            (radius * 1.05, 0.6 * length),
+            (0.5 * radius, 0.8 * length),
+            (0.4 * radius, length),
+            (0, length),
+        ],
+        ['body', 'body', 'grip', 'metal', 'metal'],
+        circle(24),
+    ).rotated(ALONG_X)
     drop = uniform(0.09, 0.14)
-    path = smooth_curve([(0.25 * length, 0, 0), (0.18 * length, -0.6 * drop, 0),
-                         (0.13 * length, -drop, 0)], 10)
+    path = smooth_curve(
+        [(0.25 * length, 0, 0), (0.18 * length, -0.6 * drop, 0), (0.13 * length, -drop, 0)], 10
+    )
     grip = sweep(path, superellipse(14, 2.5) * (0.018, 0.014), 'grip')
     foot = rounded_box((0.07, 0.03, 0.05), 0.008, 0.004, 'base').moved((0.15 * length, -drop, 0))
     return Shape('drill', [barrel, grip, foot], (LEFT, RIGHT))
@@ -137,8 +158,9 @@ def make_hammer(generator: np.random.Generator) -> Shape:
     length, thick = uniform(0.15, 0.32), uniform(0.006, 0.016)
     path = np.stack([np.linspace(0, length, 12), np.zeros(12), np.zeros(12)], axis=1)
     stick = sweep(path, superellipse(14, 2.4) * (thick, 1.2 * thick), 'handle')
-    head = rounded_box((uniform(0.02, 0.04), uniform(0.02, 0.035), uniform(0.06, 0.13)), 0.006,
-                       0.004, 'metal')
+    head = rounded_box(
+        (uniform(0.02, 0.04), uniform(0.02, 0.035), uniform(0.06, 0.13)), 0.006, 0.004, 'metal'
+    )
     return Shape('hammer', [stick, head.moved((length, 0, 0))])
 
 
@@ -151,9 +173,12 @@ def make_scissors(generator: np.random.Generator) -> Shape:
         angle = side * spread
         blade = rounded_box((length, 0.003, 0.014), 0.006, 0.001, 'metal', 2)
         loop = ring(0.005 * circle(10) + (0.02, 0), 'handle', circle(20))
-        turn = np.array([[np.cos(angle), 0, np.sin(angle)], [0, 1, 0],
-                         [-np.sin(angle), 0, np.cos(angle)]])
-        parts += [part.rotated(turn) for part in (blade, loop.moved((-0.5 * length - 0.014, 0, 0)))]
+        turn = np.array(
+            [[np.cos(angle), 0, np.sin(angle)], [0, 1, 0], [-np.sin(angle), 0, np.cos(angle)]]
+        )
+        parts += [
+            part.rotated(turn) for part in (blade, loop.moved((-0.5 * length - 0.014, 0, 0)))
+        ]
     return Shape('scissors', parts)
 
 
@@ -194,8 +219,13 @@ def make_picture_frame(generator: np.random.Generator) -> Shape:
     width, height, thick = uniform(0.1, 0.35), uniform(0.1, 0.28), uniform(0.008, 0.03)
     edge = uniform(0.006, 0.03)
     panel = rounded_box((thick, height, width), 0.003, 0.002, 'body')
-    face = rounded_box((0.002, height - 2 * edge, width - 2 * edge), 0.001, 0.0005,
-                       str(generator.choice(['screen', 'label'])), 2).moved((0.5 * thick, 0, 0))
+    face = rounded_box(
+        (0.002, height - 2 * edge, width - 2 * edge),
+        0.001,
+        0.0005,
+        str(generator.choice(['screen', 'label'])),
+        2,
+    ).moved((0.5 * thick, 0, 0))
     tilt = uniform(0.0, 0.35)
     turn = np.array([[np.cos(tilt), -np.sin(tilt), 0], [np.sin(tilt), np.cos(tilt), 0], [0, 0, 1]])
     parts = [part.rotated(turn) for part in (panel, face)]
@@ -205,8 +235,11 @@ def make_picture_frame(generator: np.random.Generator) -> Shape:
         foot = rounded_box((uniform(0.1, 0.16), 0.01, uniform(0.1, 0.2)), 0.01, 0.003, 'base')
         parts += [stem.moved((-0.02, low - 0.02, 0)), foot.moved((-0.02, low - 0.06, 0))]
     else:
-        lean = sweep(np.array([(-0.01, 0.3 * low, 0), (-0.3 * height, low, 0)]),
-                     superellipse(8, 4.0) * (0.002, 0.02), 'base')
+        lean = sweep(
+            np.array([(-0.01, 0.3 * low, 0), (-0.3 * height, low, 0)]),
+            superellipse(8, 4.0) * (0.002, 0.02),
+            'base',
+        )
         parts.append(lean)
     return Shape('picture_frame', parts)
 
@@ -234,10 +267,13 @@ def make_figure(generator: np.random.Generator) -> Shape:
     torso = np.array([uniform(0.025, 0.05), uniform(0.03, 0.06), uniform(0.025, 0.05)])
     head = uniform(0.02, 0.04)
     limbs = [(0.6, -0.9, 0.5), (0.6, -0.9, -0.5), (-0.6, -0.9, 0.5), (-0.6, -0.9, -0.5)]
-    spheres = [((0, 0, 0), torso, 'body'),
-               ((uniform(-0.3, 0.9) * torso[0], torso[1] + 0.6 * head, 0), np.full(3, head), 'cap')]
-    spheres += [(tuple(np.array(limb) * torso), torso * uniform(0.3, 0.5), 'label')
-                for limb in limbs]
+    spheres = [
+        ((0, 0, 0), torso, 'body'),
+        ((uniform(-0.3, 0.9) * torso[0], torso[1] + 0.6 * head, 0), np.full(3, head), 'cap'),
+    ]
+    spheres += [
+        (tuple(np.array(limb) * torso), torso * uniform(0.3, 0.5), 'label') for limb in limbs
+    ]
     parts = []
     for centre, radii, name in spheres:
         part = Part(ball.vertices * radii, ball.faces, ball.labels).moved(centre)

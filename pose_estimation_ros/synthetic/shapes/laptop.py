@@ -19,7 +19,11 @@ ALONG_Z = np.array([[1.0, 0, 0], [0, 0, -1], [0, 1, 0]])
 
 
 def keys(
-    x_range: tuple[float, float], z_range: tuple[float, float], top: float, rows: int, columns: int,
+    x_range: tuple[float, float],
+    z_range: tuple[float, float],
+    top: float,
+    rows: int,
+    columns: int,
     rise: float,
 ) -> Part:
     """Return a block of keys on a surface at height `top`, the space bar in the row nearest +x.
@@ -41,12 +45,17 @@ def keys(
     kept = (row < rows - 1) | (np.abs(z - middle) > 3 * pitch_z)
     centres = np.stack([x, np.full_like(x, top), z], axis=-1)[kept]
     block = boxes(centres, (0.84 * pitch_x, 2 * rise, 0.86 * pitch_z), 'keyboard')
-    bar = boxes(np.array([[x_range[1] - 0.5 * pitch_x, top, middle]]),
-                (0.84 * pitch_x, 2 * rise, 5 * pitch_z), 'keyboard')
+    bar = boxes(
+        np.array([[x_range[1] - 0.5 * pitch_x, top, middle]]),
+        (0.84 * pitch_x, 2 * rise, 5 * pitch_z),
+        'keyboard',
+    )
     offset = len(block.vertices)
-    return Part(np.concatenate([block.vertices, bar.vertices]),
-                np.concatenate([block.faces, bar.faces + offset]),
-                np.concatenate([block.labels, bar.labels]))
+    return Part(
+        np.concatenate([block.vertices, bar.vertices]),
+        np.concatenate([block.faces, bar.faces + offset]),
+        np.concatenate([block.labels, bar.labels]),
+    )
 
 
 def _deck(depth: float, width: float, top: float, generator: np.random.Generator) -> list[Part]:
@@ -60,8 +69,8 @@ def _deck(depth: float, width: float, top: float, generator: np.random.Generator
     parts: list[Part] = []
     if uniform() < 0.3:
         speakers = rounded_box((length, 0.001, 0.4 * (width - span)), 0.001, 0.0001, 'grip', 2)
-        for side in (-1, 1):
-            parts.append(speakers.moved((back + 0.5 * length, top, side * 0.25 * (width + span))))
+        beside = 0.25 * (width + span)
+        parts += [speakers.moved((back + 0.5 * length, top, z)) for z in (-beside, beside)]
     if uniform() < 0.35:
         well = rounded_box((length, 0.0006, span), 0.003, 0.0001, 'grip', 2)
         parts.append(well.moved((back + 0.5 * length, top, 0)))
@@ -99,21 +108,27 @@ def _hinges(width: float, radius: float, generator: np.random.Generator) -> list
         spans = [(-place, length), (place, length)]
     return [
         revolve([(radius, -0.5 * length), (radius, 0.5 * length)], 'base', circle(16))
-        .rotated(ALONG_Z).moved((0, 0, z)) for z, length in spans
+        .rotated(ALONG_Z)
+        .moved((0, 0, z))
+        for z, length in spans
     ]
 
 
-def _screen(height: float, width: float, thickness: float, corner: float,
-            generator: np.random.Generator) -> list[Part]:
+def _screen(
+    height: float, width: float, thickness: float, corner: float, generator: np.random.Generator
+) -> list[Part]:
     """Return lid and screen as they lie when closed: hinge edge at x = 0, screen facing down."""
     uniform = generator.uniform
     lid = rounded_box((height, thickness, width), corner, uniform(0.1, 0.45) * thickness, 'lid')
     bezel, chin = uniform(0.003, 0.018), uniform(0.006, 0.035)
     frame = rounded_box((height - 0.004, 0.0008, width - 0.004), corner, 0.0001, 'grip', 2)
-    glass = rounded_box((height - bezel - chin, 0.0016, width - 2 * bezel), 0.001, 0.0001, 'screen',
-                        2)
-    parts = [lid.moved((0.5 * height, 0.5 * thickness, 0)),
-             glass.moved((0.5 * (height + chin - bezel), 0, 0))]
+    glass = rounded_box(
+        (height - bezel - chin, 0.0016, width - 2 * bezel), 0.001, 0.0001, 'screen', 2
+    )
+    parts = [
+        lid.moved((0.5 * height, 0.5 * thickness, 0)),
+        glass.moved((0.5 * (height + chin - bezel), 0, 0)),
+    ]
     if uniform() < 0.6:
         parts.append(frame.moved((0.5 * height, 0, 0)))
     if uniform() < 0.5:
@@ -160,9 +175,13 @@ def make_laptop(generator: np.random.Generator) -> Shape:
     hinge = np.array([-0.5 * depth + inset, thickness - drop + 0.0005, 0])
     parts += opened(closed, opening, hinge)
     radius = max(0.5 * min(thickness, 0.012) * uniform(0.6, 1.0), 0.6 * screen_thickness)
-    parts += [part.moved(hinge + (0, -0.2 * radius, 0))
-              for part in _hinges(panel_width, radius, generator)]
+    parts += [
+        part.moved(hinge + (0, -0.2 * radius, 0))
+        for part in _hinges(panel_width, radius, generator)
+    ]
     if uniform() < 0.6:
-        feet = np.array([(x * depth, 0.0, z * width) for x in (-0.42, 0.42) for z in (-0.42, 0.42)])
+        feet = np.array(
+            [(x * depth, 0.0, z * width) for x in (-0.42, 0.42) for z in (-0.42, 0.42)]
+        )
         parts.append(boxes(feet, (0.012, 0.003, 0.012), 'grip'))
     return Shape('laptop', parts)

@@ -34,8 +34,12 @@ _HANDLES = ('d', 'c', 'ear', 'angular', 'loop', 'hook')
 _HANDLE_SHARES = (0.25, 0.28, 0.2, 0.12, 0.1, 0.05)
 
 
-def body_wall(kind: str, radius: float, height: float, generator: np.random.Generator,
-              ) -> FloatArray:
+def body_wall(
+    kind: str,
+    radius: float,
+    height: float,
+    generator: np.random.Generator,
+) -> FloatArray:
     """Return the (N, 2) outer wall (radius, height) of a mug body, metres, bottom to rim."""
     uniform = generator.uniform
     if kind == 'cylinder':
@@ -82,46 +86,105 @@ def handle_path(kind: str, generator: np.random.Generator) -> FloatArray:
     """
     uniform = generator.uniform
     if kind == 'd':
-        points = [(0, 1), (uniform(0.8, 1.0), 1.0), (1.0, 0.9), (1.0, 0.1),
-                  (uniform(0.8, 1.0), 0.0), (0, 0)]
+        points = [
+            (0, 1),
+            (uniform(0.8, 1.0), 1.0),
+            (1.0, 0.9),
+            (1.0, 0.1),
+            (uniform(0.8, 1.0), 0.0),
+            (0, 0),
+        ]
         curve = rounded_polyline(points, uniform(0.2, 0.5), 6)
     elif kind == 'c':
         reach = uniform(1.25, 1.45)
-        curve = bezier([(0, 1), (reach, uniform(1.0, 1.2)), (reach, uniform(-0.2, 0.05)), (0, 0)],
-                       48)
+        curve = bezier(
+            [(0, 1), (reach, uniform(1.0, 1.2)), (reach, uniform(-0.2, 0.05)), (0, 0)], 48
+        )
     elif kind == 'ear':
-        curve = bezier([(0, 1), (uniform(0.9, 1.4), uniform(1.2, 1.45)),
-                        (uniform(1.3, 1.7), uniform(0.4, 0.8)), (uniform(0.3, 0.7), 0.15),
-                        (0, 0)], 48)
+        curve = bezier(
+            [
+                (0, 1),
+                (uniform(0.9, 1.4), uniform(1.2, 1.45)),
+                (uniform(1.3, 1.7), uniform(0.4, 0.8)),
+                (uniform(0.3, 0.7), 0.15),
+                (0, 0),
+            ],
+            48,
+        )
     elif kind == 'angular':
-        points = [(0, 1), (1.0, uniform(0.95, 1.1)), (uniform(0.5, 1.0), uniform(0.0, 0.3)),
-                  (0, 0)]
+        points = [
+            (0, 1),
+            (1.0, uniform(0.95, 1.1)),
+            (uniform(0.5, 1.0), uniform(0.0, 0.3)),
+            (0, 0),
+        ]
         curve = rounded_polyline(points, uniform(0.02, 0.15), 4)
     elif kind == 'loop':
         curve = bezier([(0, 1), (1.5, uniform(1.1, 1.3)), (1.4, uniform(-0.6, -0.2)), (0, 0)], 48)
     else:
-        curve = bezier([(0, 1), (1.2, uniform(1.0, 1.2)), (1.3, 0.3),
-                        (uniform(0.6, 1.0), uniform(-0.1, 0.1))], 48)
+        curve = bezier(
+            [
+                (0, 1),
+                (1.2, uniform(1.0, 1.2)),
+                (1.3, 0.3),
+                (uniform(0.6, 1.0), uniform(-0.1, 0.1)),
+            ],
+            48,
+        )
     curve = curve * (1 / curve[:, 0].max(), 1.0)
     return resample(curve, 32)
 
 
+def middle_of_wall(
+    wall_curve: FloatArray, outline: FloatArray, wall: float
+) -> Callable[[FloatArray, FloatArray], FloatArray]:
+    """Return the function that tells the x of the middle of the wall, on the +x side.
+
+    Args:
+        wall_curve: (N, 2) outer radius and height, metres, bottom to rim.
+        outline: (M, 2) cross-section for a radius of 1.
+        wall: Wall thickness, metres.
+
+    Returns:
+        Function of heights y and offsets z, both (...) metres, to x (...) metres.
+    """
+    facing = outline[outline[:, 0] > 0.3]
+    facing = facing[np.argsort(facing[:, 1])]
+
+    def wall_x(y: FloatArray, z: FloatArray) -> FloatArray:
+        radius = np.interp(y, wall_curve[:, 1], wall_curve[:, 0]) - 0.5 * wall
+        x: FloatArray = radius * np.interp(z / radius, facing[:, 1], facing[:, 0])
+        return x
+
+    return wall_x
+
+
+def kept_outside(
+    vertices: FloatArray, wall_x: Callable[[FloatArray, FloatArray], FloatArray]
+) -> FloatArray:
+    """Return points (..., 3) with those beyond the middle of the wall drawn back to it."""
+    limit = wall_x(vertices[..., 1], vertices[..., 2])
+    x = np.maximum(vertices[..., 0], limit)
+    return np.concatenate([x[..., None], vertices[..., 1:]], axis=-1)
+
+
 def handle(
-    path: FloatArray, section: FloatArray, wall_x: Callable[[FloatArray, FloatArray], FloatArray],
-    attached_below: int,
+    path: FloatArray,
+    section: FloatArray,
+    wall_x: Callable[[FloatArray, FloatArray], FloatArray],
+    attached: tuple[int, ...],
 ) -> Part:
-    """Return a handle whose ends are bedded in the wall.
+    """Return a handle whose ends are bedded in the wall and do not show inside.
 
     Args:
         path: (N, 2) x and y, metres, upper end first.
         section: (N, M, 2) metres: in the plane of the path, and along z.
-        wall_x: x of the middle of the wall at heights y and offsets z, metres.
-        attached_below: 1 if the lower end meets the wall too, 0 if it hangs free.
+        wall_x: As `middle_of_wall` returns it.
+        attached: Indices of the path's ends that meet the wall: 0, -1 or both.
     """
     spine = np.concatenate([path, np.zeros((len(path), 1))], axis=1)
-    rings = sweep_rings(spine, section)
-    ends = (0, len(rings) - 1)[: 1 + attached_below]
-    for end in ends:
+    rings = kept_outside(sweep_rings(spine, section), wall_x)
+    for end in attached:
         rings[end, :, 0] = wall_x(rings[end, :, 1], rings[end, :, 2])
     return loft(rings, 'handle')
 
@@ -149,15 +212,20 @@ def make_mug(generator: np.random.Generator) -> Shape:
     if uniform() < 0.25:
         foot = wall_curve[0, 0]
         drop = uniform(0.001, 0.006)
-        parts.append(ring([(foot * 0.98, wall), (foot * 0.93, -drop), (foot * 0.85, -drop),
-                           (foot * 0.8, wall)], 'base', outline))
+        parts.append(
+            ring(
+                [
+                    (foot * 0.98, wall),
+                    (foot * 0.93, -drop),
+                    (foot * 0.85, -drop),
+                    (foot * 0.8, wall),
+                ],
+                'base',
+                outline,
+            )
+        )
 
-    def wall_x(y: FloatArray, z: FloatArray) -> FloatArray:
-        local = np.interp(y, wall_curve[:, 1], wall_curve[:, 0]) - 0.5 * wall
-        share = np.clip(np.abs(z) / local, 0, 0.98)
-        x: FloatArray = local * (1 - share**squareness) ** (1 / squareness)
-        return x
-
+    wall_x = middle_of_wall(wall_curve, outline, wall)
     thickness = float(np.clip(generator.normal(0.0095, 0.0025), 0.004, 0.016))
     thickness *= float(np.clip(radius / 0.042, 0.7, 1.15))
     breadth = float(np.clip(thickness * uniform(0.8, 2.2), 0.004, 0.024))
@@ -173,6 +241,9 @@ def make_mug(generator: np.random.Generator) -> Shape:
         bottom = top - max(0.028, height * uniform(0.3, 0.4))
     bottom = max(min(bottom, top - 0.03), thickness * 0.7)
     path = handle_path(handle_kind, generator)
+    # A loop that hangs low still ends above the table.
+    low = min(float(path[:, 1].min()), 0.0)
+    bottom = max(bottom, (0.6 * thickness - low * top) / (1 - low))
     points = np.stack([path[:, 0] * reach, bottom + path[:, 1] * (top - bottom)], axis=1)
     share = arc_lengths(points) / arc_lengths(points)[-1]
     ends = np.interp(points[:, 1], wall_curve[:, 1], wall_curve[:, 0])
@@ -181,5 +252,6 @@ def make_mug(generator: np.random.Generator) -> Shape:
     flare = 1 + uniform(-0.2, 0.55) * (np.abs(2 * share - 1) ** 3)
     section = superellipse(16, uniform(2.0, 5.0)) * (0.5 * thickness, 0.5 * breadth)
     sections = section[None] * flare[:, None, None]
-    parts.append(handle(points, sections, wall_x, int(handle_kind != 'hook')))
+    attached = (0,) if handle_kind == 'hook' else (0, -1)
+    parts.append(handle(points, sections, wall_x, attached))
     return Shape(f'{kind}_{handle_kind}', parts, (UP, BACK, LEFT, RIGHT))

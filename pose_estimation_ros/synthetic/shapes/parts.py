@@ -101,21 +101,30 @@ def loft(
     last = (row_count - 1) * column_count
     apex = row_count * column_count
     constant = np.zeros_like(column)
-    faces = np.concatenate([
-        np.stack([a, b, c], axis=-1).reshape(-1, 3),
-        np.stack([a, c, d], axis=-1).reshape(-1, 3),
-        np.stack([constant + apex, column, following], axis=-1),
-        np.stack([constant + apex + 1, last + following, last + column], axis=-1),
-    ])
-    centres = [rings[0].mean(axis=0) if start is None else np.asarray(start, dtype=np.float64),
-               rings[-1].mean(axis=0) if end is None else np.asarray(end, dtype=np.float64)]
+    faces = np.concatenate(
+        [
+            np.stack([a, b, c], axis=-1).reshape(-1, 3),
+            np.stack([a, c, d], axis=-1).reshape(-1, 3),
+            np.stack([constant + apex, column, following], axis=-1),
+            np.stack([constant + apex + 1, last + following, last + column], axis=-1),
+        ]
+    )
+    centres = [
+        rings[0].mean(axis=0) if start is None else np.asarray(start, dtype=np.float64),
+        rings[-1].mean(axis=0) if end is None else np.asarray(end, dtype=np.float64),
+    ]
     vertices = np.concatenate([rings.reshape(-1, 3), np.stack(centres)])
     bands = [names] * (row_count - 1) if isinstance(names, str) else names
     sides = np.repeat([PART_INDEX[name] for name in bands], column_count)
     first, final = (bands[0], bands[-1]) if end_names is None else end_names
-    labels = np.concatenate([
-        sides, sides, constant + PART_INDEX[first], constant + PART_INDEX[final],
-    ])
+    labels = np.concatenate(
+        [
+            sides,
+            sides,
+            constant + PART_INDEX[first],
+            constant + PART_INDEX[final],
+        ]
+    )
     if signed_volume(vertices, faces) < 0:
         faces = faces[:, ::-1]
     return Part(vertices, np.ascontiguousarray(faces), labels)
@@ -127,8 +136,9 @@ def torus(rings: FloatArray, name: str) -> Part:
     index = np.arange(row_count * column_count).reshape(row_count, column_count)
     a, b = index, np.roll(index, -1, axis=0)
     c, d = np.roll(b, -1, axis=1), np.roll(a, -1, axis=1)
-    faces = np.concatenate([np.stack([a, b, c], axis=-1).reshape(-1, 3),
-                            np.stack([a, c, d], axis=-1).reshape(-1, 3)])
+    faces = np.concatenate(
+        [np.stack([a, b, c], axis=-1).reshape(-1, 3), np.stack([a, c, d], axis=-1).reshape(-1, 3)]
+    )
     vertices = rings.reshape(-1, 3)
     if signed_volume(vertices, faces) < 0:
         faces = faces[:, ::-1]

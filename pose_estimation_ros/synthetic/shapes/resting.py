@@ -46,20 +46,27 @@ def stable_directions(vertices: FloatArray, centre_of_mass: FloatArray) -> Float
         return np.zeros((0, 3))
     normals = hull.equations[:, :3]
     corners = extreme[hull.simplices]
-    foot = centre_of_mass + (
-        (corners[:, 0] - centre_of_mass) * normals
-    ).sum(axis=1, keepdims=True) * normals
-    sides = np.stack([
-        (np.cross(corners[:, (k + 1) % 3] - corners[:, k], foot - corners[:, k]) * normals).sum(1)
-        for k in range(3)
-    ])
+    foot = (
+        centre_of_mass
+        + ((corners[:, 0] - centre_of_mass) * normals).sum(axis=1, keepdims=True) * normals
+    )
+    sides = np.stack(
+        [
+            (
+                np.cross(corners[:, (k + 1) % 3] - corners[:, k], foot - corners[:, k]) * normals
+            ).sum(1)
+            for k in range(3)
+        ]
+    )
     inside = np.all(sides >= -1e-12, axis=0) | np.all(sides <= 1e-12, axis=0)
     stable: FloatArray = normals[inside]
     return stable
 
 
 def resting_rotations(
-    vertices: FloatArray, faces: npt.NDArray[np.int64], wanted: Sequence[tuple[float, float, float]]
+    vertices: FloatArray,
+    faces: npt.NDArray[np.int64],
+    wanted: Sequence[tuple[float, float, float]],
 ) -> tuple[FloatArray, ...]:
     """Return rotations R_world_object (world z up): upright first, then lying ones.
 

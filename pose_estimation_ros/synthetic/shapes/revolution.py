@@ -40,7 +40,7 @@ def revolve(
 
 
 def ring(section: npt.ArrayLike, name: str, outline: FloatArray | None = None) -> Part:
-    """Return the ring that the closed `section` (R, 2) (radius, height) sweeps about the y axis."""
+    """Return the ring that a closed `section` (R, 2) (radius, height) sweeps about the y axis."""
     section = np.asarray(section, dtype=np.float64)
     outline = circle(SEGMENTS) if outline is None else outline
     rings = np.empty((len(section), len(outline), 3))

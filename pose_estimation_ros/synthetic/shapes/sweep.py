@@ -30,9 +30,7 @@ def sweep_rings(
     normal = np.cross(side, tangent)
     section = np.broadcast_to(section, (len(path), *section.shape[-2:]))
     rings: FloatArray = (
-        path[:, None]
-        + section[..., :1] * normal[:, None]
-        + section[..., 1:] * side[:, None]
+        path[:, None] + section[..., :1] * normal[:, None] + section[..., 1:] * side[:, None]
     )
     return rings
 
@@ -83,10 +81,12 @@ def rounded_box(
 def boxes(centres: FloatArray, size: npt.ArrayLike, name: str) -> Part:
     """Return plain boxes of 12 faces each, all of one size, at `centres` (N, 3), metres."""
     signs = np.array([(x, y, z) for x in (-1, 1) for y in (-1, 1) for z in (-1, 1)])
-    quads = np.array([(0, 1, 3, 2), (4, 6, 7, 5), (0, 4, 5, 1), (2, 3, 7, 6), (0, 2, 6, 4),
-                      (1, 5, 7, 3)])
+    quads = np.array(
+        [(0, 1, 3, 2), (4, 6, 7, 5), (0, 4, 5, 1), (2, 3, 7, 6), (0, 2, 6, 4), (1, 5, 7, 3)]
+    )
     triangles = np.concatenate([quads[:, [0, 1, 2]], quads[:, [0, 2, 3]]])
     vertices = centres[:, None] + 0.5 * signs * np.asarray(size, dtype=np.float64)
     faces = triangles + 8 * np.arange(len(centres))[:, None, None]
-    return Part(vertices.reshape(-1, 3), faces.reshape(-1, 3),
-                np.full(12 * len(centres), PART_INDEX[name]))
+    return Part(
+        vertices.reshape(-1, 3), faces.reshape(-1, 3), np.full(12 * len(centres), PART_INDEX[name])
+    )

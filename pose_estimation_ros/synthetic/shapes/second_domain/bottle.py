@@ -19,43 +19,72 @@ from pose_estimation_ros.synthetic.shapes.sweep import rounded_box
 FloatArray = npt.NDArray[np.float64]
 
 
-def _profile(kind: str, radius: float, height: float, generator: np.random.Generator) -> FloatArray:
+def _profile(
+    kind: str, radius: float, height: float, generator: np.random.Generator
+) -> FloatArray:
     """Return the (R, 2) outside from the bottom corner to the mouth, metres."""
     uniform = generator.uniform
     neck = max(uniform(0.28, 0.6) * radius, 0.009)
     if kind == 'dome':
         start, stop = sorted(uniform(0.45, 0.9, 2))
         stop = max(stop, start + 0.08)
-        shoulder = quarter_superellipse((neck, -stop * height), (radius, -start * height),
-                                        uniform(1.6, 3.0), 14)[::-1] * (1, -1)
-        return np.concatenate([stack([(radius, 0), (radius, start * height)], 20), shoulder[1:],
-                               [(neck, height)]])
+        shoulder = quarter_superellipse(
+            (neck, -stop * height), (radius, -start * height), uniform(1.6, 3.0), 14
+        )[::-1] * (1, -1)
+        return np.concatenate(
+            [stack([(radius, 0), (radius, start * height)], 20), shoulder[1:], [(neck, height)]]
+        )
     if kind == 'cones':
         start = uniform(0.4, 0.75)
         stop = uniform(start + 0.08, 0.92)
         foot = radius * uniform(0.85, 1.0)
-        return stack([(foot, 0), (radius, uniform(0.02, 0.3) * height), (radius, start * height),
-                      (neck, stop * height), (neck, height)], 36)
+        return stack(
+            [
+                (foot, 0),
+                (radius, uniform(0.02, 0.3) * height),
+                (radius, start * height),
+                (neck, stop * height),
+                (neck, height),
+            ],
+            36,
+        )
     if kind == 'gourd':
         waist = uniform(0.45, 0.6)
         level = np.linspace(0.03, 1, 40)
         lower = np.sqrt(np.maximum(1 - ((level - 0.3) / 0.32) ** 2, 0))
         upper = uniform(0.5, 0.8) * np.sqrt(np.maximum(1 - ((level - waist - 0.15) / 0.2) ** 2, 0))
-        r = np.maximum(np.maximum(lower, upper), neck / radius)
-        return np.stack([r * radius, (level - 0.03) / 0.97 * height], axis=1)
+        belly = np.maximum(np.maximum(lower, upper), neck / radius)
+        return np.stack([belly * radius, (level - 0.03) / 0.97 * height], axis=1)
     if kind == 'flacon':
         stop = uniform(0.6, 0.85)
-        return stack([(radius, 0), (radius, stop * height), (radius * 0.9, (stop + 0.03) * height),
-                      (neck, (stop + 0.05) * height), (neck, height)], 30)
+        return stack(
+            [
+                (radius, 0),
+                (radius, stop * height),
+                (radius * 0.9, (stop + 0.03) * height),
+                (neck, (stop + 0.05) * height),
+                (neck, height),
+            ],
+            30,
+        )
     if kind == 'tube':
         # Stands on its cap, as tubes of lotion and ketchup do.
-        return stack([(radius * 0.8, 0), (radius * 0.8, 0.2 * height), (radius, 0.22 * height),
-                      (radius, 0.4 * height), (radius * 0.95, height)], 30)
+        return stack(
+            [
+                (radius * 0.8, 0),
+                (radius * 0.8, 0.2 * height),
+                (radius, 0.22 * height),
+                (radius, 0.4 * height),
+                (radius * 0.95, height),
+            ],
+            30,
+        )
     level = np.linspace(0, 1, 40)
     waist = 1 - uniform(0.05, 0.2) * np.sin(np.pi * level / 0.7) ** 2 * (level < 0.7)
     fall = np.clip((level - 0.7) / 0.2, 0, 1)
-    r = waist * radius * (1 - fall**2 * (3 - 2 * fall)) + neck * fall**2 * (3 - 2 * fall)
-    return np.stack([r, level * height], axis=1)
+    narrowed = fall**2 * (3 - 2 * fall)
+    width = waist * radius * (1 - narrowed) + neck * narrowed
+    return np.stack([width, level * height], axis=1)
 
 
 def _closure(neck: float, top: float, generator: np.random.Generator) -> list[Part]:
@@ -79,19 +108,34 @@ def _closure(neck: float, top: float, generator: np.random.Generator) -> list[Pa
         return [revolve(np.stack([widths, levels], axis=1), 'cap')]
     if kind == 'hex':
         outline = polygon(int(generator.choice([6, 8, 12])), 0.1)
-        return [revolve([(neck * 1.25, top - 0.012), (neck * 1.15, top + uniform(0.002, 0.02))],
-                        'cap', outline)]
+        return [
+            revolve(
+                [(neck * 1.25, top - 0.012), (neck * 1.15, top + uniform(0.002, 0.02))],
+                'cap',
+                outline,
+            )
+        ]
     rise = uniform(0.03, 0.06)
-    bulb = [(neck * 1.1, top - 0.01), (neck * 1.1, top + 0.01), (neck * 0.6, top + 0.012),
-            (neck * 0.65, top + 0.8 * rise), (neck * 0.3, top + rise), (0, top + rise)]
+    bulb = [
+        (neck * 1.1, top - 0.01),
+        (neck * 1.1, top + 0.01),
+        (neck * 0.6, top + 0.012),
+        (neck * 0.65, top + 0.8 * rise),
+        (neck * 0.3, top + rise),
+        (0, top + rise),
+    ]
     return [revolve(bulb, ['cap', 'cap', 'grip', 'grip', 'grip'])]
 
 
 def make_bottle(generator: np.random.Generator) -> Shape:
     """Return a bottle about 10 to 36 cm high."""
     uniform = generator.uniform
-    kind = str(generator.choice(['dome', 'cones', 'gourd', 'flacon', 'tube', 'waisted'],
-                                p=[0.3, 0.25, 0.07, 0.13, 0.07, 0.18]))
+    kind = str(
+        generator.choice(
+            ['dome', 'cones', 'gourd', 'flacon', 'tube', 'waisted'],
+            p=[0.3, 0.25, 0.07, 0.13, 0.07, 0.18],
+        )
+    )
     height = uniform(0.11, 0.31)
     radius = 0.5 * height * uniform(0.25, 0.55 if height < 0.2 else 0.38)
     profile = _profile(kind, radius, height, generator)
@@ -125,8 +169,17 @@ def make_bottle(generator: np.random.Generator) -> Shape:
         parts += _closure(neck, height, generator)
         if uniform() < 0.3:
             level = height - uniform(0.005, 0.02)
-            parts.append(ring([(neck * 1.2, level), (neck * 1.2, level + 0.003), (neck * 0.8, level
-                               + 0.003), (neck * 0.8, level)], 'rim'))
+            parts.append(
+                ring(
+                    [
+                        (neck * 1.2, level),
+                        (neck * 1.2, level + 0.003),
+                        (neck * 0.8, level + 0.003),
+                        (neck * 0.8, level),
+                    ],
+                    'rim',
+                )
+            )
     if kind in ('dome', 'cones') and not flat and height > 0.18 and uniform() < 0.08:
         grip = rounded_box((0.02, 0.3 * height, 0.02), 0.008, 0.008, 'handle')
         arm = rounded_box((0.03, 0.018, 0.018), 0.006, 0.006, 'handle')

@@ -35,20 +35,42 @@ def make_can(generator: np.random.Generator) -> Shape:
     rim, recess = uniform(0.001, 0.003), uniform(0.001, 0.009)
     plate = height - recess
     outside = np.array(wall)
-    profile = [(0, 0.003), (foot - 0.006, 0.003), (foot - 0.003, 0), *wall,
-               (top - rim, height), (top - rim, plate), (0.7 * top, plate), (0.68 * top, plate + 0.001),
-               (0, plate + 0.001)]
+    profile = [
+        (0, 0.003),
+        (foot - 0.006, 0.003),
+        (foot - 0.003, 0),
+        *wall,
+        (top - rim, height),
+        (top - rim, plate),
+        (0.7 * top, plate),
+        (0.68 * top, plate + 0.001),
+        (0, plate + 0.001),
+    ]
     wrapped = 'label' if uniform() < 0.6 else 'body'
     names = ['metal'] * 3 + [wrapped] * (len(outside) - 1) + ['rim', 'metal', 'lid', 'lid', 'lid']
     parts = [revolve(profile, names)]
     if kind == 'capped':
         wide, skirt = radius * 1.02, uniform(0.006, 0.02)
-        parts.append(revolve([(wide, height - skirt), (wide, height + 0.001), (0.8 * radius, height
-                              + 0.0015), (0.78 * radius, height), (0, height)], 'lid'))
+        parts.append(
+            revolve(
+                [
+                    (wide, height - skirt),
+                    (wide, height + 0.001),
+                    (0.8 * radius, height + 0.0015),
+                    (0.78 * radius, height),
+                    (0, height),
+                ],
+                'lid',
+            )
+        )
     elif kind == 'drum':
         for level in (edge, height - edge):
-            band = [(radius + 0.0012, level - edge), (radius + 0.0012, level + edge),
-                    (radius - 0.001, level + edge), (radius - 0.001, level - edge)]
+            band = [
+                (radius + 0.0012, level - edge),
+                (radius + 0.0012, level + edge),
+                (radius - 0.001, level + edge),
+                (radius - 0.001, level - edge),
+            ]
             parts.append(ring(band, 'metal'))
         if uniform() < 0.5:
             pull = ring([(0.009, 0), (0.009, 0.0015), (0.006, 0.0015), (0.006, 0)], 'metal')

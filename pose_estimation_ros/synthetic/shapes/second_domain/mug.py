@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import numpy.typing as npt
 
 from pose_estimation_ros.synthetic.shapes.curves import resample, rounded_rectangle
-from pose_estimation_ros.synthetic.shapes.mug import handle
+from pose_estimation_ros.synthetic.shapes.mug import (
+    handle,
+    kept_outside,
+    middle_of_wall,
+)
 from pose_estimation_ros.synthetic.shapes.parts import Part, torus
 from pose_estimation_ros.synthetic.shapes.revolution import (
     paint_band,
@@ -44,8 +50,16 @@ def _wall(generator: np.random.Generator, radius: float, height: float) -> tuple
         wall = np.stack([1 - belly * np.abs(2 * level - 1) ** uniform(1.6, 3.0), level], axis=1)
     else:
         neck, share = uniform(0.72, 0.9), uniform(0.6, 0.8)
-        wall = stack([(uniform(0.7, 0.95), 0), (1, 0.12), (1, share), (neck, share + 0.12),
-                      (neck * 1.05, 1)], 22)
+        wall = stack(
+            [
+                (uniform(0.7, 0.95), 0),
+                (1, 0.12),
+                (1, share),
+                (neck, share + 0.12),
+                (neck * 1.05, 1),
+            ],
+            22,
+        )
     return kind, wall / wall[:, 0].max() * (radius, height)
 
 
@@ -60,15 +74,20 @@ def _handle_path(kind: str, generator: np.random.Generator) -> FloatArray:
     elif kind == 'frame':
         angle = np.linspace(0.5 * np.pi, -0.5 * np.pi, 60)
         power = 2 / uniform(3.0, 8.0)
-        curve = np.stack([np.abs(np.cos(angle)) ** power,
-                          0.5 + 0.5 * np.sign(np.sin(angle)) * np.abs(np.sin(angle)) ** power],
-                         axis=1)
+        curve = np.stack(
+            [
+                np.abs(np.cos(angle)) ** power,
+                0.5 + 0.5 * np.sign(np.sin(angle)) * np.abs(np.sin(angle)) ** power,
+            ],
+            axis=1,
+        )
     elif kind == 'trapezoid':
         curve = np.array([(0, 1), (1, uniform(0.7, 0.9)), (1, uniform(0.1, 0.3)), (0, 0)])
     elif kind == 'twist':
         t = np.linspace(0, 1, 40)
-        curve = np.stack([np.sin(np.pi * t) * (1 - uniform(0.2, 0.4) * np.sin(2 * np.pi * t)),
-                          1 - t], axis=1)
+        curve = np.stack(
+            [np.sin(np.pi * t) * (1 - uniform(0.2, 0.4) * np.sin(2 * np.pi * t)), 1 - t], axis=1
+        )
     else:
         t = np.linspace(0, 1, 40)
         lean = uniform(1.2, 2.2)
@@ -104,13 +123,7 @@ def make_mug(generator: np.random.Generator) -> Shape:
     if uniform() < 0.5:
         low = height * uniform(0.0, 0.6)
         body = paint_band(body, low, low + height * uniform(0.1, 0.5))
-    outline_radius = np.linalg.norm(outline, axis=1)
-
-    def wall_x(y: FloatArray, z: FloatArray) -> FloatArray:
-        local = np.interp(y, wall_curve[:, 1], wall_curve[:, 0]) * outline_radius[0] - 0.55 * wall
-        x: FloatArray = np.sqrt(np.maximum(local**2 - z**2, 0.05 * local**2))
-        return x
-
+    wall_x = middle_of_wall(wall_curve, outline, wall)
     thick, broad = 0.5 * uniform(0.005, 0.014), 0.5 * uniform(0.007, 0.022)
     corner = uniform(0.2, 1.0) * min(thick, broad)
     section = rounded_rectangle(2 * thick, 2 * broad, corner)
@@ -122,19 +135,20 @@ def make_mug(generator: np.random.Generator) -> Shape:
         # The ring dips into the wall where it first meets it, by little more than half of it.
         along = np.linspace(-1, 1, 21)
         level = 0.5 * (top + bottom) + half * along
-        outside = np.interp(level, wall_curve[:, 1], wall_curve[:, 0]) * outline_radius[0]
+        outside = wall_x(level, np.zeros(21))
         at = float(np.max(outside + reach * np.sqrt(1 - along**2)))
-        centre = (at - 0.3 * wall, 0.5 * (top + bottom))
+        centre = (at, 0.5 * (top + bottom))
         thick = min(thick, 0.8 * wall + 0.003)
         section = rounded_rectangle(2 * thick, 2 * broad, corner)
-        parts = [body, _ring_handle(centre, (reach, half), section)]
+        loop = _ring_handle(centre, (reach, half), section)
+        parts = [body, replace(loop, vertices=kept_outside(loop.vertices, wall_x))]
         return Shape(f'{kind}_ring', parts, (UP, LEFT, RIGHT))
     handle_kind = str(generator.choice(_HANDLES))
     path = _handle_path(handle_kind, generator)
     points = path * (radius * uniform(0.45, 1.0), max(top - bottom, 0.03)) + (0, bottom)
     share = np.linspace(0, 1, len(points))
-    ends = np.interp(points[[0, -1], 1], wall_curve[:, 1], wall_curve[:, 0]) * outline_radius[0]
-    points[:, 0] += (1 - share) * ends[0] + share * ends[1] - 0.3 * wall
+    ends = wall_x(points[[0, -1], 1], np.zeros(2))
+    points[:, 0] += (1 - share) * ends[0] + share * ends[1]
     sections = np.broadcast_to(section, (len(points), *section.shape))
-    parts = [body, handle(points, sections, wall_x, 1)]
+    parts = [body, handle(points, sections, wall_x, (0, -1))]
     return Shape(f'{kind}_{handle_kind}', parts, (UP, BACK, LEFT, RIGHT))

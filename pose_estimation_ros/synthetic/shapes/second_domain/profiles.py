@@ -18,13 +18,13 @@ def quarter_superellipse(
 ) -> FloatArray:
     """Return a quarter of a superellipse in the (radius, height) plane.
 
-    It leaves `start` level and reaches `stop` upright for exponents over 1; the larger, the fuller.
+    It leaves `start` level and reaches `stop` upright for exponents over 1; larger is fuller.
     """
     angle = np.linspace(0, np.pi / 2, count)
-    share = np.stack([np.sin(angle), 1 - np.cos(angle)], axis=1)
-    share[:, 0] = np.sin(angle) ** (2 / exponent)
-    share[:, 1] = 1 - np.cos(angle) ** (2 / exponent)
-    return np.asarray(start) + share * (np.asarray(stop) - np.asarray(start))
+    power = 2 / exponent
+    share = np.stack([np.sin(angle) ** power, 1 - np.cos(angle) ** power], axis=1)
+    curve: FloatArray = np.asarray(start) + share * (np.asarray(stop) - np.asarray(start))
+    return curve
 
 
 def stack(sections: Sequence[tuple[float, float]], count: int) -> FloatArray:
@@ -36,10 +36,13 @@ def stack(sections: Sequence[tuple[float, float]], count: int) -> FloatArray:
     dense = resample(corners, count)
     merged = np.concatenate([dense, corners])
     lengths = np.concatenate([[0], np.cumsum(np.linalg.norm(np.diff(corners, axis=0), axis=1))])
-    order = np.argsort(np.concatenate([np.linspace(0, lengths[-1], count), lengths]), kind='stable')
+    order = np.argsort(
+        np.concatenate([np.linspace(0, lengths[-1], count), lengths]), kind='stable'
+    )
     ordered = merged[order]
     steps = np.linalg.norm(np.diff(ordered, axis=0), axis=1)
-    return ordered[np.concatenate([[True], steps > 1e-6])]
+    kept: FloatArray = ordered[np.concatenate([[True], steps > 1e-6])]
+    return kept
 
 
 def polygon(sides: int, roundness: float) -> FloatArray:
