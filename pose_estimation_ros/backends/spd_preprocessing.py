@@ -175,4 +175,4 @@ def box_centre(shape: NDArray[np.floating]) -> NDArray[np.float64]:
     is where the centre of the reconstructed mug lies in that frame.
     """
     shape = np.asarray(shape, dtype=np.float64)
-    return 0.5 * (shape.min(axis=-2) + shape.max(axis=-2))
+    return np.asarray(0.5 * (shape.min(axis=-2) + shape.max(axis=-2)))

@@ -1,0 +1,149 @@
+"""The full SPD backend around its network: preparation, alignment, frames and rejections."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pose_estimation_ros.backends import spd_full
+from pose_estimation_ros.backends.base import BackendOptions, PoseBackend
+from pose_estimation_ros.backends.spd_full import SpdFullBackend
+from pose_estimation_ros.core.camera import CameraIntrinsics
+from pose_estimation_ros.core.categories import CATEGORY_NAMES
+from pose_estimation_ros.core.detection import Detection
+from pose_estimation_ros.core.errors import ModelError
+from pose_estimation_ros.core.frame import RGBDFrame
+from pose_estimation_ros.core.object_pose import ObjectPose, Rejection
+from pose_estimation_ros.core.rotation import axis_rotation
+from pose_estimation_ros.core.se3 import make_transform
+from pose_estimation_ros.runtime import Model, ModelFile, ModelManifest
+
+CAMERA = CameraIntrinsics.pinhole(320, 240, 300.0, 300.0, 159.5, 119.5)
+DIAGONAL = 0.2
+T_CAMERA_CUP = make_transform(axis_rotation((1.0, 0.3, 0.2), 2.0), np.array([0.02, -0.03, 0.6]))
+# A mug in its published frame: the cup's axis at x = 0, the handle at +x.
+CUP_SHAPE = np.array([[-0.3, -0.35, -0.3], [0.3, 0.35, 0.3], [0.5, 0.0, 0.0]], np.float32)
+
+
+class TruthfulSession:
+    """Gives the true coordinates of points in the published frame, and the true shape."""
+
+    providers = ('CPUExecutionProvider',)
+
+    def __init__(self, path: Path, device: str, threads: int) -> None:
+        self.batches: list[int] = []
+
+    def warm_up(self, shapes: dict[str, tuple[int, ...]]) -> None:
+        self.run({name: np.ones(shape, np.float32) for name, shape in shapes.items()})
+
+    def run(self, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        self.batches.append(len(inputs['points']))
+        local = (inputs['points'] - T_CAMERA_CUP[:3, 3]) @ T_CAMERA_CUP[:3, :3] / DIAGONAL
+        shape = np.repeat(CUP_SHAPE[None], len(local), axis=0)
+        return {'nocs': local.astype(np.float32), 'shape': shape}
+
+    def close(self) -> None:
+        self.batches.append(-1)
+
+
+Create = Callable[..., SpdFullBackend]
+
+
+@pytest.fixture
+def create(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Create:
+    monkeypatch.setattr(spd_full, 'InferenceSession', TruthfulSession)
+    (tmp_path / 'spd.onnx').write_bytes(b'network')
+
+    def _create(size: str = 'full', rule: str = 'square-of-40s') -> SpdFullBackend:
+        manifest = ModelManifest(
+            'published', 'pose', 'spd', size,
+            {'network': ModelFile.of(tmp_path / 'spd.onnx', tmp_path)}, CATEGORY_NAMES,
+            input={'points': 1024, 'crop_rule': rule},
+            parameters={'recentred_categories': ['mug']})
+        return SpdFullBackend(Model(manifest, tmp_path), BackendOptions())
+
+    return _create
+
+
+def _frame() -> RGBDFrame:
+    """Return a view of a wavy surface; any surface will do for a network that knows the pose."""
+    v, u = np.mgrid[:240, :320]
+    depth = (0.6 + 0.03 * np.sin(u / 9.0) + 0.03 * np.cos(v / 7.0)).astype(np.float32)
+    rgb = np.full((240, 320, 3), 128, np.uint8)
+    return RGBDFrame(0, 'camera', rgb, depth, CAMERA)
+
+
+def _detection(label: str, pixels: int = 60) -> Detection:
+    mask = np.ones((pixels, pixels), dtype=bool)
+    box = np.array([120.0, 80.0, 120.0 + pixels, 80.0 + pixels])
+    return Detection(label, 0.9, box, mask, (120, 80))
+
+
+def test_the_pose_is_that_of_the_true_coordinates(create: Create) -> None:
+    (pose,) = create().estimate(_frame(), [_detection('can')])
+    assert isinstance(pose, ObjectPose)
+    np.testing.assert_allclose(pose.T_camera_object, T_CAMERA_CUP, atol=1e-5)
+    np.testing.assert_allclose(pose.size, 2 * DIAGONAL * np.abs(CUP_SHAPE).max(axis=0), rtol=1e-4)
+    assert pose.inlier_ratio == pytest.approx(1.0)
+    assert pose.score == pytest.approx(0.9)
+    assert pose.residual < 1e-5
+
+
+def test_a_recentred_mug_is_given_in_the_frame_of_its_box(create: Create) -> None:
+    (pose,) = create().estimate(_frame(), [_detection('mug')])
+    expected = T_CAMERA_CUP[:3, 3] + T_CAMERA_CUP[:3, :3] @ (0.1 * DIAGONAL, 0.0, 0.0)
+    np.testing.assert_allclose(pose.T_camera_object[:3, 3], expected, atol=1e-5)
+    np.testing.assert_allclose(pose.T_camera_object[:3, :3], T_CAMERA_CUP[:3, :3], atol=1e-5)
+    np.testing.assert_allclose(pose.size, DIAGONAL * np.array([0.8, 0.7, 0.6]), rtol=1e-4)
+    np.testing.assert_allclose(pose.points.max(axis=0), pose.size / 2, rtol=1e-4)
+    np.testing.assert_allclose(pose.points.min(axis=0), -pose.size / 2, rtol=1e-4)
+
+
+def test_answers_keep_the_order_of_the_detections_and_name_what_fails(create: Create) -> None:
+    backend = create()
+    answers = backend.estimate(_frame(), [
+        _detection('unicorn'), _detection('bowl'), _detection('can', pixels=5), _detection('mug')])
+    assert [type(answer) for answer in answers] == [Rejection, ObjectPose, Rejection, ObjectPose]
+    assert "does not know 'unicorn'" in answers[0].reason
+    assert answers[1].label == 'bowl'
+    assert 'fewer than 32 pixels' in answers[2].reason
+    # The warm-up, then one batch for all.
+    assert backend._session.batches == [1, 2]
+
+
+def test_no_detections_and_no_depth_run_no_network(create: Create) -> None:
+    backend, frame = create(), _frame()
+    blind = RGBDFrame(0, 'camera', frame.rgb, None, CAMERA)
+    assert backend.estimate(frame, []) == []
+    (answer,) = backend.estimate(blind, [_detection('can')])
+    assert 'no depth' in answer.reason
+    assert backend._session.batches == [1]
+
+
+def test_points_that_agree_on_no_pose_are_rejected(
+    create: Create, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    backend = create()
+    noise = np.random.default_rng(0).uniform(-0.5, 0.5, (1, 1024, 3)).astype(np.float32)
+    monkeypatch.setattr(backend._session, 'run',
+                        lambda inputs: {'nocs': noise, 'shape': CUP_SHAPE[None]})
+    (answer,) = backend.estimate(_frame(), [_detection('can')])
+    assert isinstance(answer, Rejection)
+    assert 'no pose agrees with the points' in answer.reason
+
+
+def test_other_models_are_refused(create: Create) -> None:
+    with pytest.raises(ModelError, match='is spd lite; this backend runs spd full models'):
+        create(size='lite')
+    with pytest.raises(ModelError, match="crops made by the rule 'tight'"):
+        create(rule='tight')
+
+
+def test_it_keeps_the_contract_of_backends(create: Create) -> None:
+    backend = create()
+    assert isinstance(backend, PoseBackend)
+    assert backend.describe() == {'backend': 'spd', 'model': 'published',
+                                  'provider': 'CPUExecutionProvider'}
+    backend.close()
+    assert backend._session.batches[-1] == -1
