@@ -34,6 +34,7 @@ class SpdBackend:
         name: Name in the registry.
         needs: A frame must bring depth and detections.
         categories: Labels the model knows.
+        points: Points per object that the network takes.
     """
 
     name = 'spd'
@@ -51,11 +52,11 @@ class SpdBackend:
             raise ModelError(f'model {manifest.name!r} is {manifest.backend} {manifest.size}; '
                              'this backend runs spd lite models')
         self.categories: tuple[str, ...] = manifest.categories
-        self._points = int(manifest.input['points'])
+        self.points = int(manifest.input['points'])
         self._seed = options.seed
         self._session = InferenceSession(self._model.file('network'), options.device,
                                          options.threads)
-        self._session.warm_up({'points': (1, self._points, 3), 'log_radius': (1, 1),
+        self._session.warm_up({'points': (1, self.points, 3), 'log_radius': (1, 1),
                                'category': (1,)})
 
     def estimate(self, frame: RGBDFrame,
@@ -81,7 +82,7 @@ class SpdBackend:
                         'near, or dark or shiny for the depth sensor')
                 else:
                     generator = np.random.default_rng(self._seed)
-                    clouds.append(points[choose_points(len(points), self._points, generator)])
+                    clouds.append(points[choose_points(len(points), self.points, generator)])
                     chosen.append(i)
         if chosen:
             labels = [detections[i].label for i in chosen]

@@ -87,6 +87,16 @@ class AccuracyRow:
     iou50: float
     iou75: float
 
+    def values(self) -> tuple[object, ...]:
+        """Return the figures in the order of `COLUMNS`."""
+        return (self.name, self.count, *self.within, self.median_rotation,
+                self.median_translation, self.iou50, self.iou75)
+
+
+COLUMNS: tuple[str, ...] = (
+    'category', 'objects', *(f'{a}°{b}cm, %' for a, b in THRESHOLDS), 'median rotation, °',
+    'median translation, cm', 'IoU > 0.5, %', 'IoU > 0.75, %')
+
 
 def accuracy_table(errors: Sequence[PoseError]) -> list[AccuracyRow]:
     """Return one row per category that occurs, then their unweighted mean."""
@@ -102,19 +112,6 @@ def accuracy_table(errors: Sequence[PoseError]) -> list[AccuracyRow]:
             *(float(np.mean([getattr(row, field) for row in rows])) for field in
               ('median_rotation', 'median_translation', 'iou50', 'iou75'))))
     return rows
-
-
-def markdown(rows: Sequence[AccuracyRow]) -> str:
-    """Return the rows as a Markdown table."""
-    heads = [f'{int(a)}°{int(b)}cm' for a, b in THRESHOLDS]
-    lines = ['| category | objects | ' + ' | '.join(heads)
-             + ' | median ° | median cm | IoU50 | IoU75 |',
-             '|---|---|' + '---|' * (len(heads) + 4)]
-    for row in rows:
-        shares = ' | '.join(f'{share:.1f}' for share in row.within)
-        lines.append(f'| {row.name} | {row.count} | {shares} | {row.median_rotation:.2f} | '
-                     f'{row.median_translation:.2f} | {row.iou50:.1f} | {row.iou75:.1f} |')
-    return '\n'.join(lines)
 
 
 def _row(name: str, errors: Sequence[PoseError]) -> AccuracyRow:

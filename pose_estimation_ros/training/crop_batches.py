@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
 
 import numpy as np
 import torch
@@ -12,8 +12,8 @@ from torch import Tensor
 
 from pose_estimation_ros.backends.point_preparation import normalize_points
 from pose_estimation_ros.core.categories import CATEGORIES, CATEGORY_NAMES
-from pose_estimation_ros.core.errors import InvalidInputError
 from pose_estimation_ros.core.rotation import axis_rotation
+from pose_estimation_ros.synthetic.crops import Crops
 from pose_estimation_ros.training.symmetry_targets import canonical_turn
 
 _CONTINUOUS = np.array([category.symmetry.axis is not None for category in CATEGORIES])
@@ -21,54 +21,6 @@ _CONTINUOUS = np.array([category.symmetry.axis is not None for category in CATEG
 _MIRRORS = np.array([name != 'camera' for name in CATEGORY_NAMES])
 _MIRROR_X = np.diag([-1.0, 1.0, 1.0])
 _MIRROR_Z = np.diag([1.0, 1.0, -1.0])
-
-
-@dataclass(frozen=True)
-class Crops:
-    """S views of single objects, as the crop generator writes them.
-
-    Attributes:
-        points: (S, N, 3) float32 metres, camera optical frame.
-        nocs: (S, N, 3) float32 true NOCS coordinates; meaningless where `member` is False.
-        member: (S, N) bool, whether the point lies on the object.
-        category: (S,) int64 index into `CATEGORIES`.
-        T_camera_object: (S, 4, 4) float64.
-        size: (S, 3) float64 metres.
-        shape: (S, M, 3) float32 points on the whole surface, NOCS coordinates.
-        visibility: (S,) float32.
-        handle_visibility: (S,) float32, of a mug's handle; NaN for what has none.
-    """
-
-    points: NDArray[np.float32]
-    nocs: NDArray[np.float32]
-    member: NDArray[np.bool_]
-    category: NDArray[np.int64]
-    T_camera_object: NDArray[np.float64]
-    size: NDArray[np.float64]
-    shape: NDArray[np.float32]
-    visibility: NDArray[np.float32]
-    handle_visibility: NDArray[np.float32]
-
-    def __len__(self) -> int:
-        """Return the number of views."""
-        return len(self.category)
-
-    def take(self, index: NDArray[np.intp]) -> Crops:
-        """Return the chosen views."""
-        return Crops(**{name: getattr(self, name)[index] for name in self.__dataclass_fields__})
-
-    @classmethod
-    def join(cls, parts: list[Crops]) -> Crops:
-        """Return all views of several sets.
-
-        Raises:
-            InvalidInputError: If there is none.
-        """
-        if not parts:
-            raise InvalidInputError('no crops to train on; generate some first: pose-estimation '
-                                    'dataset crops --help')
-        return cls(**{name: np.concatenate([getattr(part, name) for part in parts])
-                      for name in cls.__dataclass_fields__})
 
 
 @dataclass(frozen=True)
@@ -111,6 +63,17 @@ class CropAugmentation:
     stray: float = 0.3
 
 
+def take(crops: Crops, index: NDArray[np.intp]) -> Crops:
+    """Return the chosen samples."""
+    return Crops(*(getattr(crops, field.name)[index] for field in fields(Crops)))
+
+
+def join(parts: Sequence[Crops]) -> Crops:
+    """Return all samples of several sets."""
+    return Crops(*(np.concatenate([getattr(part, field.name) for part in parts])
+                   for field in fields(Crops)))
+
+
 def training_batch(crops: Crops, index: NDArray[np.intp], points: int, shape_points: int,
                    augmentation: CropAugmentation | None,
                    generator: np.random.Generator) -> PointBatch:
@@ -127,7 +90,7 @@ def training_batch(crops: Crops, index: NDArray[np.intp], points: int, shape_poi
     Returns:
         Tensors on the CPU.
     """
-    views = crops.take(np.sort(index))
+    views = take(crops, np.sort(index))
     batch = len(views)
     keep = _chosen_points(views.points, points, augmentation, generator)
     rows = np.arange(batch)[:, None]
@@ -226,8 +189,3 @@ def _disturbed(cloud: NDArray[np.float64], member: NDArray[np.bool_],
     distance = np.linalg.norm(cloud, axis=2)
     cloud = cloud * (1.0 + shift / np.maximum(distance, 0.1))[..., None]
     return cloud, member & ~(stray & (np.abs(shift) > 0.01))
-
-
-def list_shards(folder: Path) -> list[Path]:
-    """Return the crop shards of a folder, sorted; half-written ones have another ending."""
-    return sorted(folder.glob('*.npz'))

@@ -1,12 +1,13 @@
 """Export of a trained SPD `lite` to ONNX with its manifest.
 
-    python -m pose_estimation_ros.training.spd_lite_export --checkpoint runs/spd_lite/last.pt \
+python -m pose_estimation_ros.training.spd_lite_export --checkpoint runs/spd_lite/last.pt \
         --out models/spd_lite --training-note runs/spd_lite/training.yaml
 """
 
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -90,7 +91,7 @@ def main() -> None:
     notes = [yaml.safe_load(path.read_text()) if path else {}
              for path in (arguments.training_note, arguments.metrics)]
     export_model(arguments.checkpoint, arguments.out, *notes)
-    print(f'wrote {arguments.out}')
+    sys.stdout.write(f'wrote {arguments.out}\n')
 
 
 if __name__ == '__main__':

@@ -11,6 +11,7 @@ learning rate follows `--steps`, so slices give the same curve as one long run.
 from __future__ import annotations
 
 import argparse
+import logging
 import math
 import time
 from dataclasses import dataclass
@@ -21,8 +22,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from pose_estimation_ros.core.errors import ConfigurationError
 from pose_estimation_ros.networks.spd_lite import SpdLite, SpdLiteConfig, SpdLiteOutput
-from pose_estimation_ros.synthetic.crops import read_crop_shard
+from pose_estimation_ros.synthetic.crops import Crops, read_crop_shard
+from pose_estimation_ros.synthetic.shard_files import list_shards
 from pose_estimation_ros.training.checkpoints import (
     TrainingState,
     load_checkpoint,
@@ -30,9 +33,8 @@ from pose_estimation_ros.training.checkpoints import (
 )
 from pose_estimation_ros.training.crop_batches import (
     CropAugmentation,
-    Crops,
     PointBatch,
-    list_shards,
+    join,
     training_batch,
 )
 from pose_estimation_ros.training.losses import (
@@ -43,6 +45,8 @@ from pose_estimation_ros.training.losses import (
 from pose_estimation_ros.training.shape_priors import load_priors
 from pose_estimation_ros.training.training_log import TrainingLog
 from pose_estimation_ros.training.weight_average import averaged_weights
+
+_logger = logging.getLogger(__name__)
 
 _LOG_EVERY = 50
 _CHECKPOINT_SECONDS = 120.0
@@ -61,6 +65,7 @@ class LossWeights:
     chamfer: float = 5.0
     entropy: float = 1e-4
     deformation: float = 0.01
+    guess: float = 1.0
     size: float = 0.5
     membership: float = 0.05
     smoothness: float = 0.02
@@ -70,12 +75,16 @@ def spd_lite_losses(output: SpdLiteOutput, batch: PointBatch,
                     weights: LossWeights) -> dict[str, Tensor]:
     """Return every loss term and their weighted sum, `total`."""
     member = batch.member.float()
-    error = functional.smooth_l1_loss(output.nocs, batch.nocs, beta=weights.smoothness,
-                                      reduction='none').sum(dim=2)
-    correspondence = (error * member).sum() / member.sum().clamp_min(1.0)
-    shape = output.shape.float()
+
+    def coordinate_error(nocs: Tensor) -> Tensor:
+        error = functional.smooth_l1_loss(nocs, batch.nocs, beta=weights.smoothness,
+                                          reduction='none').sum(dim=2)
+        return (error * member).sum() / member.sum().clamp_min(1.0)
+
+    shape = output.shape
     terms = {
-        'correspondence': correspondence,
+        'correspondence': coordinate_error(output.nocs),
+        'guess': coordinate_error(output.guess),
         'chamfer': chamfer_distance(shape, batch.shape),
         'entropy': assignment_entropy(output.assignment.float()),
         'deformation': deformation_magnitude(output.deformation.float()),
@@ -101,9 +110,28 @@ def learning_rate(step: int, steps: int, peak: float) -> float:
     return peak * (0.01 + 0.99 * 0.5 * (1.0 + math.cos(math.pi * progress)))
 
 
-def load_crops(folder: Path, limit: int | None = None) -> Crops:
-    """Return the crops of all shards in a folder, the first `limit` shards if given."""
-    return Crops.join([read_crop_shard(path) for path in list_shards(folder)[:limit]])
+class GrowingCrops:
+    """The crops of a folder into which a generator may still be writing."""
+
+    def __init__(self, folder: Path) -> None:
+        """Load what is there.
+
+        Raises:
+            ConfigurationError: If there is nothing.
+        """
+        self._folder = folder
+        self._read: list[Path] = list_shards(folder)
+        if not self._read:
+            raise ConfigurationError(f'{folder} holds no crops; make some with: pose-estimation '
+                                     'dataset crops --help')
+        self.crops = join([read_crop_shard(path) for path in self._read])
+
+    def refresh(self) -> None:
+        """Take in what has come since the last look."""
+        new = [path for path in list_shards(self._folder) if path not in self._read]
+        if new:
+            self.crops = join([self.crops, *(read_crop_shard(path) for path in new)])
+            self._read += new
 
 
 def validation_error(model: torch.nn.Module, crops: Crops, points: int,
@@ -143,26 +171,24 @@ def train(arguments: argparse.Namespace) -> None:
     last = arguments.out / 'last.pt'
     if last.is_file():
         load_checkpoint(last, state)
-        print(f'resumed {last} at step {state.step}', flush=True)
-    validation = load_crops(arguments.validation, arguments.validation_shards)
-    crops, shards, loaded = load_crops(arguments.data), 0, time.monotonic()
-    print(f'{len(crops)} training and {len(validation)} validation crops', flush=True)
+        _logger.info('resumed %s at step %d', last, state.step)
+    validation = GrowingCrops(arguments.validation).crops
+    data, loaded = GrowingCrops(arguments.data), time.monotonic()
+    _logger.info('%d training and %d validation crops', len(data.crops), len(validation))
     weights, augmentation = LossWeights(), CropAugmentation()
     start = saved = time.monotonic()
     sums: dict[str, float] = {}
-    shards = len(list_shards(arguments.data))
     with TrainingLog(arguments.out, state.step) as log, \
             TrainingLog(arguments.out, state.step, 'validation') as validation_log:
         while state.step < arguments.steps and time.monotonic() - start < 60 * arguments.minutes:
             if time.monotonic() - loaded > _RELOAD_SECONDS:
-                # The generator may still be writing: take in what has come since.
-                if len(list_shards(arguments.data)) != shards:
-                    crops, shards = load_crops(arguments.data), len(list_shards(arguments.data))
+                data.refresh()
                 loaded = time.monotonic()
             for group in optimizer.param_groups:
                 group['lr'] = learning_rate(state.step, arguments.steps, arguments.rate)
-            index = generator.choice(len(crops), arguments.batch, replace=False)
-            batch = training_batch(crops, index, arguments.points, 384, augmentation, generator)
+            index = generator.choice(len(data.crops), arguments.batch, replace=False)
+            batch = training_batch(data.crops, index, arguments.points, 384, augmentation,
+                                   generator)
             batch = PointBatch(*(getattr(batch, name).to(device)
                                  for name in batch.__dataclass_fields__))
             with torch.autocast(device.type, dtype=torch.bfloat16, enabled=arguments.bf16):
@@ -186,13 +212,13 @@ def train(arguments: argparse.Namespace) -> None:
                 distance, accuracy = validation_error(average.module, validation,
                                                       arguments.points)
                 validation_log.write(state.step, {'nocs': distance, 'membership': accuracy})
-                print(f'step {state.step}: validation NOCS error {distance:.4f}, '
-                      f'membership {accuracy:.3f}, {time.monotonic() - start:.0f} s', flush=True)
+                _logger.info('step %d: validation NOCS error %.4f, membership %.3f, %.0f s',
+                             state.step, distance, accuracy, time.monotonic() - start)
             if time.monotonic() - saved > _CHECKPOINT_SECONDS:
                 save_checkpoint(last, state)
                 saved = time.monotonic()
     save_checkpoint(last, state)
-    print(f'stopped at step {state.step} of {arguments.steps}', flush=True)
+    _logger.info('stopped at step %d of %d', state.step, arguments.steps)
 
 
 def main() -> None:
@@ -210,14 +236,14 @@ def main() -> None:
     parser.add_argument('--points', type=int, default=256, help='points per object')
     parser.add_argument('--prior-points', type=int, default=256, help='points of the prior')
     parser.add_argument('--width', type=int, default=128, help='channels per point')
-    parser.add_argument('--blocks', type=int, default=5, help='edge-convolution blocks')
+    parser.add_argument('--blocks', type=int, default=4, help='edge-convolution blocks')
     parser.add_argument('--rate', type=float, default=1e-3, help='peak learning rate')
     parser.add_argument('--validate-every', type=int, default=500, help='steps')
-    parser.add_argument('--validation-shards', type=int, default=2, help='shards to validate on')
     parser.add_argument('--threads', type=int, default=2, help='CPU threads')
     parser.add_argument('--seed', type=int, default=0, help='seed of weights and batches')
     parser.add_argument('--device', default='cpu', help='cpu or cuda')
     parser.add_argument('--no-bf16', dest='bf16', action='store_false', help='train in float32')
+    logging.basicConfig(level=logging.INFO, format='%(message)s')
     train(parser.parse_args())
 
 
