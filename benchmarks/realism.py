@@ -10,7 +10,11 @@ from dataclasses import asdict
 from pathlib import Path
 
 from pose_estimation_ros.datasets.frame_source import open_frames
-from pose_estimation_ros.evaluation.image_statistics import ImageStatistics, measure, medians
+from pose_estimation_ros.evaluation.image_statistics import (
+    ImageStatistics,
+    measure,
+    summarize,
+)
 from pose_estimation_ros.evaluation.report import Report
 from pose_estimation_ros.synthetic.scene import SceneGenerator
 from pose_estimation_ros.synthetic.scene_renderer import render_frame
@@ -20,16 +24,16 @@ _DOMAINS = ('primary', 'second')
 
 
 def measure_real(folder: Path, maximum_depth: float) -> ImageStatistics:
-    """Return the median figures of recorded frames."""
+    """Return the figures of recorded frames."""
     frames = open_frames(folder)
-    return medians([measure(frames.load(index), maximum_depth) for index in range(len(frames))])
+    return summarize([measure(frames.load(index), maximum_depth) for index in range(len(frames))])
 
 
 def measure_synthetic(domain: str, first_seed: int, scenes: int,
                       maximum_depth: float) -> ImageStatistics:
-    """Return the median figures of rendered frames."""
+    """Return the figures of rendered frames."""
     generator = SceneGenerator(domain, 'train')
-    return medians([measure(render_frame(generator.scene(seed)).frame, maximum_depth)
+    return summarize([measure(render_frame(generator.scene(seed)).frame, maximum_depth)
                     for seed in range(first_seed, first_seed + scenes)])
 
 
@@ -68,7 +72,7 @@ def main() -> None:
     report = compare(real, synthetic, {'scenes per domain': arguments.scenes,
                                        'first seed': arguments.seed,
                                        'maximum depth': arguments.maximum_depth,
-                                       'figures': 'medians over frames'})
+                                       'figures': 'means of unknown shares, else medians'})
     print(report.markdown())
     for path in report.write(arguments.output):
         print(f'wrote {path}')

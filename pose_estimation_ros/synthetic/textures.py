@@ -198,7 +198,9 @@ def brushed(noise: Noise, seed: int, strength: float, color: FloatArray,
 def printed_around(picture: FloatArray, low: float, high: float, around: Pattern,
                    surface: Surface) -> FloatArray:
     """A picture, (h, w, 3), once around the y axis between two relative heights."""
-    across = np.arctan2(surface.points[:, 2], surface.points[:, 0]) / np.float32(2 * np.pi) + 0.5
+    # Seen from outside with +y up, the angle from +x to +z runs to the left.
+    angle = np.arctan2(surface.points[:, 2], surface.points[:, 0])
+    across = np.float32(0.5) - angle / np.float32(2 * np.pi)
     return _print(picture, across, low, high, around, surface)
 
 
