@@ -4,8 +4,6 @@ Usage::
 
     python -m pose_estimation_ros.training.color_crops --out data/color_crops/train \
         --scenes 7000 --processes 2
-
-About three samples come from a scene, one of which takes a second of one core.
 """
 
 from __future__ import annotations
