@@ -80,7 +80,8 @@ class Mesh:
     def transformed(self, T: ArrayLike) -> Mesh:
         """Return the mesh moved by a (4, 4) rigid transform."""
         matrix = np.asarray(T, dtype=np.float64)
-        return Mesh(self.vertices @ matrix[:3, :3].T + matrix[:3, 3], self.faces)
+        moved = self.vertices @ matrix[:3, :3].T + matrix[:3, 3]
+        return Mesh(moved.astype(np.float32), self.faces)
 
     def select_faces(self, chosen: NDArray[np.bool_]) -> Mesh:
         """Return the mesh of the (F,) chosen faces; the vertices are kept as they are."""

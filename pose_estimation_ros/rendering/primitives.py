@@ -16,7 +16,7 @@ def box(size: ArrayLike) -> Mesh:
     """Return a box of (3,) size, metres."""
     half = np.asarray(size, dtype=np.float64) / 2
     corners = np.array([[x, y, z] for z in (-1, 1) for y in (-1, 1) for x in (-1, 1)])
-    return Mesh(corners * half, _BOX_FACES)
+    return Mesh((corners * half).astype(np.float32), _BOX_FACES)
 
 
 def solid_of_revolution(radii: ArrayLike, heights: ArrayLike, segments: int = 24) -> Mesh:
@@ -56,10 +56,11 @@ def ellipsoid(size: ArrayLike, segments: int = 20) -> Mesh:
     unit = solid_of_revolution(np.sin(polar), -np.cos(polar), segments)
     vertices: NDArray[np.float32] = unit.vertices.copy()
     vertices[-2:, 2] = (-1.0, 1.0)
-    return Mesh(vertices * np.asarray(size, dtype=np.float64) / 2, unit.faces)
+    return Mesh(vertices * (np.asarray(size, dtype=np.float32) / 2), unit.faces)
 
 
 def rectangle(corner: ArrayLike, first_edge: ArrayLike, second_edge: ArrayLike) -> Mesh:
     """Return a flat rectangle whose normal is first_edge x second_edge, metres."""
     a, u, v = (np.asarray(x, dtype=np.float64) for x in (corner, first_edge, second_edge))
-    return Mesh(np.stack([a, a + u, a + u + v, a + v]), np.array([[0, 1, 2], [0, 2, 3]]))
+    corners = np.stack([a, a + u, a + u + v, a + v]).astype(np.float32)
+    return Mesh(corners, np.array([[0, 1, 2], [0, 2, 3]]))

@@ -65,7 +65,8 @@ def _with_moved_edge(mask: Mask, scale: float, generator: np.random.Generator) -
     """Erode or dilate by up to 4 pixels and let the edge wobble."""
     shift = generator.uniform(-4.0, 4.0) * generator.random() * scale
     wobble = abs(generator.normal(0.0, 1.5)) * scale
-    field = smooth_field(*mask.shape, max(generator.uniform(3.0, 20.0) * scale, 1.5), generator)
+    length = max(generator.uniform(3.0, 20.0) * scale, 1.5)
+    field = smooth_field(mask.shape[0], mask.shape[1], length, generator)
     # The half pixel centres the two distance transforms on the true edge.
     return np.asarray(_signed_distance(mask) + wobble * field + shift > 0.0)
 
@@ -80,7 +81,7 @@ def _on_coarse_grid(mask: Mask, generator: np.random.Generator) -> Mask:
         mask.astype(np.float32), sampled, (_MASK_GRID, _MASK_GRID),
         flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP)
     to_grid = cv2.GaussianBlur(to_grid, (3, 3), 0.6)
-    to_grid += generator.normal(0.0, 0.06, to_grid.shape).astype(np.float32)
+    to_grid += np.float32(0.06) * generator.standard_normal(to_grid.shape, dtype=np.float32)
     pasted = _box_grid(low, high, generator)
     back = cv2.warpAffine(to_grid, pasted, mask.shape[::-1], flags=cv2.INTER_LINEAR)
     return np.asarray(back > generator.uniform(0.35, 0.65))
@@ -128,7 +129,7 @@ def _cut_by_box(mask: Mask, generator: np.random.Generator) -> Mask:
     if not rows.size:
         return mask
     clipped = np.zeros_like(mask)
-    height, width = np.ptp(rows) + 1, np.ptp(columns) + 1
+    height, width = int(np.ptp(rows)) + 1, int(np.ptp(columns)) + 1
     cut = np.maximum(generator.normal(0.0, 0.04, 4), 0.0)
     top, bottom = rows.min() + int(cut[0] * height), rows.max() + 1 - int(cut[1] * height)
     left, right = columns.min() + int(cut[2] * width), columns.max() + 1 - int(cut[3] * width)

@@ -26,7 +26,7 @@ from pose_estimation_ros.synthetic.materials import (
     sample_material,
     sample_object_materials,
 )
-from pose_estimation_ros.synthetic.object_model import DISTRACTOR, DOMAINS
+from pose_estimation_ros.synthetic.object_model import DOMAINS
 from pose_estimation_ros.synthetic.placement import (
     Placed,
     Stance,
@@ -34,7 +34,7 @@ from pose_estimation_ros.synthetic.placement import (
     stack_on,
 )
 from pose_estimation_ros.synthetic.solids import Solid, SolidCache
-from pose_estimation_ros.synthetic.splits import SPLITS, instance_seed
+from pose_estimation_ros.synthetic.splits import DISTRACTOR, SPLITS, instance_seed
 from pose_estimation_ros.synthetic.surroundings import (
     SURROUNDINGS_STYLES,
     Room,

@@ -59,7 +59,8 @@ class Surfaces:
     @cached_property
     def depth(self) -> Float32Array:
         """(H, W) float32 metres along z, NaN where nothing is hit."""
-        return np.where(np.isfinite(self.hits.distance), self.hits.distance, np.float32(np.nan))
+        distance = self.hits.distance
+        return np.asarray(np.where(np.isfinite(distance), distance, np.float32(np.nan)))
 
     @cached_property
     def view_directions(self) -> Float32Array:

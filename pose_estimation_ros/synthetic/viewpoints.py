@@ -87,7 +87,7 @@ def look_at(eye: ArrayLike, target: ArrayLike, roll: float = 0.0) -> FloatArray:
 
 def _low(limits: tuple[float, float], generator: np.random.Generator) -> float:
     """Return a number of a range, the lower half more often than the upper one."""
-    return limits[0] + (limits[1] - limits[0]) * float(generator.random()) ** 1.3
+    return float(limits[0] + (limits[1] - limits[0]) * generator.random() ** 1.3)
 
 
 def sample_view(style: ViewpointStyle, targets: FloatArray,
