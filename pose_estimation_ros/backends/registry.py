@@ -16,7 +16,7 @@ ENTRY_POINT_GROUP = 'pose_estimation_ros.backends'
 
 # Modules are named, not imported, so that one backend's dependencies never burden another.
 _BUILT_IN = {
-    'spd': 'pose_estimation_ros.backends.spd:SpdBackend',
+    'spd': 'pose_estimation_ros.backends.spd:create_spd',
 }
 
 

@@ -14,7 +14,8 @@ import numpy as np
 
 from pose_estimation_ros.backends.base import BackendOptions
 from pose_estimation_ros.backends.point_preparation import choose_points
-from pose_estimation_ros.backends.spd import SpdBackend
+from pose_estimation_ros.backends.spd import DEFAULT_MODEL
+from pose_estimation_ros.backends.spd_lite import SpdLiteBackend
 from pose_estimation_ros.core.categories import CATEGORY_NAMES
 from pose_estimation_ros.evaluation.pose_accuracy import (
     COLUMNS,
@@ -25,13 +26,15 @@ from pose_estimation_ros.evaluation.pose_accuracy import (
     pose_error,
 )
 from pose_estimation_ros.evaluation.report import Report
+from pose_estimation_ros.runtime import ModelStore
 from pose_estimation_ros.synthetic.crops import Crops, read_crop_shard
 from pose_estimation_ros.synthetic.shard_files import list_shards
 
 _BATCH = 32
 
 
-def crop_errors(backend: SpdBackend, crops: Crops, points: int, seed: int = 0) -> list[PoseError]:
+def crop_errors(backend: SpdLiteBackend, crops: Crops, points: int,
+                seed: int = 0) -> list[PoseError]:
     """Return the error of every crop, a refused pose counted as missing.
 
     Args:
@@ -65,14 +68,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('--data', type=Path, required=True, help='folder of crop shards')
-    parser.add_argument('--model', default='spd_lite', help='model name or folder')
+    parser.add_argument('--model', default=DEFAULT_MODEL, help='model name or folder')
     parser.add_argument('--shards', type=int, help='use only the first shards')
     parser.add_argument('--visibility', type=float, default=0.0,
                         help='leave out objects that are less visible than this share')
     parser.add_argument('--threads', type=int, default=0)
     parser.add_argument('--out', type=Path, help='also write the table here, JSON and Markdown')
     arguments = parser.parse_args()
-    backend = SpdBackend(BackendOptions(arguments.model, 'cpu', arguments.threads))
+    backend = SpdLiteBackend(ModelStore().find(arguments.model, task='pose'),
+                             BackendOptions(device='cpu', threads=arguments.threads))
     errors: list[PoseError] = []
     for path in list_shards(arguments.data)[:arguments.shards]:
         crops = read_crop_shard(path)
