@@ -19,6 +19,10 @@ from pose_estimation_ros.training.symmetry_targets import canonical_turn
 _CONTINUOUS = np.array([category.symmetry.axis is not None for category in CATEGORIES])
 # The mirror image of a camera has its grip on the wrong side; the others stay what they are.
 _MIRRORS = np.array([name != 'camera' for name in CATEGORY_NAMES])
+# The published representative of a round object, nearest to the identity, is undetermined where
+# its axis points up in the image: that is where most objects stand. Nearest to one whose axis
+# points to the camera it is undetermined only for an axis that points straight away.
+_FACING_CAMERA = axis_rotation((1.0, 0.0, 0.0), -np.pi / 2)
 _MIRROR_X = np.diag([-1.0, 1.0, 1.0])
 _MIRROR_Z = np.diag([1.0, 1.0, -1.0])
 
@@ -119,7 +123,7 @@ def training_batch(crops: Crops, index: NDArray[np.intp], points: int, shape_poi
     # After the turn into the ray frame: the representative is chosen in the frame the network
     # sees, else equal inputs would have different targets.
     symmetric = _CONTINUOUS[views.category][:, None, None]
-    spin = np.where(symmetric, canonical_turn(R_ray), np.eye(3))
+    spin = np.where(symmetric, canonical_turn(_FACING_CAMERA.T @ R_ray), np.eye(3))
     return PointBatch(
         torch.from_numpy(np.ascontiguousarray(local, dtype=np.float32)),
         torch.from_numpy(np.log(prepared.radius)[:, None].astype(np.float32)),

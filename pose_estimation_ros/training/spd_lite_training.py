@@ -50,7 +50,7 @@ _logger = logging.getLogger(__name__)
 
 _LOG_EVERY = 50
 _CHECKPOINT_SECONDS = 120.0
-_WARM_UP_STEPS = 200
+_WARM_UP_STEPS = 100
 _RELOAD_SECONDS = 120.0
 
 
