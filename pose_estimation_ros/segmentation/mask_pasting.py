@@ -48,13 +48,13 @@ def paste_mask(mask: NDArray[np.float32], box: NDArray[np.float64], image_size: 
         return None
     scale_x, scale_y = mask.shape[1] / (box[2] - box[0]), mask.shape[0] / (box[3] - box[1])
     shift_x, shift_y = _MASK_SHIFT * input_scale[0], _MASK_SHIFT * input_scale[1]
-    # Mask coordinates of the window's pixel centres.
-    u = (np.arange(x0, x1) + 0.5 - shift_x - box[0]) * scale_x - 0.5
-    v = (np.arange(y0, y1) + 0.5 - shift_y - box[1]) * scale_y - 0.5
-    to_mask = np.array([[scale_x, 0.0, u[0]], [0.0, scale_y, v[0]]])
+    # Pixel centres, with the box's corner as origin, and where they lie in the mask.
+    right, down = np.arange(x0, x1) + 0.5 - box[0], np.arange(y0, y1) + 0.5 - box[1]
+    u0, v0 = (right[0] - shift_x) * scale_x - 0.5, (down[0] - shift_y) * scale_y - 0.5
+    to_mask = np.array([[scale_x, 0.0, u0], [0.0, scale_y, v0]])
     probability = cv2.warpAffine(
         mask, to_mask, (x1 - x0, y1 - y0), flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
         borderMode=cv2.BORDER_REPLICATE)
-    probability[:, (u < -1.0) | (u > mask.shape[1])] = 0
-    probability[(v < -1.0) | (v > mask.shape[0])] = 0
+    probability[:, (right < 0) | (right > box[2] - box[0] + shift_x)] = 0
+    probability[(down < 0) | (down > box[3] - box[1] + shift_y)] = 0
     return MaskWindow(np.asarray(probability, dtype=np.float32), (x0, y0))

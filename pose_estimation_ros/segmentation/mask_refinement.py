@@ -19,6 +19,9 @@ Mask = NDArray[np.bool_]
 Image = NDArray[np.float32]
 
 _LEAST_KNOWN = 20
+_MOST_BINS = 500
+# Flying pixels between two surfaces are fewer than this share of an object's pixels.
+_LEAST_SHARE = 0.01
 _PLANE_SAMPLES = 256
 _PLANE_ROUNDS = 4
 _PLANE_FLATNESS = 0.006
@@ -81,12 +84,14 @@ def _by_depth(probability: Image, sure: Mask, known: Mask, z: Image,
               intrinsics: CameraIntrinsics, settings: MaskRefinement) -> tuple[Mask, Mask]:
     """Return the corrected mask, and what is known to be something else."""
     mask = probability > settings.threshold
-    nearest, middle, farthest = np.quantile(z[sure], (0.02, 0.5, 0.98))
-    width = np.sqrt(np.count_nonzero(mask))
+    values = z[sure]
+    middle = float(np.median(values))
+    width = float(np.sqrt(np.count_nonzero(mask)))
     reach = settings.depth_margin * width * middle / intrinsics.fx
+    nearest, farthest = _main_range(values, 3 * reach)
     radius = max(2, round(settings.band * width))
     # Noise of stereo depth grows with the square of the distance.
-    noise_scale = max(1.0, float(middle)) ** 2
+    noise_scale = max(1.0, middle) ** 2
 
     foreign = known & ((z > farthest + reach) | (z < nearest - reach))
     outward = cv2.distanceTransform((~mask).astype(np.uint8), cv2.DIST_L2, 3)
@@ -108,6 +113,22 @@ def _by_depth(probability: Image, sure: Mask, known: Mask, z: Image,
         np.abs(z - nearby) < settings.surface_step * noise_scale)
     grown = kept | (band & continues & ~foreign & (probability > settings.possible))
     return np.asarray(cv2.medianBlur(grown.astype(np.uint8), 3) > 0), foreign
+
+
+def _main_range(values: Image, gap: float) -> tuple[float, float]:
+    """Return the bounds of the largest group of depths that has no gap of that width in it.
+
+    An occluder, or the background seen through a handle, is a group of its own.
+    """
+    start = float(values.min())
+    place = np.minimum((values - start) / gap, _MOST_BINS).astype(np.intp)
+    counts = np.bincount(place)
+    filled = counts >= _LEAST_SHARE * values.size
+    group = np.cumsum(np.diff(filled, prepend=False))
+    group[~filled] = 0  # odd numbers are groups, even ones the gaps between them
+    largest = int(np.argmax(np.bincount(group, weights=counts * filled)))
+    bins = np.flatnonzero(group == largest)
+    return start + float(bins[0]) * gap, start + float(bins[-1] + 1) * gap
 
 
 @dataclass(frozen=True)
