@@ -32,7 +32,7 @@ MATCH_IOU = 0.5
 LEAST_VISIBILITY = 0.4
 # Objects that are hardly to be seen are neither missed nor wrongly found.
 IGNORED_VISIBILITY = 0.15
-# Upper bounds of the square root of the visible pixels, at 640x480.
+# Upper bounds of the side: the square root of the visible pixels in a picture 640 pixels wide.
 SIZES = (('small', 40.0), ('medium', 80.0), ('large', float('inf')))
 
 
@@ -43,7 +43,7 @@ class ObjectRecord:
     Attributes:
         category: Its category.
         visibility: Share of it that nothing hides, times the share inside the image.
-        pixels: Its visible pixels.
+        side: Square root of its visible pixels, as if the picture were 640 pixels wide.
         found_as: Label of the detection that covers it, '' if there is none.
         score: Score of that detection, 0 if there is none.
         iou: Mask IoU with it, 0 if there is none.
@@ -51,7 +51,7 @@ class ObjectRecord:
 
     category: str
     visibility: float
-    pixels: int
+    side: float
     found_as: str
     score: float
     iou: float
@@ -85,7 +85,8 @@ def compare(truth: SyntheticFrame, detections: Sequence[Detection],
         row = matched.get(column)
         detection = None if row is None else detections[row]
         records.append(ObjectRecord(
-            instance.category, instance.visibility * instance.in_image, int(counts[instance.id]),
+            instance.category, instance.visibility * instance.in_image,
+            float(np.sqrt(counts[instance.id])) * 640 / truth.instance_map.shape[1],
             '' if detection is None else detection.label,
             0.0 if detection is None else detection.score,
             0.0 if row is None else float(overlaps[row, column])))
@@ -135,7 +136,7 @@ def summarize(records: Iterable[FrameRecord]) -> dict[str, Any]:
     lower = 0.0
     by_size = {}
     for name, upper in SIZES:
-        chosen = [o for o in visible if lower <= o.pixels ** 0.5 < upper]
+        chosen = [o for o in visible if lower <= o.side < upper]
         by_size[name] = _recall(chosen)
         lower = upper
     return {

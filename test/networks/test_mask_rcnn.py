@@ -61,7 +61,7 @@ def test_training_lowers_every_loss_on_two_pictures(network):
         optimizer.zero_grad()
         sum(losses.values()).backward()
         optimizer.step()
-        history.append(float(sum(losses.values())))
+        history.append(sum(float(value.detach()) for value in losses.values()))
     assert history[-1] < 0.5 * history[0]
 
 
@@ -71,7 +71,7 @@ def test_a_picture_without_objects_trains_too(network):
 
 
 def test_background_anchors_in_ignored_regions_take_no_part_in_the_loss(network):
-    anchors = torch.tensor([[10, 10, 30, 30], [50, 10, 70, 30], [10, 40, 20, 50]], dtype=torch.float32)
+    anchors = torch.tensor([[10.0, 10, 30, 30], [50, 10, 70, 30], [10, 40, 20, 50]])
     seen = target((50, 10, 70, 30), ignored=[(8, 8, 32, 32)])
     labels, _ = network.proposals.assign_targets_to_anchors([anchors], [seen])
     assert labels[0].tolist() == [-1.0, 1.0, 0.0]

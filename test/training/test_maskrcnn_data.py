@@ -9,7 +9,11 @@ import torch
 from pose_estimation_ros.core.camera import CameraIntrinsics
 from pose_estimation_ros.core.errors import ConfigurationError
 from pose_estimation_ros.core.frame import RGBDFrame
-from pose_estimation_ros.segmentation.preprocessing import InputSize, detector_input, stack_channels
+from pose_estimation_ros.segmentation.preprocessing import (
+    InputSize,
+    detector_input,
+    stack_channels,
+)
 from pose_estimation_ros.synthetic.synthetic_frame import Instance, SyntheticFrame
 from pose_estimation_ros.training.maskrcnn_augmentation import (
     augment_color,
@@ -79,7 +83,7 @@ def test_a_random_view_moves_picture_labels_and_camera_together(seed):
     red_edge_free = red & (view.rgb[..., 1] < 50)
     assert np.count_nonzero(red_edge_free & ~bottle) <= 0.1 * max(np.count_nonzero(bottle), 1)
     for number, columns in ((1, (10, 40)), (2, (90, 130))):
-        rows, found = np.nonzero(view.instances == number)
+        _, found = np.nonzero(view.instances == number)
         if found.size == 0 or found.min() == 0 or found.max() == 79:
             continue
         # The object's edges along x, as rays of the camera, are those of the full picture.
