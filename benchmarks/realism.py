@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 from dataclasses import asdict
+from itertools import count, islice
 from pathlib import Path
 
 from pose_estimation_ros.datasets.frame_source import open_frames
@@ -29,12 +30,14 @@ def measure_real(folder: Path, maximum_depth: float) -> ImageStatistics:
     return summarize([measure(frames.load(index), maximum_depth) for index in range(len(frames))])
 
 
-def measure_synthetic(domain: str, first_seed: int, scenes: int,
-                      maximum_depth: float) -> ImageStatistics:
-    """Return the figures of rendered frames."""
+def measure_synthetic(domain: str, first_seed: int, scenes: int, maximum_depth: float,
+                      least_known: float) -> ImageStatistics:
+    """Return the figures of the first `scenes` rendered frames that show enough in range."""
     generator = SceneGenerator(domain, 'train')
-    return summarize([measure(render_frame(generator.scene(seed)).frame, maximum_depth)
-                    for seed in range(first_seed, first_seed + scenes)])
+    rendered = (measure(render_frame(generator.scene(seed)).frame, maximum_depth)
+                for seed in count(first_seed))
+    return summarize(list(islice(
+        (item for item in rendered if 1 - item.unknown >= least_known), scenes)))
 
 
 def compare(real: ImageStatistics, synthetic: dict[str, ImageStatistics],
@@ -64,14 +67,19 @@ def main() -> None:
     parser.add_argument('--maximum-depth', type=float, default=0.9,
                         help='depth beyond this counts as unknown, metres; the four frames of '
                         '6dof-graspnet are cut at 0.9 m')
+    parser.add_argument('--least-known', type=float, default=0.3,
+                        help='synthetic frames with a smaller share of depth within range look '
+                        'from farther than the recorded ones and are passed over')
     parser.add_argument('--output', type=Path, default=Path('benchmarks/results'))
     arguments = parser.parse_args()
     real = measure_real(arguments.real, arguments.maximum_depth)
     synthetic = {domain: measure_synthetic(domain, arguments.seed, arguments.scenes,
-                                           arguments.maximum_depth) for domain in _DOMAINS}
+                                           arguments.maximum_depth, arguments.least_known)
+                 for domain in _DOMAINS}
     report = compare(real, synthetic, {'scenes per domain': arguments.scenes,
                                        'first seed': arguments.seed,
                                        'maximum depth': arguments.maximum_depth,
+                                       'least known': arguments.least_known,
                                        'figures': 'means of unknown shares, else medians'})
     print(report.markdown())
     for path in report.write(arguments.output):

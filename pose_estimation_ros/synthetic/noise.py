@@ -131,7 +131,7 @@ def fractal(noise: Noise, points: FloatArray, seed: int, octaves: int,
 
 def smooth_field(height: int, width: int, correlation: float,
                  generator: np.random.Generator) -> FloatArray:
-    """Return a (height, width) random field, mean 0, standard deviation about 1.
+    """Return a (height, width) random field, mean 0, standard deviation 1.
 
     Args:
         height: Rows.
@@ -144,10 +144,17 @@ def smooth_field(height: int, width: int, correlation: float,
     rows = int(np.ceil(height / correlation)) + 3
     columns = int(np.ceil(width / correlation)) + 3
     coarse = generator.standard_normal((rows, columns), dtype=np.float32)
-    x, y = generator.uniform(0.0, 1.0, 2)
+    x, y = generator.uniform(0.5, 1.5, 2)
     # Samples lie `correlation` pixels apart and start up to two of them outside of the image.
-    to_coarse = np.array([[1 / correlation, 0, 0.5 + x], [0, 1 / correlation, 0.5 + y]])
+    to_coarse = np.array([[1 / correlation, 0, x], [0, 1 / correlation, y]])
     field = cv2.warpAffine(coarse, to_coarse, (width, height), borderMode=cv2.BORDER_REFLECT,
                            flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP)
-    # Bilinear interpolation averages: it leaves a variance of (2/3)^2.
-    return np.asarray(field * np.float32(1.5), dtype=np.float32)
+    field *= _interpolation_gain(width, correlation, x)
+    field *= _interpolation_gain(height, correlation, y)[:, None]
+    return np.asarray(field, dtype=np.float32)
+
+
+def _interpolation_gain(count: int, correlation: float, start: float) -> FloatArray:
+    """Return what undoes the loss of variance by linear interpolation between two samples."""
+    share = (np.arange(count) / correlation + start) % 1.0
+    return np.asarray(1 / np.sqrt(share ** 2 + (1 - share) ** 2), dtype=np.float32)
