@@ -73,7 +73,7 @@ def _bodies(kind: str, generator: np.random.Generator) -> tuple[float, float, fl
             height,
             width,
             height * uniform(0.28, 0.46),
-            0.004 + 0.045 * generator.beta(1.2, 2.0),
+            0.004 + 0.045 * generator.beta(1.1, 2.6),
         )
     if kind in ('reflex', 'bridge'):
         width, depth = uniform(0.108, 0.155), uniform(0.04, 0.07)
@@ -83,7 +83,7 @@ def _bodies(kind: str, generator: np.random.Generator) -> tuple[float, float, fl
             height,
             width,
             height * uniform(0.36, 0.52),
-            0.025 + 0.13 * generator.beta(1.2, 2.0),
+            0.025 + 0.13 * generator.beta(1.1, 2.6),
         )
     if kind == 'gripped':
         width, depth = uniform(0.13, 0.16), uniform(0.05, 0.075)
@@ -93,7 +93,7 @@ def _bodies(kind: str, generator: np.random.Generator) -> tuple[float, float, fl
             height,
             width,
             height * uniform(0.26, 0.38),
-            0.03 + 0.12 * generator.beta(1.2, 2.0),
+            0.03 + 0.12 * generator.beta(1.1, 2.6),
         )
     if kind == 'instant':
         width, depth = uniform(0.09, 0.13), uniform(0.04, 0.065)
@@ -106,7 +106,7 @@ def _bodies(kind: str, generator: np.random.Generator) -> tuple[float, float, fl
         height,
         width,
         height * uniform(0.34, 0.5),
-        0.012 + 0.1 * generator.beta(1.2, 2.0),
+        0.012 + 0.1 * generator.beta(1.1, 2.6),
     )
 
 

@@ -80,10 +80,10 @@ def _profile(
             30,
         )
     level = np.linspace(0, 1, 40)
-    waist = 1 - uniform(0.05, 0.2) * np.sin(np.pi * level / 0.7) ** 2 * (level < 0.7)
+    slim = 1 - uniform(0.05, 0.2) * np.sin(np.pi * level / 0.7) ** 2 * (level < 0.7)
     fall = np.clip((level - 0.7) / 0.2, 0, 1)
     narrowed = fall**2 * (3 - 2 * fall)
-    width = waist * radius * (1 - narrowed) + neck * narrowed
+    width = slim * radius * (1 - narrowed) + neck * narrowed
     return np.stack([width, level * height], axis=1)
 
 

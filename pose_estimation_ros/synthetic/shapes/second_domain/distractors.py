@@ -154,7 +154,7 @@ def _speaker(generator: np.random.Generator) -> Shape:
 
 def _egg_carton(generator: np.random.Generator) -> Shape:
     rows, columns = int(generator.integers(1, 3)) + 1, int(generator.integers(2, 6))
-    pitch = 0.045
+    pitch = generator.uniform(0.042, 0.05)
     tray = rounded_box((rows * pitch, 0.03, columns * pitch), 0.008, 0.004, 'body')
     angle = np.linspace(0, np.pi, 13)
     egg = revolve(
