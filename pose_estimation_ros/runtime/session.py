@@ -84,6 +84,7 @@ class InferenceSession:
                 f'device {device!r} was asked for but could not be started, running would be on '
                 f'{", ".join(self.providers)}; check the NVIDIA driver, CUDA and cuDNN, or choose '
                 "device 'cpu' or 'auto'")
+        self._memory = 'cpu' if self.providers[0] == CPU else 'cuda'
         self.inputs = tuple(_spec(entry) for entry in self._session.get_inputs())
         self.outputs = tuple(_spec(entry) for entry in self._session.get_outputs())
 
@@ -103,14 +104,11 @@ class InferenceSession:
         if self._session is None:
             raise ModelError('the network was closed; load it again')
         self._check(inputs)
-        arrays = {name: np.ascontiguousarray(array) for name, array in inputs.items()}
-        names = [spec.name for spec in self.outputs]
         try:
-            values = (self._session.run(names, arrays) if self.providers[0] == CPU
-                      else self._run_bound(names, arrays))
+            values = self._run_bound(inputs)
         except Exception as error:  # its exceptions share no base class but this one
             raise ModelError(f'the network failed: {_first_line(error)}') from error
-        return dict(zip(names, values, strict=True))
+        return dict(zip((spec.name for spec in self.outputs), values, strict=True))
 
     def warm_up(self, shapes: Mapping[str, tuple[int, ...]]) -> None:
         """Run on zeros so that memory is taken and GPU kernels are chosen before the first frame.
@@ -128,14 +126,14 @@ class InferenceSession:
         """Free the network and its device memory."""
         self._session = None
 
-    def _run_bound(self, names: list[str], arrays: dict[str, Array]) -> list[Array]:
-        """Run on the GPU with bound memory: one copy in, one copy out, none in between."""
+    def _run_bound(self, inputs: Mapping[str, Array]) -> list[Array]:
+        """Run with bound memory: on a GPU one copy in, one copy out, and none in between."""
         binding = self._session.io_binding()
-        for name, array in arrays.items():
-            binding.bind_ortvalue_input(
-                name, ort.OrtValue.ortvalue_from_numpy(array, 'cuda', 0))
-        for name in names:
-            binding.bind_output(name, 'cuda')
+        for name, array in inputs.items():
+            binding.bind_ortvalue_input(name, ort.OrtValue.ortvalue_from_numpy(
+                np.ascontiguousarray(array), self._memory, 0))
+        for spec in self.outputs:
+            binding.bind_output(spec.name, self._memory)
         self._session.run_with_iobinding(binding)
         values: list[Array] = binding.copy_outputs_to_cpu()
         return values
