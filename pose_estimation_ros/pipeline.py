@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from importlib import import_module
 from importlib.metadata import entry_points
 from typing import Protocol
 
@@ -20,6 +19,8 @@ from pose_estimation_ros.core.detection import Detection
 from pose_estimation_ros.core.errors import ConfigurationError, InvalidInputError
 from pose_estimation_ros.core.frame import RGBDFrame
 from pose_estimation_ros.core.object_pose import ObjectPose, Rejection
+from pose_estimation_ros.runtime import ModelStore
+from pose_estimation_ros.segmentation.mask_rcnn import MaskRCNNSegmenter, SegmentationSettings
 from pose_estimation_ros.tracking.identity import IdentityTracker, TrackerOptions, TrackKey
 
 __all__ = ['BackendOptions', 'Pipeline', 'PipelineOptions', 'PipelineResult', 'SegmentedFrame',
@@ -34,9 +35,8 @@ _DEPTH_CHECK_STRIDE = 4
 # A third-party package adds a segmenter with an entry point in this group, whose value is a
 # callable `(SegmenterOptions) -> Segmenter`.
 SEGMENTER_ENTRY_POINT_GROUP = 'pose_estimation_ros.segmenters'
-_SEGMENTERS = {
-    'mask_rcnn': 'pose_estimation_ros.segmentation.mask_rcnn:create_mask_rcnn',
-}
+MASK_RCNN = 'mask_rcnn'
+DEFAULT_SEGMENTATION_MODEL = 'maskrcnn_lite'
 
 
 class Segmenter(Protocol):
@@ -46,8 +46,9 @@ class Segmenter(Protocol):
         """Return the instances found in an undistorted frame; none is fine."""
         ...
 
-    def describe(self) -> dict[str, str]:
-        """Return facts for `/diagnostics`: model name, inference provider, and so on."""
+    @property
+    def providers(self) -> tuple[str, ...]:
+        """Names of the execution providers that run the network, for `/diagnostics`."""
         ...
 
     def close(self) -> None:
@@ -63,13 +64,15 @@ class SegmenterOptions:
         model: Name or folder of its model; empty = the shipped default.
         device: 'auto', 'cpu', 'cuda' or 'tensorrt'.
         threads: Threads of the inference session; 0 lets ONNX Runtime choose.
-        min_score: Detections below need not be returned, 0 to 1.
+        min_score: Least score of a detection, 0 to 1; None takes the model's own.
+        max_objects: Most detections of a frame, the best ones.
     """
 
     model: str = ''
     device: str = 'auto'
     threads: int = 0
-    min_score: float = 0.5
+    min_score: float | None = None
+    max_objects: int = 32
 
 
 @dataclass(frozen=True)
@@ -78,15 +81,11 @@ class Selection:
 
     Attributes:
         labels: Wanted labels; empty = all.
-        min_detection_score: Detections below are dropped, 0 to 1.
         min_pose_score: Poses below are dropped, 0 to 1.
-        max_objects: Most objects in a frame; those with the highest scores stay.
     """
 
     labels: tuple[str, ...] = ()
-    min_detection_score: float = 0.5
     min_pose_score: float = 0.0
-    max_objects: int = 32
 
 
 @dataclass(frozen=True)
@@ -191,7 +190,7 @@ class Pipeline:
         frame = self._undistorter.undistort(frame)
         undistorted = time.perf_counter()
         found = [] if self.segmenter is None else self.segmenter.detect(frame)
-        detections, dropped = _select(found, self._labels(), self._selection)
+        detections, dropped = _select(found, self._labels())
         timings = {'undistort': undistorted - started,
                    'segmentation': time.perf_counter() - undistorted}
         return SegmentedFrame(frame, tuple(detections), tuple(dropped), timings)
@@ -216,8 +215,7 @@ class Pipeline:
         facts = {'backend': self.backend.name}
         facts |= {f'pose.{key}': value for key, value in self.backend.describe().items()}
         if self.segmenter is not None:
-            facts |= {f'segmentation.{key}': value
-                      for key, value in self.segmenter.describe().items()}
+            facts['segmentation.providers'] = ', '.join(self.segmenter.providers)
         return facts
 
     def reset_tracks(self) -> tuple[TrackKey, ...]:
@@ -253,21 +251,25 @@ def create_pipeline(options: PipelineOptions) -> Pipeline:
 def segmenter_names() -> tuple[str, ...]:
     """Return the names of all known segmenters, sorted."""
     plugins = entry_points(group=SEGMENTER_ENTRY_POINT_GROUP)
-    return tuple(sorted({*_SEGMENTERS, *(plugin.name for plugin in plugins)}))
+    return tuple(sorted({MASK_RCNN, *(plugin.name for plugin in plugins)}))
 
 
 def _create_segmenter(name: str, options: SegmenterOptions) -> Segmenter:
-    if name in _SEGMENTERS:
-        module, _, attribute = _SEGMENTERS[name].partition(':')
-        factory = getattr(import_module(module), attribute)
-    else:
-        plugins = entry_points(group=SEGMENTER_ENTRY_POINT_GROUP, name=name)
-        if not plugins:
-            raise ConfigurationError(
-                f'unknown segmenter {name!r}; known are {", ".join(segmenter_names())}')
-        factory = next(iter(plugins)).load()
-    segmenter: Segmenter = factory(options)
+    if name == MASK_RCNN:
+        return _create_mask_rcnn(options)
+    plugins = entry_points(group=SEGMENTER_ENTRY_POINT_GROUP, name=name)
+    if not plugins:
+        raise ConfigurationError(
+            f'unknown segmenter {name!r}; known are {", ".join(segmenter_names())}')
+    segmenter: Segmenter = next(iter(plugins)).load()(options)
     return segmenter
+
+
+def _create_mask_rcnn(options: SegmenterOptions) -> Segmenter:
+    model = ModelStore().find(options.model or DEFAULT_SEGMENTATION_MODEL, task='segmentation')
+    settings = SegmentationSettings(score_threshold=options.min_score,
+                                    max_detections=options.max_objects)
+    return MaskRCNNSegmenter.from_model(model, settings, options.device, options.threads)
 
 
 def check_depth(depth: NDArray[np.float32] | None) -> None:
@@ -298,21 +300,12 @@ def check_depth(depth: NDArray[np.float32] | None) -> None:
             'millimetres and 32FC1 metres')
 
 
-def _select(detections: Sequence[Detection], labels: tuple[str, ...],
-            selection: Selection) -> tuple[list[Detection], list[str]]:
-    wanted: list[Detection] = []
-    dropped: list[str] = []
-    for detection in sorted(detections, key=lambda d: -d.score):
-        if detection.label not in labels:
-            dropped.append(f'{detection.label}: not among the wanted labels {", ".join(labels)}')
-        elif detection.score < selection.min_detection_score:
-            dropped.append(f'{detection.label}: detection score {detection.score:.2f} is under '
-                           f'{selection.min_detection_score:.2f}')
-        elif len(wanted) == selection.max_objects:
-            dropped.append(f'{detection.label}: more than {selection.max_objects} objects')
-        else:
-            wanted.append(detection)
-    return wanted, dropped
+def _select(detections: Sequence[Detection],
+            labels: tuple[str, ...]) -> tuple[list[Detection], list[str]]:
+    best_first = sorted(detections, key=lambda detection: -detection.score)
+    dropped = [f'{detection.label}: not among the wanted labels {", ".join(labels)}'
+               for detection in best_first if detection.label not in labels]
+    return [detection for detection in best_first if detection.label in labels], dropped
 
 
 def _split_answers(

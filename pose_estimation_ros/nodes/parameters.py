@@ -79,8 +79,8 @@ ESTIMATOR_PARAMETERS: tuple[ParameterSpec, ...] = (
     ParameterSpec('segmentation.model', '',
                   "Name or folder of the segmenter's model; empty = its default.",
                   inactive_only=True),
-    ParameterSpec('segmentation.min_score', 0.5, 'Detections with a lower score are dropped.',
-                  limits=(0.0, 1.0), inactive_only=True),
+    ParameterSpec('segmentation.min_score', 0.0, 'Detections with a lower score are dropped; 0 = '
+                  "the model's own threshold.", limits=(0.0, 1.0), inactive_only=True),
     ParameterSpec('labels', '', 'Wanted labels, separated by commas; empty = all.',
                   inactive_only=True),
     ParameterSpec('min_score', 0.0, 'Poses with a lower score are dropped.', limits=(0.0, 1.0),

@@ -10,6 +10,7 @@ from typing import Any
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from rcl_interfaces.msg import SetParametersResult
+from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
 from rclpy.clock import Clock, ClockType
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.parameter import Parameter
@@ -24,7 +25,7 @@ from pose_estimation_ros.nodes.parameters import (
     values_of,
 )
 from pose_estimation_ros.nodes.ros_compat import TransformLookup
-from pose_estimation_ros.nodes.session import EstimationSession
+from pose_estimation_ros.nodes.session import Answer, EstimationSession
 from pose_estimation_ros.nodes.settings import EstimatorSettings
 from pose_estimation_ros.nodes.spinning import run_node
 from pose_estimation_ros.pipeline import (
@@ -62,7 +63,9 @@ class PoseEstimator(LifecycleNode):
         self._timer = self.create_timer(
             self.get_parameter('diagnostics.period').value, self._publish_diagnostics,
             clock=Clock(clock_type=ClockType.STEADY_TIME))
-        self._service = self.create_service(Trigger, '~/estimate', self._on_request)
+        # A group of its own: a caller who waits must not hold up the messages.
+        self._service = self.create_service(Trigger, '~/estimate', self._on_request,
+                                            callback_group=MutuallyExclusiveCallbackGroup())
 
     def start(self) -> None:
         """Configure and activate, if the parameter autostart says so."""
@@ -157,10 +160,10 @@ class PoseEstimator(LifecycleNode):
 
     async def _on_request(self, _request: Trigger.Request,
                           response: Trigger.Response) -> Trigger.Response:
-        if self._session is None:
-            response.success, response.message = False, self._inactive_reason()
-            return response
-        answer = await self._session.request()
+        """Answer ~/estimate when the next frame is done; frames go on meanwhile."""
+        answer: Answer | None = Answer(success=False, message=self._inactive_reason())
+        if self._session is not None:
+            answer = await self._session.request()
         if answer is not None:
             response.success, response.message = answer.success, answer.message
         return response
@@ -186,7 +189,8 @@ class PoseEstimator(LifecycleNode):
         self._session.expire_requests(problem or 'inputs arrive but give no frame')
         if problem is None:
             return self._status('input', OK, 'all inputs arrive', {})
-        self._log_fault(problem)
+        if self._session.is_settled:
+            self._log_fault(problem)
         return self._status('input', ERROR, problem, {})
 
     def _processing_status(self) -> DiagnosticStatus:

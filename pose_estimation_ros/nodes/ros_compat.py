@@ -6,6 +6,7 @@ TFMessage, and ours (in `publishers.py`) is the same in both worlds. Looking up 
 
 from __future__ import annotations
 
+import sys
 from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
@@ -25,7 +26,8 @@ try:
 except ImportError:  # Humble
     from rclpy.qos_event import SubscriptionEventCallbacks
 
-__all__ = ['SubscriptionEventCallbacks', 'TransformLookup', 'fastdds_profile', 'share_file']
+__all__ = ['SubscriptionEventCallbacks', 'TransformLookup', 'fastdds_profile', 'share_file',
+           'share_folder']
 
 PACKAGE = 'pose_estimation_ros'
 
@@ -71,6 +73,16 @@ class TransformLookup:
         return make_transform(quaternion_to_matrix((q.x, q.y, q.z, q.w)), (t.x, t.y, t.z))
 
 
+def share_folder(package: str) -> Path:
+    """Return the share folder of a ROS package: by the ament index, else in this environment."""
+    if find_spec('ament_index_python') is not None:
+        from ament_index_python.packages import get_package_share_directory
+        # The index is empty where ROS comes from wheels: nothing sets AMENT_PREFIX_PATH.
+        with suppress(LookupError, OSError):
+            return Path(get_package_share_directory(package))
+    return Path(sys.prefix) / 'share' / package
+
+
 def share_file(relative: str) -> Path:
     """Return a file of the package's share folder (config, launch, rviz), wherever it lies.
 
@@ -80,12 +92,7 @@ def share_file(relative: str) -> Path:
     Raises:
         ConfigurationError: If the file is in none of the usual places.
     """
-    places = [Path(__file__).resolve().parents[2]]
-    if find_spec('ament_index_python') is not None:
-        from ament_index_python.packages import PackageNotFoundError, get_package_share_directory
-        # A source tree that is run without an installation is in no ament index.
-        with suppress(PackageNotFoundError):
-            places.append(Path(get_package_share_directory(PACKAGE)))
+    places = [Path(__file__).resolve().parents[2], share_folder(PACKAGE)]
     for place in places:
         if (place / relative).is_file():
             return place / relative

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import threading
 import time
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -75,13 +76,16 @@ class EstimationSession:
             log_fault: Logs the reason why a frame gave no result.
         """
         pipeline.reset_tracks()
+        self._started = time.monotonic()
         self._node = node
         self._settings = settings
         self._pipeline = pipeline
         self._transforms = transforms
         self._monitor = monitor
         self._log_fault = log_fault
-        self._requests: list[tuple[float, Future[Answer]]] = []
+        self._requests: dict[Future[Answer], float] = {}
+        self._unanswered: set[Future[Answer]] = set()
+        self._requests_lock = threading.Lock()
         labels = pipeline.backend.categories if settings.publish_per_label else ()
         self._publisher = ResultPublisher(node, replace(settings.output, per_label=labels))
         self._worker: TwoStageWorker[_Job, _HalfJob] = TwoStageWorker(
@@ -91,17 +95,26 @@ class EstimationSession:
                                   self._on_frame, self._report)
 
     def request(self) -> Future[Answer]:
-        """Ask for an answer about the next frame; called in the executor's thread."""
+        """Ask for what comes of the next frame; called in the executor's thread."""
         future: Future[Answer] = Future(executor=self._node.executor)
-        self._requests.append((time.monotonic(), future))
+        with self._requests_lock:
+            self._requests[future] = time.monotonic()
+            self._unanswered.add(future)
         return future
 
     def expire_requests(self, reason: str) -> None:
-        """Answer callers for whom no frame came within the time that inputs may be silent."""
+        """Answer callers for whom no frame came in the time that inputs may be silent."""
         oldest = time.monotonic() - self._settings.silence
-        expired = [future for asked, future in self._requests if asked < oldest]
-        self._requests = [entry for entry in self._requests if entry[0] >= oldest]
+        with self._requests_lock:
+            expired = [future for future, asked in self._requests.items() if asked < oldest]
+            for future in expired:
+                del self._requests[future]
         self._answer(expired, Answer(success=False, message=f'no frame came: {reason}'))
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether inputs have had the time that they may be silent to arrive."""
+        return time.monotonic() - self._started > self._settings.silence
 
     def input_problem(self) -> str | None:
         """Return why no frame comes, None if all inputs arrive."""
@@ -116,21 +129,28 @@ class EstimationSession:
         if self._node.context.ok():
             self._publisher.delete_markers()
         self._publisher.destroy()
-        self._answer([future for _, future in self._requests],
+        # This includes those who wait for a frame that the worker did not take any more.
+        self._answer(tuple(self._unanswered),
                      Answer(success=False, message='the node was deactivated'))
 
     def _on_frame(self, raw: RawFrame) -> None:
         """Hand the newest frame to the worker. Runs in the executor's thread."""
-        if self._settings.on_demand and not self._requests:
+        requests = self._take_requests()
+        if self._settings.on_demand and not requests:
             self._monitor.dropped('not requested')
             return
-        requests = tuple(future for _, future in self._requests)
-        self._requests.clear()
         dropped = self._worker.submit(_Job(raw, requests))
         if dropped is not None:
             self._monitor.dropped('newer frame came')
             # Whoever waited for the dropped frame is answered with the next one.
-            self._requests += [(time.monotonic(), future) for future in dropped.requests]
+            with self._requests_lock:
+                self._requests |= dict.fromkeys(dropped.requests, time.monotonic())
+
+    def _take_requests(self) -> tuple[Future[Answer], ...]:
+        with self._requests_lock:
+            requests = tuple(self._requests)
+            self._requests.clear()
+        return requests
 
     def _segment(self, job: _Job) -> _HalfJob:
         """Read and segment a frame. Runs in the worker's first thread."""
@@ -180,8 +200,9 @@ class EstimationSession:
         self._monitor.fault(sentence)
         self._log_fault(sentence)
 
-    def _answer(self, requests: Sequence[Future[Answer]], answer: Answer) -> None:
+    def _answer(self, requests: Collection[Future[Answer]], answer: Answer) -> None:
         for future in requests:
+            self._unanswered.discard(future)
             future.set_result(answer)
         if requests and self._node.executor is not None:
             self._node.executor.wake()

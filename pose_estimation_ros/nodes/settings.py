@@ -58,10 +58,9 @@ class EstimatorSettings:
                 segmenter=values['segmentation.method'],
                 segmenter_options=SegmenterOptions(
                     values['segmentation.model'], values['device'], values['threads'],
-                    values['segmentation.min_score']),
+                    values['segmentation.min_score'] or None, values['max_objects']),
                 tracker=tracker,
-                selection=Selection(labels, values['segmentation.min_score'],
-                                    values['min_score'], values['max_objects'])),
+                selection=Selection(labels, values['min_score'])),
             input=InputOptions(
                 compressed=values['color.transport'] == 'compressed',
                 reliable=values['input_reliability'] == 'reliable',

@@ -1,7 +1,7 @@
 """A camera that shows procedural scenes, and publishes what is true about them.
 
-Ray casting is slower than the frame rate, so all frames are rendered first and then shown in a
-loop.
+Ray casting is slower than the frame rate, so all frames are rendered first and then shown again
+and again.
 """
 
 from __future__ import annotations
@@ -47,7 +47,8 @@ class SimulatedCamera(Node):
         self._publisher = CameraPublisher(self)
         self._truth = self.create_publisher(Detection3DArray, 'ground_truth_poses', 10)
         self._shown: list[tuple[CameraMessages, Detection3DArray]] = []
-        self._next = 0
+        self._to_show: list[int] = []
+        self._order = np.random.default_rng(self._values['seed'])
         self._stopping = threading.Event()
         self._rendered = threading.Event()
         self._renderer = threading.Thread(target=self._render, name='render', daemon=True)
@@ -83,11 +84,21 @@ class SimulatedCamera(Node):
             for view in range(self._values['views_per_scene']):
                 yield f'scene{seed}', orbited(scene, view * _ORBIT_STEP)
 
+    def _next_round(self) -> list[int]:
+        """Return the frames in the order of one round: scenes shuffled, views in a row.
+
+        In a fixed order an estimator that takes every second frame would never see the others.
+        """
+        views = self._values['views_per_scene']
+        scenes = self._order.permutation(self._values['scenes'])
+        return [int(scene) * views + view for scene in scenes for view in range(views)]
+
     def _publish_next(self) -> None:
         if not self._rendered.is_set():
             return
-        messages, truth = self._shown[self._next]
-        self._next = (self._next + 1) % len(self._shown)
+        if not self._to_show:
+            self._to_show = self._next_round()
+        messages, truth = self._shown[self._to_show.pop(0)]
         stamp = self.get_clock().now().to_msg()
         messages.stamp(stamp)
         truth.header.stamp = stamp

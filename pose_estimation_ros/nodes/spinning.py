@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import signal
 import sys
+import threading
 from collections.abc import Callable
 from typing import Protocol, cast
 
 import rclpy
 from rclpy.exceptions import InvalidParameterTypeException, InvalidParameterValueException
-from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
+from rclpy.signals import SignalHandlerOptions
 
 from pose_estimation_ros.core.errors import PoseEstimationError
+
+_SHUTDOWN_SECONDS = 1.0
 
 
 class Startable(Protocol):
@@ -30,9 +35,18 @@ def run_node(create: Callable[[], Startable]) -> None:
     """Create a node and spin it until a signal or a fault at the start ends it.
 
     The exit code is 0 after a signal and 2 if the node cannot start; the reason is printed.
+
+    Args:
+        create: Makes the node.
+
+    Raises:
+        Exception: Whatever a callback of the node raises.
     """
-    # rclpy's own handlers of SIGINT and SIGTERM shut the context down, which ends the spin.
-    rclpy.init()
+    # Not rclpy's handlers: they shut ROS down under the feet of threads that still publish.
+    rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
+    stopping = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stopping.set())
     try:
         node = create()
     except (PoseEstimationError, InvalidParameterValueException,
@@ -42,12 +56,24 @@ def run_node(create: Callable[[], Startable]) -> None:
         sys.exit(2)
     executor = SingleThreadedExecutor()
     executor.add_node(cast(Node, node))
-    try:
-        node.start()
-        executor.spin()
-    except (KeyboardInterrupt, ExternalShutdownException):
-        pass
-    finally:
-        node.close()
-        cast(Node, node).destroy_node()
-        rclpy.try_shutdown()
+    faults: list[BaseException] = []
+
+    def spin() -> None:
+        try:
+            executor.spin()
+        except BaseException as error:
+            faults.append(error)
+        stopping.set()
+
+    spinner = threading.Thread(target=spin, name='executor', daemon=True)
+    node.start()
+    spinner.start()
+    stopping.wait()
+    # First the executor: rclpy fails when entities that it waits on are destroyed meanwhile.
+    executor.shutdown(timeout_sec=_SHUTDOWN_SECONDS)
+    spinner.join()
+    node.close()
+    cast(Node, node).destroy_node()
+    rclpy.try_shutdown()
+    if faults:
+        raise faults[0]

@@ -11,6 +11,7 @@ Depth = TypeVar('Depth')
 _QUEUE_LENGTH = 10
 # A gap is worth a word only when it lasts: depth may simply come a little later than colour.
 _PATIENCE = 3
+_JUMP_BACK_NS = 1_000_000_000
 
 
 class StampSynchronizer(Generic[Color, Depth]):
@@ -29,7 +30,7 @@ class StampSynchronizer(Generic[Color, Depth]):
 
     def add_color(self, stamp_ns: int, color: Color) -> tuple[Color, Depth] | None:
         """Take a colour image; return a pair if its depth is there."""
-        self._forget_the_future(stamp_ns)
+        self._clear_after_jump_back(self._colors, stamp_ns)
         self._colors.append((stamp_ns, color))
         self._unpaired_colors += 1
         found = _nearest(self._depths, stamp_ns, self._slop_ns)
@@ -37,7 +38,7 @@ class StampSynchronizer(Generic[Color, Depth]):
 
     def add_depth(self, stamp_ns: int, depth: Depth) -> tuple[Color, Depth] | None:
         """Take a depth image; return a pair if its colour is there."""
-        self._forget_the_future(stamp_ns)
+        self._clear_after_jump_back(self._depths, stamp_ns)
         self._depths.append((stamp_ns, depth))
         found = _nearest(self._colors, stamp_ns, self._slop_ns)
         return None if found is None else self._pair(found, (stamp_ns, depth))
@@ -65,11 +66,10 @@ class StampSynchronizer(Generic[Color, Depth]):
         self._unpaired_colors = 0
         return color[1], depth[1]
 
-    def _forget_the_future(self, stamp_ns: int) -> None:
-        """Drop all when stamps jump back by over a second, as when a bag starts over."""
-        ahead = stamp_ns + 1_000_000_000
-        newest = max((queue[-1][0] for queue in (self._colors, self._depths) if queue), default=0)
-        if newest > ahead:
+    def _clear_after_jump_back(self, queue: deque[tuple[int, Color]] | deque[tuple[int, Depth]],
+                               stamp_ns: int) -> None:
+        """Forget everything when one input's time is set back, as when a bag starts over."""
+        if queue and stamp_ns < queue[-1][0] - _JUMP_BACK_NS:
             self.clear()
 
 

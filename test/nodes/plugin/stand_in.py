@@ -17,8 +17,10 @@ _FEWEST_POINTS = 20
 
 
 class ColorSegmenter:
+    providers = ('numpy',)
+
     def __init__(self, options):
-        self._min_score = options.min_score
+        self._max_objects = options.max_objects
 
     def detect(self, frame):
         found = []
@@ -30,10 +32,7 @@ class ColorSegmenter:
                 x, y, width, height, _ = boxes[index]
                 found.append(Detection(label, 0.9, np.array([x, y, x + width, y + height]),
                                        areas == index))
-        return found
-
-    def describe(self):
-        return {'model': 'colours'}
+        return found[:self._max_objects]
 
     def close(self):
         pass

@@ -1,0 +1,1 @@
+"""The command line: `pose-estimation <command>`."""

@@ -1,0 +1,52 @@
+"""`pose-estimation import`: published checkpoints become models of this package."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+from pathlib import Path
+
+import typer
+
+from pose_estimation_ros.core.errors import ConfigurationError
+from pose_estimation_ros.runtime import ModelManifest
+
+imports = typer.Typer(no_args_is_help=True,
+                      help='Turn published checkpoints into models (needs PyTorch).')
+
+_FOLDER_HELP = "Folder to write; its name is the model's. Default: the user's cache."
+
+
+@imports.command('maskrcnn-coco')
+def maskrcnn_coco(
+        weights: Path = typer.Argument(..., help="torchvision's maskrcnn_resnet50_fpn_coco file."),
+        output: Path = typer.Option(None, help=_FOLDER_HELP),
+) -> None:
+    """Import torchvision's COCO weights; bottle, bowl, cup and laptop become ours."""
+    _require_torch()
+    from pose_estimation_ros.training.maskrcnn_import import import_coco_weights
+
+    _report(import_coco_weights(weights, output))
+
+
+@imports.command()
+def spd(
+        checkpoint: Path = typer.Argument(..., help="The authors' checkpoint, model_50.pth."),
+        priors: Path = typer.Option(..., help='mean_points_emb.npy it was trained with.'),
+        output: Path = typer.Option(None, help=_FOLDER_HELP),
+) -> None:
+    """Import a published SPD checkpoint."""
+    _require_torch()
+    from pose_estimation_ros.runtime.model_store import cache_folder
+    from pose_estimation_ros.training.spd_import import import_spd
+
+    _report(import_spd(checkpoint, priors, output or cache_folder() / 'spd_published'))
+
+
+def _require_torch() -> None:
+    if find_spec('torch') is None:
+        raise ConfigurationError('importing needs PyTorch, which is not installed; run '
+                                 'make setup-test or pip install torch torchvision')
+
+
+def _report(manifest: ModelManifest) -> None:
+    print(f'{manifest.name}: {manifest.task} of {", ".join(manifest.categories)}')

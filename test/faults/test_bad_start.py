@@ -1,0 +1,46 @@
+"""Faults of the start: the node lives, says why, and works once the cause is gone."""
+
+import pytest
+from ros_harness import STAND_IN, Client, Frame, NodeProcess
+
+
+@pytest.fixture
+def node(client, tmp_path):
+    started = []
+
+    def start(parameters):
+        started.append(NodeProcess('pose_estimator', tmp_path / 'log', parameters))
+        return started[-1]
+
+    yield start
+    for process in started:
+        process.stop()
+    client.wait_for(lambda: client.node.count_publishers('/diagnostics') == 0, 'the end of it')
+    client.forget()
+
+
+def test_an_unknown_backend_is_answered_with_the_known_ones(client: Client, node):
+    process = node(STAND_IN | {'backend': 'bogus'})
+    told = client.wait_for_sentence('model', "unknown backend 'bogus'")
+    assert told == "unknown backend 'bogus'; known are spd, stand_in"
+    assert told in process.log
+    assert client.state() == 'unconfigured'
+    assert client.set_parameter('backend', 'stand_in').successful
+    assert client.transition('configure')
+    assert client.transition('activate')
+    client.wait_until_active()
+    _, detections = client.result_of(Frame())
+    assert len(detections.detections) == 1
+
+
+def test_images_without_camera_info_are_told(client: Client, node):
+    node(STAND_IN)
+    client.wait_until_active()
+    blind = Frame()
+    blind.with_info = False
+    told = client.wait_for_sentence('processing', 'no camera_info', lambda: client.send(blind))
+    assert '/color/camera_info' in told
+    client.wait_for_sentence('input', 'no camera_info: 1 publisher(s)',
+                             lambda: client.send(blind))
+    client.result_of(Frame())
+    client.wait_for_sentence('processing', '1 objects in the last frame')

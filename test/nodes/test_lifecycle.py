@@ -1,0 +1,136 @@
+"""The life of the node: states, changes of parameters, requests, signals."""
+
+import signal
+
+import pytest
+from geometry_msgs.msg import PoseStamped
+from ros_harness import RED, STAND_IN, Client, Frame, NodeProcess, center, position
+
+BOX = (60, 40, 100, 80)
+
+
+@pytest.fixture
+def node(client, tmp_path):
+    """Return a way to start an estimator with parameters; it ends with the test."""
+    started = []
+
+    def start(**changes):
+        parameters = STAND_IN | {name.replace('__', '.'): value
+                                 for name, value in changes.items()}
+        started.append(NodeProcess('pose_estimator', tmp_path / 'log', parameters))
+        return started[-1]
+
+    yield start
+    for process in started:
+        process.stop()
+    client.wait_for(lambda: client.node.count_publishers('/diagnostics') == 0, 'the end of it')
+    client.forget()
+
+
+def test_without_autostart_it_waits_for_its_manager(client: Client, node):
+    node(autostart=False)
+    client.wait_for_sentence('processing', 'not active: configure and activate')
+    assert client.state() == 'unconfigured'
+    assert client.transition('configure')
+    assert client.state() == 'inactive'
+    assert client.color.get_subscription_count() == 0
+    assert client.transition('activate')
+    client.wait_until_active()
+    _, detections = client.result_of(Frame())
+    assert [d.results[0].hypothesis.class_id for d in detections.detections] == ['can']
+
+
+def test_settings_change_between_deactivation_and_activation(client: Client, node):
+    node(labels='can')
+    client.wait_until_active()
+    client.result_of(Frame())
+    refused = client.set_parameter('labels', 'mug')
+    assert not refused.successful
+    assert 'deactivate it' in refused.reason
+    assert client.transition('deactivate')
+    unknown = client.set_parameter('backend', 'bogus')
+    assert not unknown.successful
+    assert unknown.reason == "unknown backend 'bogus'; known are spd, stand_in"
+    assert 'choose one of auto, cpu, cuda, tensorrt' in client.set_parameter(
+        'device', 'gpu').reason
+    assert client.set_parameter('labels', 'mug').successful
+    assert client.transition('activate')
+    client.wait_until_active()
+    client.forget()
+    _, detections = client.result_of(Frame())
+    assert detections.detections == []
+
+
+def test_it_goes_up_and_down_many_times(client: Client, node):
+    node()
+    client.wait_until_active()
+    for _ in range(10):
+        assert client.transition('deactivate')
+        assert client.transition('cleanup')
+        assert client.transition('configure')
+        assert client.transition('activate')
+    client.wait_until_active()
+    client.forget()
+    _, detections = client.result_of(Frame())
+    assert len(detections.detections) == 1
+
+
+def test_on_demand_it_answers_one_frame_per_request(client: Client, node):
+    node(mode='on_demand')
+    client.wait_until_active()
+    silent = client.estimate()
+    assert not silent.success
+    assert 'no frame came' in silent.message
+    answer = client.estimate(meanwhile=lambda: client.send(Frame()))
+    assert answer.success
+    assert answer.message == '1 objects: can_1'
+    client.wait_for(lambda: client.received['object_detections'], 'the result')
+    client.send(Frame())
+    client.wait_for_sentence('processing', '1 objects', lambda: client.send(Frame()))
+    assert len(client.received['object_detections']) == 1
+
+
+def test_a_bad_frame_is_the_answer_to_a_request(client: Client, node):
+    node(mode='on_demand')
+    client.wait_until_active()
+    frame = Frame()
+    frame.depth[:] = 0
+    answer = client.estimate(meanwhile=lambda: client.send(frame))
+    assert not answer.success
+    assert 'all zero' in answer.message
+
+
+def test_each_label_has_its_own_topic_if_wanted(client: Client, node):
+    node(publish_per_label=True, tf__prefix='seen/', tracking__enabled=False)
+    client.listen(PoseStamped, 'object_poses/can')
+    client.listen(PoseStamped, 'object_poses/mug')
+    client.wait_until_active()
+    stamp, _ = client.result_of(Frame())
+    (pose,) = client.with_stamp('object_poses/can', stamp, 1)
+    assert position(pose.pose) == pytest.approx(center(BOX, 0.5), abs=1e-5)
+    assert client.received['object_poses/mug'] == []
+    names = {t.child_frame_id for m in client.received['/tf'] for t in m.transforms}
+    assert names == {'seen/can_0'}
+
+
+def test_an_output_frame_without_tf2_ros_is_refused_with_the_cure(client: Client, node):
+    node(output_frame='base_link')
+    client.wait_for_sentence('model', 'output_frame needs tf2_ros')
+    assert client.state() == 'unconfigured'
+
+
+@pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_it_cleanly_while_frames_come(client: Client, node, number):
+    process = node()
+    client.wait_until_active()
+    client.result_of(Frame([(BOX, RED)]))
+    client.send(Frame())
+    assert process.stop(number) == 0
+    assert 'Traceback' not in process.log
+
+
+def test_a_start_value_out_of_range_ends_it_with_the_reason(client: Client, node):
+    process = node(min_score=7.0)
+    assert process.process.wait(timeout=20) == 2
+    assert 'min_score' in process.log
+    assert 'Traceback' not in process.log

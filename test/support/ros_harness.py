@@ -1,0 +1,268 @@
+"""Real node processes and a client that speaks to them over ROS."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import rclpy
+from diagnostic_msgs.msg import DiagnosticArray
+from geometry_msgs.msg import PoseStamped
+from lifecycle_msgs.srv import ChangeState, GetState
+from rcl_interfaces.srv import SetParameters
+from rclpy.context import Context
+from rclpy.executors import SingleThreadedExecutor
+from rclpy.node import Node
+from rclpy.parameter import Parameter
+from rclpy.qos import QoSProfile, ReliabilityPolicy
+from sensor_msgs.msg import CameraInfo, Image, PointCloud2
+from std_msgs.msg import Header
+from std_srvs.srv import Trigger
+from tf2_msgs.msg import TFMessage
+from vision_msgs.msg import Detection2DArray, Detection3DArray
+from visualization_msgs.msg import MarkerArray
+
+from pose_estimation_ros.nodes.conversions import image_message, ns_to_stamp, stamp_to_ns
+
+ROOT = Path(__file__).resolve().parents[2]
+PLUGIN = ROOT / 'test' / 'nodes' / 'plugin'
+PATIENCE = 60.0
+STAND_IN = {'backend': 'stand_in', 'segmentation.method': 'stand_in', 'diagnostics.period': 0.1,
+            'sync.timeout': 0.5}
+# Above the ports of everyday graphs; two test runs on one machine stay apart.
+DOMAIN_ID = 40 + os.getpid() % 60
+
+WIDTH, HEIGHT = 160, 120
+K = np.array([[140.0, 0.0, 79.5], [0.0, 140.0, 59.5], [0.0, 0.0, 1.0]])
+RED, GREEN, BLUE = (255, 0, 0), (0, 255, 0), (0, 0, 255)
+
+
+def environment():
+    """Return the environment of every process of the test graph."""
+    return {**os.environ, 'ROS_DOMAIN_ID': str(DOMAIN_ID),
+            'ROS_AUTOMATIC_DISCOVERY_RANGE': 'LOCALHOST', 'PYTHONUNBUFFERED': '1',
+            'FASTDDS_DEFAULT_PROFILES_FILE': str(ROOT / 'config' / 'fastdds.xml'),
+            'PYTHONPATH': os.pathsep.join([str(ROOT), str(PLUGIN)])}
+
+
+def yaml_value(value):
+    """Return a parameter value as the ROS command line reads it."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    return f"'{value}'" if value == '' else str(value)
+
+
+class NodeProcess:
+    """One node in its own process, its log in a file."""
+
+    def __init__(self, module, log, parameters, remappings=()):
+        arguments = [f'{name}:={yaml_value(value)}' for name, value in parameters.items()]
+        command = [sys.executable, '-m', f'pose_estimation_ros.nodes.{module}', '--ros-args',
+                   *(part for argument in arguments for part in ('-p', argument)),
+                   *(part for remapping in remappings for part in ('-r', remapping))]
+        self._log = Path(log)
+        with self._log.open('w') as stream:
+            self.process = subprocess.Popen(command, env=environment(), stdout=stream,
+                                            stderr=subprocess.STDOUT, cwd=ROOT)
+
+    @property
+    def log(self):
+        return self._log.read_text()
+
+    def stop(self, number=signal.SIGINT):
+        """Send a signal and return the exit code."""
+        if self.process.poll() is None:
+            self.process.send_signal(number)
+        try:
+            return self.process.wait(timeout=PATIENCE)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            raise
+
+
+class Client:
+    """A camera and a reader of all outputs in one node."""
+
+    def __init__(self, namespace=''):
+        os.environ['ROS_AUTOMATIC_DISCOVERY_RANGE'] = 'LOCALHOST'
+        os.environ['FASTDDS_DEFAULT_PROFILES_FILE'] = str(ROOT / 'config' / 'fastdds.xml')
+        self.context = Context()
+        rclpy.init(context=self.context, domain_id=DOMAIN_ID)
+        self.node = Node('client', context=self.context, namespace=namespace)
+        self.executor = SingleThreadedExecutor(context=self.context)
+        self.executor.add_node(self.node)
+        self.color = self.node.create_publisher(Image, 'color/image_raw', 5)
+        self.depth = self.node.create_publisher(Image, 'depth/image_raw', 5)
+        self.color_info = self.node.create_publisher(CameraInfo, 'color/camera_info', 5)
+        self.depth_info = self.node.create_publisher(CameraInfo, 'depth/camera_info', 5)
+        self.received = {}
+        best_effort = QoSProfile(depth=10, reliability=ReliabilityPolicy.BEST_EFFORT)
+        for message_type, topic, qos in (
+                (PoseStamped, 'object_poses', 200), (Detection3DArray, 'object_detections', 50),
+                (Detection2DArray, 'segmentation/detections', 50),
+                (MarkerArray, 'object_markers', 50), (PointCloud2, 'object_points', 50),
+                (Image, 'overlay/image', best_effort), (TFMessage, '/tf', 50),
+                (DiagnosticArray, '/diagnostics', 50),
+                (Detection3DArray, 'ground_truth_poses', 50)):
+            self.listen(message_type, topic, qos)
+
+    def listen(self, message_type, topic, qos=50):
+        self.received[topic] = []
+        self.node.create_subscription(message_type, topic, self.received[topic].append, qos)
+
+    def forget(self):
+        """Read what is still under way, then forget everything."""
+        until = time.monotonic() + 0.1
+        while time.monotonic() < until:
+            self.executor.spin_once(timeout_sec=0.01)
+        for messages in self.received.values():
+            messages.clear()
+
+    def wait_for(self, condition, what, patience=PATIENCE, meanwhile=None):
+        """Spin until a condition holds and return its value; `meanwhile` runs now and then."""
+        deadline = time.monotonic() + patience
+        while time.monotonic() < deadline:
+            value = condition()
+            if value:
+                return value
+            if meanwhile is not None:
+                meanwhile()
+            # Long enough that `meanwhile` is called at the pace of a camera.
+            until = time.monotonic() + 0.1
+            while time.monotonic() < until and not condition():
+                self.executor.spin_once(timeout_sec=0.02)
+        raise AssertionError(f'waited {patience:g} s in vain for {what}; '
+                             f'diagnostics say {self.sentences()}')
+
+    def wait_until_active(self):
+        """Wait until the estimator has subscribed to us and we to it."""
+        self.wait_for(lambda: self.color.get_subscription_count()
+                      and self.depth.get_subscription_count()
+                      and self.color_info.get_subscription_count()
+                      and self.node.count_publishers('object_detections'), 'an active estimator')
+
+    def send(self, frame, stamp_ns=None):
+        """Publish a frame; return its stamp in nanoseconds."""
+        stamp_ns = self.now() if stamp_ns is None else stamp_ns
+        frame.publish(self, stamp_ns)
+        return stamp_ns
+
+    def result_of(self, frame, stamp_ns=None, patience=PATIENCE):
+        """Publish a frame until its detections come; return stamp and detections."""
+        sent = []
+
+        def resend():
+            sent.append(self.send(frame, stamp_ns))
+
+        def found():
+            return next((message for message in self.received['object_detections']
+                         if stamp_to_ns(message.header.stamp) in sent), None)
+
+        resend()
+        message = self.wait_for(found, 'object_detections', patience, resend)
+        return stamp_to_ns(message.header.stamp), message
+
+    def with_stamp(self, topic, stamp_ns, count):
+        """Wait for `count` messages of one stamp on a topic and return them."""
+        def matching():
+            return [message for message in self.received[topic]
+                    if stamp_to_ns(message.header.stamp) == stamp_ns]
+
+        self.wait_for(lambda: len(matching()) >= count, f'{count} messages on {topic}')
+        return matching()
+
+    def sentences(self):
+        """Return the newest diagnostics: sentence by part."""
+        messages = self.received['/diagnostics']
+        if not messages:
+            return {}
+        return {status.name.split(': ')[1]: status.message for status in messages[-1].status}
+
+    def wait_for_sentence(self, part, text, meanwhile=None):
+        """Wait until a diagnostics entry contains a text; return the whole sentence."""
+        self.wait_for(lambda: text in self.sentences().get(part, ''),
+                      f'{text!r} in diagnostics {part!r}', meanwhile=meanwhile)
+        return self.sentences()[part]
+
+    def now(self):
+        return self.node.get_clock().now().nanoseconds
+
+    def call(self, service_type, name, request, meanwhile=None):
+        client = self.node.create_client(service_type, name)
+        self.wait_for(client.service_is_ready, f'service {name}')
+        future = client.call_async(request)
+        self.wait_for(future.done, f'an answer of {name}', meanwhile=meanwhile)
+        self.node.destroy_client(client)
+        return future.result()
+
+    def state(self):
+        return self.call(GetState, 'pose_estimator/get_state', GetState.Request()
+                         ).current_state.label
+
+    def transition(self, label):
+        request = ChangeState.Request()
+        request.transition.label = label
+        return self.call(ChangeState, 'pose_estimator/change_state', request).success
+
+    def set_parameter(self, name, value):
+        request = SetParameters.Request(
+            parameters=[Parameter(name, value=value).to_parameter_msg()])
+        return self.call(SetParameters, 'pose_estimator/set_parameters', request).results[0]
+
+    def estimate(self, meanwhile=None):
+        return self.call(Trigger, 'pose_estimator/estimate', Trigger.Request(), meanwhile)
+
+    def close(self):
+        self.executor.shutdown()
+        self.node.destroy_node()
+        rclpy.try_shutdown(context=self.context)
+
+
+class Frame:
+    """A plain wall at one depth with coloured rectangles; every part can be spoilt."""
+
+    def __init__(self, patches=(((60, 40, 100, 80), RED),), depth=0.5):
+        self.rgb = np.full((HEIGHT, WIDTH, 3), 128, np.uint8)
+        for (x_min, y_min, x_max, y_max), color in patches:
+            self.rgb[y_min:y_max, x_min:x_max] = color
+        self.depth = np.full((HEIGHT, WIDTH), round(depth * 1000), np.uint16)
+        self.frame_id = 'camera_color_optical_frame'
+        self.depth_delay_ns = 0
+        self.with_info = True
+        self.with_depth = True
+
+    def color_message(self, header):
+        return image_message(self.rgb, 'rgb8', header)
+
+    def depth_message(self, header):
+        return image_message(self.depth, '16UC1', header)
+
+    def info_message(self, header):
+        return CameraInfo(header=header, width=WIDTH, height=HEIGHT, k=K.reshape(-1),
+                          distortion_model='plumb_bob', r=np.eye(3).reshape(-1),
+                          p=np.hstack([K, np.zeros((3, 1))]).reshape(-1))
+
+    def publish(self, client, stamp_ns):
+        header = Header(stamp=ns_to_stamp(stamp_ns), frame_id=self.frame_id)
+        if self.with_info:
+            client.color_info.publish(self.info_message(header))
+        client.color.publish(self.color_message(header))
+        if self.with_depth:
+            late = Header(stamp=ns_to_stamp(stamp_ns + self.depth_delay_ns),
+                          frame_id=self.frame_id)
+            client.depth.publish(self.depth_message(late))
+
+
+def center(box, depth):
+    """Return the (3,) centroid of a rectangle's pixels on a wall at one depth."""
+    x_min, y_min, x_max, y_max = box
+    u, v = (x_min + x_max - 1) / 2, (y_min + y_max - 1) / 2
+    return np.array([(u - K[0, 2]) / K[0, 0], (v - K[1, 2]) / K[1, 1], 1.0]) * depth
+
+
+def position(pose):
+    """Return the (3,) position of a pose message."""
+    return np.array([pose.position.x, pose.position.y, pose.position.z])
