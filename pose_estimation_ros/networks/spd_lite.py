@@ -4,12 +4,16 @@ The method is SPD's (Tian et al., ECCV 2020, section 3): a category's shape prio
 towards the observed instance, and an assignment matrix gives every observed point its place on
 the deformed shape, which is its NOCS coordinate. The encoders are ours: no colour, so nothing
 of a synthetic image's appearance can be over-learnt; local geometry by edge convolutions over
-nearest neighbours with a global feature in each block. The assignment is geometric: each point
-first guesses its place in the canonical frame, and prior points near that guess, after
-deformation, are preferred; learnt features then shift the preference. With a plain product of
-features the softmax starts uniform over all prior points and hardly learns for thousands of
-steps. A further head says which points belong to the object at all, because a detector's masks
-bleed.
+nearest neighbours with a global feature in each block.
+
+Two additions make it learn in an hour on two cores. First, half-way and at the end an affine
+map into the canonical frame is predicted for the object as a whole and applied to its points
+(`Placement`): turning points by a rotation that depends on all of them is a product of two
+learnt quantities, which pointwise layers approximate only slowly. Second, the assignment is
+geometric: prior points that lie, after deformation, near a point's guessed place are preferred,
+and learnt features shift the preference; a plain product of features starts as a uniform softmax
+over all prior points. A further head says which points belong to the object at all, because a
+detector's masks bleed.
 """
 
 from __future__ import annotations
@@ -32,7 +36,9 @@ class SpdLiteConfig:
         categories: Number of categories.
         width: Channels per point.
         blocks: Edge-convolution blocks.
-        neighbors: Neighbours per point, itself included.
+        neighbors: Neighbours per point.
+        dilation: Every how manieth of the nearest points is a neighbour: depth noise is as large
+            as the spacing of the very nearest.
         global_width: Channels of the object's global feature.
         embedding: Channels in which points and prior points are matched.
     """
@@ -41,6 +47,7 @@ class SpdLiteConfig:
     width: int = 128
     blocks: int = 4
     neighbors: int = 12
+    dilation: int = 3
     global_width: int = 256
     embedding: int = 96
 
@@ -58,7 +65,8 @@ class SpdLiteOutput(NamedTuple):
         membership: (B, N) logits: the point lies on the object.
         assignment: (B, N, V) logits over the prior points.
         deformation: (B, V, 3) displacement of the prior points.
-        guess: (B, N, 3) first guess of the NOCS coordinates, before the assignment.
+        guess: (B, N, 3) NOCS coordinates before the assignment.
+        coarse: (B, N, 3) NOCS coordinates by the half-way affine map alone.
     """
 
     nocs: Tensor
@@ -67,6 +75,7 @@ class SpdLiteOutput(NamedTuple):
     assignment: Tensor
     deformation: Tensor
     guess: Tensor
+    coarse: Tensor
 
 
 class EdgeBlock(nn.Module):
@@ -98,6 +107,27 @@ class EdgeBlock(nn.Module):
         return x + self.feed(self.feed_norm(x))
 
 
+class Placement(nn.Module):
+    """Predicts one affine map per object and moves the object's points into NOCS coordinates."""
+
+    def __init__(self, width: int, hidden: int) -> None:
+        """Create the layers; the map starts small so that the first guesses lie in the middle."""
+        super().__init__()
+        self.norm = nn.LayerNorm(width)
+        self.map = nn.Sequential(nn.Linear(2 * width, hidden), nn.ReLU(),
+                                 nn.Linear(hidden, hidden), nn.ReLU(), nn.Linear(hidden, 12))
+        nn.init.normal_(self.map[-1].weight, std=0.01)
+        nn.init.zeros_(self.map[-1].bias)
+
+    def forward(self, x: Tensor, points: Tensor) -> Tensor:
+        """Return (B, N, 3) NOCS coordinates of (B, N, 3) points with (B, N, C) features."""
+        normed = self.norm(x)
+        summary = torch.cat([normed.max(dim=1).values, normed.mean(dim=1)], dim=1)
+        affine = self.map(summary).float().view(-1, 3, 4)
+        with torch.autocast(points.device.type, enabled=False):
+            return points @ affine[:, :, :3].transpose(1, 2) + affine[:, None, :, 3]
+
+
 class SpdLite(nn.Module):
     """The network; see the module's docstring.
 
@@ -118,10 +148,13 @@ class SpdLite(nn.Module):
         self.config = config
         self.register_buffer('prior', prior.float())
         width, wide = config.width, config.global_width
-        self.local = nn.Sequential(nn.Linear(4, 32), nn.ReLU(), nn.Linear(32, 64))
+        self.local = nn.Sequential(nn.Linear(4, 48), nn.ReLU())
         self.category = nn.Embedding(config.categories, width)
-        self.stem = nn.Linear(3 + 64 + 1, width)
+        self.stem = nn.Linear(3 + 48 + 1, width)
         self.blocks = nn.ModuleList(EdgeBlock(width) for _ in range(config.blocks))
+        self.half_way = Placement(width, wide)
+        self.placed = nn.Linear(3, width)
+        self.final = Placement(width, wide)
         self.norm = nn.LayerNorm(width)
         self.summary = nn.Sequential(nn.Linear(2 * width, wide), nn.ReLU(), nn.Linear(wide, wide))
         self.query = nn.Sequential(nn.Linear(width, width), nn.ReLU(),
@@ -150,12 +183,18 @@ class SpdLite(nn.Module):
         Returns:
             Correspondences, shape and membership.
         """
-        neighbors = nearest_neighbors(points, self.config.neighbors)
+        neighbors = nearest_neighbors(points, self.config.neighbors, self.config.dilation)
         x = torch.cat([points, self._local_shape(points, neighbors),
                        log_radius[:, None].expand(-1, points.shape[1], -1)], dim=2)
         x = self.stem(x) + self.category(category)[:, None]
-        for block in self.blocks:
+        half = len(self.blocks) // 2
+        for block in self.blocks[:half]:
             x = block(x, neighbors)
+        coarse = self.half_way(x, points)
+        x = x + self.placed(4.0 * coarse)
+        for block in self.blocks[half:]:
+            x = block(x, neighbors)
+        placed = self.final(x, points)
         x = self.norm(x)
         whole = self.summary(torch.cat([x.max(dim=1).values, x.mean(dim=1)], dim=1))
 
@@ -165,19 +204,19 @@ class SpdLite(nn.Module):
         feature = self.prior_feature(feature)
         deformation = self.deform(feature)
         shape = prior + deformation
-        guess = self.guess(x)
+        guess = placed + self.guess(x).float()
         affinity = self.query(x) @ self.key(feature).transpose(1, 2)
         # In full precision from here: bfloat16 would quantise the coordinates to 1/256.
         with torch.autocast(points.device.type, enabled=False):
-            guess, shape = guess.float(), shape.float()
+            shape = shape.float()
             assignment = affinity.float() - self.log_sharpness.exp() * squared_distances(
                 guess, shape)
             nocs = torch.softmax(assignment, dim=2) @ shape
         return SpdLiteOutput(nocs, shape, self.membership(x).squeeze(2), assignment, deformation,
-                             guess)
+                             guess, coarse)
 
     def _local_shape(self, points: Tensor, neighbors: Tensor) -> Tensor:
-        """Return (B, N, 64) features of each point's neighbourhood, relative to the point."""
+        """Return (B, N, 48) features of each point's neighbourhood, relative to the point."""
         batch, number, k = neighbors.shape
         index = neighbors.reshape(batch, number * k, 1).expand(-1, -1, 3)
         relative = points.gather(1, index).view(batch, number, k, 3) - points[:, :, None]
@@ -186,10 +225,17 @@ class SpdLite(nn.Module):
         return self.local(edges).max(dim=2).values
 
 
-def nearest_neighbors(points: Tensor, number: int) -> Tensor:
-    """Return the (B, N, number) int64 indices of each point's nearest points, itself first."""
+def nearest_neighbors(points: Tensor, number: int, dilation: int) -> Tensor:
+    """Return the (B, N, number) int64 indices of every `dilation`-th nearest point, itself first.
+
+    Args:
+        points: (B, N, 3), N at least `number * dilation`.
+        number: Neighbours per point.
+        dilation: 1 takes the nearest ones.
+    """
     with torch.no_grad(), torch.autocast(points.device.type, enabled=False):
-        return squared_distances(points, points).topk(number, dim=2, largest=False).indices
+        nearest = squared_distances(points, points).topk(number * dilation, dim=2, largest=False)
+        return nearest.indices[:, :, ::dilation]
 
 
 def squared_distances(a: Tensor, b: Tensor) -> Tensor:

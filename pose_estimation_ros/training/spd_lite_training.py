@@ -66,6 +66,7 @@ class LossWeights:
     entropy: float = 1e-4
     deformation: float = 0.01
     guess: float = 1.0
+    coarse: float = 0.5
     size: float = 0.5
     membership: float = 0.05
     smoothness: float = 0.02
@@ -85,8 +86,10 @@ def spd_lite_losses(output: SpdLiteOutput, batch: PointBatch,
     terms = {
         'correspondence': coordinate_error(output.nocs),
         'guess': coordinate_error(output.guess),
+        'coarse': coordinate_error(output.coarse),
         'chamfer': chamfer_distance(shape, batch.shape),
-        'entropy': assignment_entropy(output.assignment.float()),
+        # A quarter of the points is enough for this small term, and saves a tenth of the step.
+        'entropy': assignment_entropy(output.assignment[:, ::4]),
         'deformation': deformation_magnitude(output.deformation.float()),
         'size': (extent(shape) - extent(batch.shape)).abs().mean(),
         'membership': functional.binary_cross_entropy_with_logits(
@@ -196,7 +199,7 @@ def train(arguments: argparse.Namespace) -> None:
             losses = spd_lite_losses(output, batch, weights)
             optimizer.zero_grad(set_to_none=True)
             losses['total'].backward()
-            torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+            torch.nn.utils.clip_grad_norm_(model.parameters(), 5.0)
             optimizer.step()
             average.update_parameters(model)
             state.step += 1
