@@ -1,0 +1,138 @@
+"""Launch files by their text: these checks need no ROS installation."""
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).resolve().parents[2]
+LAUNCH_FILES = sorted((ROOT / 'launch').glob('*.launch.py'))
+CORE = ROOT / 'launch' / 'pose_estimation.launch.py'
+
+
+def tree_of(path):
+    return ast.parse(path.read_text(), str(path))
+
+
+def constant(path, name):
+    """Return a literal assigned at the top of a file."""
+    for node in tree_of(path).body:
+        if isinstance(node, ast.Assign) and node.targets[0].id == name:
+            return ast.literal_eval(node.value)
+    raise AssertionError(f'{path.name} has no {name}')
+
+
+def argument_rows():
+    """Return the (name, description) of every argument of the core launch file."""
+    rows = next(node.value.elts for node in tree_of(CORE).body
+                if isinstance(node, ast.Assign) and node.targets[0].id == 'ARGUMENTS')
+    return [(row.elts[0].value, ast.literal_eval(row.elts[2])) for row in rows]
+
+
+def declared_arguments(path):
+    """Return name and keywords of each DeclareLaunchArgument with a literal name."""
+    return {call.args[0].value: {keyword.arg for keyword in call.keywords}
+            for call in ast.walk(tree_of(path))
+            if isinstance(call, ast.Call) and getattr(call.func, 'id', '') == (
+                'DeclareLaunchArgument') and isinstance(call.args[0], ast.Constant)}
+
+
+def string_constants(path):
+    return {node.value for node in ast.walk(tree_of(path))
+            if isinstance(node, ast.Constant) and isinstance(node.value, str)}
+
+
+def test_the_launch_files_are_those_of_the_readme():
+    readme = (ROOT / 'README.md').read_text()
+    assert {path.name for path in LAUNCH_FILES} == {
+        'pose_estimation.launch.py', 'realsense.launch.py', 'demo.launch.py', 'replay.launch.py'}
+    assert all(f'`{path.name}`' in readme for path in LAUNCH_FILES)
+
+
+@pytest.mark.parametrize('path', LAUNCH_FILES, ids=lambda path: path.name)
+def test_a_launch_file_compiles_and_describes_a_launch(path):
+    compile(path.read_text(), str(path), 'exec')
+    functions = {node.name: node for node in tree_of(path).body
+                 if isinstance(node, ast.FunctionDef)}
+    assert functions['generate_launch_description'].args.args == []
+
+
+@pytest.mark.parametrize('path', LAUNCH_FILES, ids=lambda path: path.name)
+def test_a_launch_file_needs_launch_and_nothing_heavy(path):
+    imported = {name.split('.')[0] for node in ast.walk(tree_of(path))
+                for name in ([alias.name for alias in node.names]
+                             if isinstance(node, ast.Import)
+                             else [node.module] if isinstance(node, ast.ImportFrom) else [])}
+    assert imported <= {'launch', 'launch_ros', 'pathlib', 'yaml'}
+
+
+@pytest.mark.parametrize('path', LAUNCH_FILES, ids=lambda path: path.name)
+def test_a_launch_file_holds_no_absolute_path(path):
+    assert not [text for text in string_constants(path)
+                if re.match(r'/(home|opt|usr|root|tmp|work|ros)', text)]
+
+
+@pytest.mark.parametrize('path', LAUNCH_FILES, ids=lambda path: path.name)
+def test_every_argument_is_described(path):
+    undescribed = {name for name, keywords in declared_arguments(path).items()
+                   if 'description' not in keywords}
+    undescribed |= {name for name, description in argument_rows() if not description}
+    assert not undescribed
+
+
+def test_the_readme_names_every_common_argument():
+    readme = (ROOT / 'README.md').read_text()
+    missing = {name for name, _ in argument_rows() if f'`{name}`' not in readme}
+    assert not missing
+
+
+def test_every_launch_file_includes_the_core():
+    for path in LAUNCH_FILES:
+        assert path == CORE or CORE.name in string_constants(path)
+
+
+def test_arguments_set_parameters_that_the_estimator_declares():
+    from pose_estimation_ros.nodes.parameters import ESTIMATOR_PARAMETERS
+    declared = {spec.name for spec in ESTIMATOR_PARAMETERS} | {'use_sim_time'}
+    parameters = constant(CORE, 'PARAMETERS')
+    assert set(parameters.values()) <= declared
+    assert set(parameters) <= {name for name, _ in argument_rows()}
+
+
+def test_the_devices_offered_are_those_of_the_estimator():
+    from pose_estimation_ros.nodes.parameters import ESTIMATOR_PARAMETERS
+    choices = next(spec.choices for spec in ESTIMATOR_PARAMETERS if spec.name == 'device')
+    offered = next(ast.literal_eval(row.elts[3])
+                   for node in tree_of(CORE).body if isinstance(node, ast.Assign)
+                   and node.targets[0].id == 'ARGUMENTS'
+                   for row in node.value.elts if row.elts[0].value == 'device')
+    assert offered == ['', *choices]
+
+
+def test_the_topics_remapped_are_those_that_the_estimator_listens_to():
+    from pose_estimation_ros.nodes import frame_input
+    topics = {frame_input.COLOR_TOPIC, frame_input.COLOR_INFO_TOPIC, frame_input.DEPTH_TOPIC,
+              frame_input.DEPTH_INFO_TOPIC, f'{frame_input.COLOR_TOPIC}/compressed'}
+    assert topics <= string_constants(CORE)
+
+
+def test_the_realsense_is_told_to_align_and_to_synchronise():
+    pairs = {key.value: value.value
+             for node in ast.walk(tree_of(ROOT / 'launch' / 'realsense.launch.py'))
+             if isinstance(node, ast.Dict)
+             for key, value in zip(node.keys, node.values, strict=True)
+             if isinstance(key, ast.Constant) and isinstance(value, ast.Constant)}
+    assert pairs == {'align_depth.enable': 'true', 'enable_sync': 'true'}
+
+
+def test_rviz_shows_cloud_overlay_boxes_axes_and_tf():
+    config = yaml.safe_load((ROOT / 'config' / 'rviz' / 'pose_estimation.rviz').read_text())
+    displays = {display['Class'].removeprefix('rviz_default_plugins/'): display
+                for display in config['Visualization Manager']['Displays']}
+    assert {'DepthCloud', 'PointCloud2', 'Image', 'MarkerArray', 'Axes', 'TF',
+            'Grid'} <= set(displays)
+    assert displays['MarkerArray']['Topic']['Value'] == '/object_markers'
+    assert displays['Image']['Topic']['Value'] == '/overlay/image'
+    assert displays['PointCloud2']['Topic']['Value'] == '/object_points'
