@@ -1,0 +1,46 @@
+from __future__ import annotations
+
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pose_estimation_ros.backends.correspondences import solve_poses
+from pose_estimation_ros.core.rotation import angle_between
+from test.core.strategies import poses
+
+
+@settings(max_examples=30)
+@given(poses(), st.floats(0.05, 0.5), st.integers(0, 1000))
+def test_pose_and_size_follow_from_exact_correspondences(T: np.ndarray, diagonal: float,
+                                                         seed: int) -> None:
+    nocs = np.random.default_rng(seed).uniform(-0.3, 0.3, (1, 256, 3))
+    points = diagonal * nocs @ T[:3, :3].T + T[:3, 3]
+
+    result = solve_poses(points, nocs, np.ones((1, 256)), nocs)
+
+    assert result.valid[0]
+    np.testing.assert_allclose(result.T_camera_object[0], T, atol=1e-7)
+    np.testing.assert_allclose(result.size[0], 2 * diagonal * np.abs(nocs[0]).max(axis=0),
+                               rtol=1e-6)
+
+
+def test_points_the_network_takes_for_background_have_no_say() -> None:
+    generator = np.random.default_rng(0)
+    nocs = generator.uniform(-0.3, 0.3, (1, 256, 3))
+    points = 0.2 * nocs + (0.0, 0.0, 1.0)
+    membership = np.ones((1, 256))
+    membership[0, :150] = 0.1
+    points[0, :150] += (0.3, 0.0, 0.4)
+
+    result = solve_poses(points, nocs, membership, nocs)
+
+    assert float(angle_between(result.T_camera_object[0, :3, :3], np.eye(3))) < 1e-6
+    assert result.inlier_ratio[0] == 1.0
+
+
+def test_correspondences_without_any_agreement_are_refused() -> None:
+    generator = np.random.default_rng(0)
+    nocs = generator.uniform(-0.3, 0.3, (1, 256, 3))
+    points = generator.uniform(-0.3, 0.3, (1, 256, 3)) + (0, 0, 1)
+
+    assert not solve_poses(points, nocs, np.ones((1, 256)), nocs).valid[0]

@@ -1,0 +1,87 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pose_estimation_ros.backends.point_preparation import (
+    choose_points,
+    masked_points,
+    normalize_points,
+    ray_rotation,
+)
+from pose_estimation_ros.core.camera import CameraIntrinsics
+from pose_estimation_ros.core.detection import Detection
+from pose_estimation_ros.core.frame import RGBDFrame
+
+CAMERA = CameraIntrinsics.pinhole(64, 48, 60.0, 60.0, 31.5, 23.5)
+
+
+def frame_with(depth: np.ndarray) -> RGBDFrame:
+    return RGBDFrame(0, 'camera', np.zeros((48, 64, 3), np.uint8), depth, CAMERA)
+
+
+@given(st.floats(-1.5, 1.5), st.floats(-1.5, 1.5), st.floats(0.2, 3.0))
+def test_the_ray_rotation_turns_the_ray_onto_z(x: float, y: float, z: float) -> None:
+    center = np.array([[x, y, z]])
+
+    R = ray_rotation(center)[0]
+
+    np.testing.assert_allclose(R @ center[0], (0, 0, np.linalg.norm(center)), atol=1e-12)
+    np.testing.assert_allclose(R @ R.T, np.eye(3), atol=1e-12)
+    assert np.linalg.det(R) == pytest.approx(1.0)
+
+
+def test_normalised_points_map_back_to_the_camera_frame() -> None:
+    cloud = np.random.default_rng(0).normal((0.3, -0.2, 0.9), 0.04, (2, 200, 3))
+
+    prepared = normalize_points(cloud)
+    back = np.einsum('bji,bnj->bni', prepared.R_ray_camera,
+                     prepared.points * prepared.radius[:, None, None]) + prepared.center[:, None]
+
+    np.testing.assert_allclose(back, cloud, atol=1e-6)
+    assert np.abs(np.median(prepared.points, axis=1)).max() < 0.2
+
+
+def test_background_points_hardly_move_centre_and_radius() -> None:
+    generator = np.random.default_rng(0)
+    cloud = generator.normal((0.1, 0.0, 0.8), 0.03, (1, 400, 3))
+    bled = cloud.copy()
+    bled[0, :60, 2] += 1.0
+
+    clean, disturbed = normalize_points(cloud), normalize_points(bled)
+
+    assert np.linalg.norm(disturbed.center - clean.center) < 0.02
+    assert disturbed.radius[0] < 1.3 * clean.radius[0]
+    assert np.linalg.norm(disturbed.points, axis=2).max() < 4.0 + 1e-5
+
+
+def test_only_mask_pixels_with_depth_become_points() -> None:
+    depth = np.full((48, 64), 0.5, np.float32)
+    depth[10, 20] = np.nan
+    depth[10, 21] = 0.0
+    detection = Detection('mug', 0.9, np.array([20.0, 10, 24, 11]), np.ones((1, 4), bool),
+                          offset=(20, 10))
+
+    points = masked_points(frame_with(depth), detection)
+
+    expected = CAMERA.back_project(np.array([[22.0, 10], [23, 10]]), np.array([0.5, 0.5]))
+    np.testing.assert_allclose(points, expected, atol=1e-6)
+
+
+def test_a_mask_over_the_image_border_is_cut_off() -> None:
+    detection = Detection('mug', 0.9, np.array([62.0, 46, 66, 50]), np.ones((4, 4), bool),
+                          offset=(62, 46))
+
+    assert len(masked_points(frame_with(np.ones((48, 64), np.float32)), detection)) == 4
+
+
+def test_many_points_are_thinned_without_repetition_and_few_are_repeated() -> None:
+    generator = np.random.default_rng(0)
+
+    many, few = choose_points(1000, 256, generator), choose_points(40, 256, generator)
+
+    assert len(set(many)) == 256
+    assert len(few) == 256
+    assert set(few) == set(range(40))

@@ -1,0 +1,83 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from pose_estimation_ros.core.alignment import align_robustly
+from pose_estimation_ros.core.categories import CATEGORY_NAMES
+from pose_estimation_ros.core.rotation import random_rotation
+from pose_estimation_ros.core.se3 import make_transform
+from pose_estimation_ros.synthetic.crops import Crops
+from pose_estimation_ros.training.crop_batches import CropAugmentation, training_batch
+
+STRONG = CropAugmentation(stretch=0.2, roll=1.0, noise=0.0, cut=1.0, stray=0.0)
+
+
+@pytest.fixture
+def crops() -> Crops:
+    """Exact points of random boxes, two of each category, without noise."""
+    generator = np.random.default_rng(0)
+    count, number = 12, 300
+    size = generator.uniform(0.05, 0.3, (count, 3))
+    category = np.arange(count) % 6
+    nocs = generator.uniform(-0.5, 0.5, (count, number, 3))
+    nocs *= (size / np.linalg.norm(size, axis=1, keepdims=True))[:, None]
+    T = np.stack([make_transform(random_rotation(generator),
+                                 generator.uniform((-0.2, -0.2, 0.6), (0.2, 0.2, 1.2)))
+                  for _ in range(count)])
+    metric = nocs * np.linalg.norm(size, axis=1)[:, None, None]
+    points = np.einsum('bij,bnj->bni', T[:, :3, :3], metric) + T[:, None, :3, 3]
+    return Crops(points.astype(np.float32), nocs.astype(np.float32),
+                 np.ones((count, number), bool), category.astype(np.int64), T, size,
+                 nocs.astype(np.float32), np.ones(count, np.float32),
+                 np.full(count, np.nan, np.float32), np.array(['box'] * count))
+
+
+@pytest.mark.parametrize('augmentation', [None, STRONG])
+def test_targets_stay_true_under_every_augmentation(
+        crops: Crops, augmentation: CropAugmentation | None) -> None:
+    batch = training_batch(crops, np.arange(12), 128, 200, augmentation,
+                           np.random.default_rng(1))
+
+    fit = align_robustly(batch.nocs.numpy(), batch.points.numpy())
+
+    assert fit.valid.all()
+    assert (fit.residual / fit.similarity.scale < 1e-3).all()
+
+
+def test_equal_seeds_give_equal_batches(crops: Crops) -> None:
+    first, second = (training_batch(crops, np.arange(12), 64, 64, CropAugmentation(),
+                                    np.random.default_rng(5)) for _ in range(2))
+
+    assert (first.points == second.points).all()
+    assert (first.nocs == second.nocs).all()
+
+
+def test_a_spin_of_a_round_object_does_not_change_its_target(crops: Crops) -> None:
+    """The same bowl, spun about its axis, looks the same: so must its target."""
+    bowl = np.array([CATEGORY_NAMES.index('bowl')])
+    angle = 1.0
+    spin = np.array([[np.cos(angle), 0, np.sin(angle)], [0, 1, 0],
+                     [-np.sin(angle), 0, np.cos(angle)]])
+    T = crops.T_camera_object.copy()
+    T[bowl[0], :3, :3] = T[bowl[0], :3, :3] @ spin
+    nocs = crops.nocs.copy()
+    nocs[bowl[0]] = nocs[bowl[0]] @ spin
+    spun = Crops(crops.points, nocs, crops.member, crops.category, T, crops.size, crops.shape,
+                 crops.visibility, crops.handle_visibility, crops.name)
+
+    first, second = (training_batch(views, bowl, 300, 64, None, np.random.default_rng(0))
+                     for views in (crops, spun))
+
+    np.testing.assert_allclose(first.nocs.numpy(), second.nocs.numpy(), atol=1e-5)
+
+
+def test_stray_points_are_no_members(crops: Crops) -> None:
+    batch = training_batch(crops, np.arange(12), 256, 64,
+                           CropAugmentation(stretch=0, roll=0, noise=0, cut=0, stray=1.0),
+                           np.random.default_rng(0))
+
+    fit = align_robustly(batch.nocs.numpy(), batch.points.numpy(), batch.member.numpy())
+
+    assert (~batch.member).float().mean() > 0.005
+    assert (fit.residual / fit.similarity.scale < 0.05).all()
