@@ -111,14 +111,13 @@ class NodeProcess:
             domain_id: ROS domain.
             folder: For the log.
         """
-        from pose_estimation_ros.nodes.ros_compat import fastdds_profile
+        from pose_estimation_ros.nodes.ros_compat import fastdds_environment
 
         self.node = node
         self._log = folder / f'{node}.log'
         environment = {**os.environ, 'ROS_DOMAIN_ID': str(domain_id),
                        'ROS_AUTOMATIC_DISCOVERY_RANGE': 'LOCALHOST', 'PYTHONUNBUFFERED': '1',
-                       'RCUTILS_COLORIZED_OUTPUT': '0',
-                       'FASTDDS_DEFAULT_PROFILES_FILE': str(fastdds_profile())}
+                       'RCUTILS_COLORIZED_OUTPUT': '0', **fastdds_environment()}
         arguments = [part for name, value in parameters.items() if value
                      for part in ('-p', f'{name}:={value}')]
         with self._log.open('w', encoding='utf-8') as stream:

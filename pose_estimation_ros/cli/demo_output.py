@@ -37,7 +37,7 @@ from pose_estimation_ros.evaluation.demo_report import (
 from pose_estimation_ros.evaluation.report import circumstances
 from pose_estimation_ros.nodes.conversions import camera_intrinsics, pose_matrix, stamp_to_ns
 from pose_estimation_ros.nodes.recorder import Arrival, Recorder, write_bag
-from pose_estimation_ros.nodes.ros_compat import fastdds_profile
+from pose_estimation_ros.nodes.ros_compat import fastdds_environment
 
 _COLOR, _DEPTH, _INFO = '/color/image_raw', '/depth/image_raw', '/color/camera_info'
 _DETECTIONS, _OVERLAY, _TRUTH = '/object_detections', '/overlay/image', '/ground_truth_poses'
@@ -62,8 +62,7 @@ class DemoOutput:
             names: Of recorded pictures by the checksum of their pixels; empty for simulated ones.
             with_truth: Wait for `ground_truth_poses` as well.
         """
-        os.environ['ROS_AUTOMATIC_DISCOVERY_RANGE'] = 'LOCALHOST'
-        os.environ['FASTDDS_DEFAULT_PROFILES_FILE'] = str(fastdds_profile())
+        os.environ |= {'ROS_AUTOMATIC_DISCOVERY_RANGE': 'LOCALHOST', **fastdds_environment()}
         self.folder = folder
         self.complaint = 'nothing'
         self.model_fault: str | None = None

@@ -101,7 +101,7 @@ class Monitor:
         with self._lock:
             for fact in facts:
                 entry = self._inputs.get(fact.name, _Input())
-                if entry.last_ns is None or now_ns - entry.last_ns > timeout_ns:
+                if entry.last_ns is None or abs(now_ns - entry.last_ns) > timeout_ns:
                     return _silence(fact, entry)
         return None
 

@@ -195,8 +195,10 @@ def markdown_table(specs: Sequence[ParameterSpec]) -> str:
 
 
 def yaml_defaults(node_name: str, specs: Sequence[ParameterSpec]) -> str:
-    """Return a commented parameter file with every default."""
-    lines = [f'/**/{node_name}:', '  ros__parameters:']
+    """Return a commented parameter file with every default, for a node in any namespace."""
+    lines = [f'# Every parameter of {node_name} with its default. Printed by:',
+             f'#   pose-estimation parameters {node_name} --layout yaml',
+             f'/**/{node_name}:', '  ros__parameters:']
     for spec in specs:
         allowed = _allowed(spec)
         lines += [f'    # {_notes(spec)}' + (f' ({allowed})' if allowed else ''),

@@ -26,7 +26,7 @@ try:
 except ImportError:  # Humble
     from rclpy.qos_event import SubscriptionEventCallbacks
 
-__all__ = ['SubscriptionEventCallbacks', 'TransformLookup', 'fastdds_profile', 'share_file',
+__all__ = ['SubscriptionEventCallbacks', 'TransformLookup', 'fastdds_environment', 'share_file',
            'share_folder']
 
 PACKAGE = 'pose_estimation_ros'
@@ -100,10 +100,12 @@ def share_file(relative: str) -> Path:
                              'install the package again')
 
 
-def fastdds_profile() -> Path:
-    """Return our Fast DDS profile, which makes room for images in shared memory.
+def fastdds_environment() -> dict[str, str]:
+    """Return the environment variables that select our Fast DDS profile.
 
-    The default segment is smaller than one 640x480 colour image: between processes nearly all
-    best-effort images are lost with it. It must be set in the publisher's process.
+    The default shared memory is smaller than one 640x480 colour image: between processes nearly
+    all best-effort images are lost with it. The profile must be set in the publisher's process.
     """
-    return share_file('config/fastdds.xml')
+    profile = str(share_file('config/fastdds.xml'))
+    # Fast DDS before 3.0 knows the older name.
+    return {'FASTDDS_DEFAULT_PROFILES_FILE': profile, 'FASTRTPS_DEFAULT_PROFILES_FILE': profile}

@@ -60,9 +60,9 @@ class StampSynchronizer(Generic[Color, Depth]):
         self._unpaired_colors = 0
 
     def _pair(self, color: tuple[int, Color], depth: tuple[int, Depth]) -> tuple[Color, Depth]:
-        for queue, stamp in ((self._colors, color[0]), (self._depths, depth[0])):
-            while queue and queue[0][0] <= stamp:
-                queue.popleft()
+        """Return the pair's messages and forget both, with all that is older."""
+        self._colors = _after(self._colors, color[0])
+        self._depths = _after(self._depths, depth[0])
         self._unpaired_colors = 0
         return color[1], depth[1]
 
@@ -71,6 +71,10 @@ class StampSynchronizer(Generic[Color, Depth]):
         """Forget everything when one input's time is set back, as when a bag starts over."""
         if queue and stamp_ns < queue[-1][0] - _JUMP_BACK_NS:
             self.clear()
+
+
+def _after(queue: deque[tuple[int, Color]], stamp_ns: int) -> deque[tuple[int, Color]]:
+    return deque((entry for entry in queue if entry[0] > stamp_ns), maxlen=_QUEUE_LENGTH)
 
 
 def _nearest(queue: deque[tuple[int, Color]], stamp_ns: int,

@@ -1,0 +1,63 @@
+"""The demo as a user starts it, with the stand-in stages and recorded frames."""
+
+import json
+import subprocess
+import sys
+
+import cv2
+import numpy as np
+from ros_harness import GREEN, RED, ROOT, Frame, K, center, environment
+from rosbags.highlevel import AnyReader
+
+CAN, BOWL = (20, 30, 50, 60), (90, 50, 130, 90)
+
+
+def write(folder, frame):
+    folder.mkdir(parents=True)
+    cv2.imwrite(str(folder / 'rgb.png'), frame.rgb[..., ::-1])
+    cv2.imwrite(str(folder / 'depth.png'), frame.depth)
+    (folder / 'camera.json').write_text(json.dumps({'K': K.tolist()}))
+
+
+def run_demo(*arguments):
+    return subprocess.run(
+        [sys.executable, '-m', 'pose_estimation_ros.cli.main', 'demo', *map(str, arguments)],
+        env=environment(), cwd=ROOT, capture_output=True, text=True, timeout=240, check=False)
+
+
+def test_recorded_frames_go_through_the_real_nodes(tmp_path):
+    write(tmp_path / 'frames' / 'near', Frame(((CAN, RED),), depth=0.5))
+    write(tmp_path / 'frames' / 'far', Frame(((CAN, RED), (BOWL, GREEN)), depth=0.9))
+    output = tmp_path / 'output'
+    answer = run_demo('--source', tmp_path / 'frames', '--output', output, '--backend',
+                      'stand_in', '--segmentation', 'stand_in')
+    assert answer.returncode == 0, answer.stdout + answer.stderr
+    assert '2 frames, 3 objects' in answer.stdout
+    summary = json.loads((output / 'summary.json').read_text())
+    found = {(o['frame'], o['category']): np.array(o['T_camera_object'])[:3, 3]
+             for o in summary['objects']}
+    assert set(found) == {('near', 'can'), ('far', 'can'), ('far', 'bowl')}
+    np.testing.assert_allclose(found['near', 'can'], center(CAN, 0.5), atol=1e-5)
+    np.testing.assert_allclose(found['far', 'bowl'], center(BOWL, 0.9), atol=1e-5)
+    assert summary['rate'] > 0
+    for name in ('near', 'far'):
+        picture = cv2.imread(str(output / f'{name}.png'))[..., ::-1]
+        assert picture.shape == (120, 160, 3)
+    with AnyReader([output / 'recording']) as reader:
+        counts = {c.topic: c.msgcount for c in reader.connections}
+        poses = [reader.deserialize(data, c.msgtype) for c, _, data in reader.messages(
+            connections=[c for c in reader.connections if c.topic == '/object_poses'])]
+    assert counts['/color/image_raw'] == counts['/object_detections'] == 2
+    assert len(poses) == 3
+    assert {p.header.frame_id for p in poses} == {'camera_color_optical_frame'}
+
+
+def test_a_demo_that_cannot_start_says_why_and_leaves_no_process(tmp_path):
+    write(tmp_path / 'frames', Frame())
+    answer = run_demo('--source', tmp_path / 'frames', '--output', tmp_path / 'output',
+                      '--backend', 'bogus')
+    assert answer.returncode == 1
+    assert "the estimator cannot start: unknown backend 'bogus'; known are" in answer.stderr
+    assert 'Traceback' not in answer.stderr
+    logs = (tmp_path / 'output' / 'pose_estimator.log').read_text()
+    assert 'unknown backend' in logs

@@ -1,0 +1,141 @@
+import json
+
+import cv2
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from pose_estimation_ros import __version__
+from pose_estimation_ros.cli.demo_output import without_nan
+from pose_estimation_ros.cli.main import app
+from pose_estimation_ros.core.errors import InvalidInputError, ModelError
+from pose_estimation_ros.runtime.manifest import ModelFile, ModelManifest, write_manifest
+
+
+def run(*arguments):
+    return CliRunner().invoke(app, [str(argument) for argument in arguments])
+
+
+@pytest.fixture
+def models(tmp_path, monkeypatch):
+    folder = tmp_path / 'models' / 'tiny'
+    folder.mkdir(parents=True)
+    network = folder / 'network.onnx'
+    network.write_bytes(bytes(2_000_000))
+    write_manifest(ModelManifest(
+        name='tiny', task='pose', backend='spd', size='lite',
+        files={'network': ModelFile.of(network, folder)}, categories=('mug', 'can')), folder)
+    monkeypatch.setattr('pose_estimation_ros.runtime.model_store.default_folders',
+                        lambda: [folder.parent])
+    return folder
+
+
+def test_the_version_is_printed():
+    assert run('version').stdout.strip() == __version__
+
+
+def test_every_command_explains_itself():
+    for command in ('demo', 'estimate', 'models', 'import', 'parameters'):
+        answer = run(command, '--help')
+        assert answer.exit_code == 0
+        assert command in run('--help').stdout
+
+
+def test_models_are_listed_with_task_and_size(models):
+    answer = run('models', 'list')
+    assert answer.exit_code == 0
+    assert answer.stdout.splitlines()[1].split() == ['tiny', 'pose', 'spd', 'lite', '2.0',
+                                                     'mug,', 'can']
+
+
+def test_models_are_verified_file_by_file(models):
+    assert 'tiny: 1 files are whole' in run('models', 'verify').stdout
+    (models / 'network.onnx').write_bytes(bytes(10))
+    answer = run('models', 'verify', 'tiny')
+    assert isinstance(answer.exception, ModelError)
+    assert 'has 10 bytes instead of 2000000' in str(answer.exception)
+
+
+def test_the_manifest_of_a_model_is_shown(models):
+    assert run('models', 'info', 'tiny').stdout == (models / 'model.yaml').read_text()
+
+
+def test_a_file_that_is_not_in_the_repository_is_fetched_and_checked(models, tmp_path):
+    elsewhere = tmp_path / 'elsewhere.onnx'
+    (models / 'network.onnx').rename(elsewhere)
+    text = (models / 'model.yaml').read_text()
+    (models / 'model.yaml').write_text(
+        text.replace('bytes: 2000000', f'bytes: 2000000\n    url: {elsewhere.as_uri()}'))
+    assert run('models', 'fetch', 'tiny').exit_code == 0
+    assert (models / 'network.onnx').read_bytes() == elsewhere.read_bytes()
+    (models / 'network.onnx').unlink()
+    elsewhere.write_bytes(b'other'.ljust(2_000_000))
+    assert 'its content was altered' in str(run('models', 'fetch', 'tiny').exception)
+    assert not (models / 'network.onnx').exists()
+    elsewhere.unlink()
+    assert 'cannot be fetched' in str(run('models', 'fetch', 'tiny').exception)
+
+
+@pytest.mark.parametrize('layout', ['table', 'yaml'])
+@pytest.mark.parametrize('node', ['pose_estimator', 'simulated_camera', 'replay_camera'])
+def test_the_parameters_of_every_node_are_printed(node, layout):
+    answer = run('parameters', node, '--layout', layout)
+    assert answer.exit_code == 0
+    assert {'pose_estimator': 'segmentation.min_score', 'simulated_camera': 'views_per_scene',
+            'replay_camera': 'source'}[node] in answer.stdout
+
+
+class OneCan:
+    """A pipeline's stages at once: there is a can in the middle of every picture."""
+
+    name = 'one_can'
+    needs = frozenset({'depth', 'detections'})
+    categories = ('can',)
+    providers = ('none',)
+
+    def detect(self, frame):
+        from pose_estimation_ros.core.detection import Detection
+        return [Detection('can', 0.9, np.array([4, 4, 8, 8]), np.ones((4, 4), bool), (4, 4))]
+
+    def estimate(self, frame, detections):
+        from pose_estimation_ros.core.object_pose import ObjectPose
+        from pose_estimation_ros.core.se3 import make_transform
+        from pose_estimation_ros.core.symmetry import Y_AXIS_SYMMETRY
+        return [ObjectPose('can', 0.8, make_transform(np.eye(3), [0, 0, 0.5]),
+                           np.array([0.1, 0.2, 0.1]), Y_AXIS_SYMMETRY, 'one_can')]
+
+    def close(self):
+        pass
+
+
+def test_estimate_writes_poses_as_json_and_a_picture(tmp_path, monkeypatch):
+    from pose_estimation_ros.pipeline import Pipeline
+    monkeypatch.setattr('pose_estimation_ros.cli.estimate.create_pipeline',
+                        lambda options: Pipeline(OneCan(), OneCan(), None))
+    cv2.imwrite(str(tmp_path / 'rgb.png'), np.full((48, 64, 3), 50, np.uint8))
+    cv2.imwrite(str(tmp_path / 'depth.png'), np.full((48, 64), 500, np.uint16))
+    (tmp_path / 'camera.json').write_text('{"fx": 60, "fy": 60, "cx": 31.5, "cy": 23.5}')
+    arguments = ['estimate', '--color', tmp_path / 'rgb.png', '--depth', tmp_path / 'depth.png',
+                 '--camera', tmp_path / 'camera.json']
+    (entry,) = json.loads(run(*arguments).stdout)['objects']
+    assert entry == {'label': 'can', 'score': 0.8, 'position': [0.0, 0.0, 0.5],
+                     'orientation_xyzw': [0.0, 0.0, 0.0, 1.0], 'size': [0.1, 0.2, 0.1]}
+    answer = run(*arguments, '--output', tmp_path / 'poses.json', '--overlay',
+                 tmp_path / 'overlay.png')
+    assert answer.exit_code == 0
+    assert json.loads((tmp_path / 'poses.json').read_text())['objects'] == [entry]
+    assert np.ptp(cv2.imread(str(tmp_path / 'overlay.png'))) > 100
+
+
+def test_a_missing_picture_is_one_clear_error(tmp_path):
+    (tmp_path / 'camera.json').write_text('{"fx": 60, "fy": 60, "cx": 31.5, "cy": 23.5}')
+    answer = run('estimate', '--color', tmp_path / 'none.png', '--depth', tmp_path / 'none.png',
+                 '--camera', tmp_path / 'camera.json')
+    assert isinstance(answer.exception, InvalidInputError)
+    assert 'none.png is missing' in str(answer.exception)
+
+
+def test_json_has_null_where_a_number_is_unknown():
+    nan = float('nan')
+    assert without_nan({'a': [1.0, nan], 'b': {'c': nan}, 'd': 'nan'}) == {
+        'a': [1.0, None], 'b': {'c': None}, 'd': 'nan'}

@@ -1,0 +1,63 @@
+"""Damaged model files: the node says which file and how to get it back, and lives."""
+
+import pytest
+from ros_harness import STAND_IN, Client, Frame, NodeProcess
+
+from pose_estimation_ros.runtime.manifest import ModelFile, ModelManifest, write_manifest
+
+
+@pytest.fixture
+def model_folder(tmp_path):
+    folder = tmp_path / 'detector'
+    folder.mkdir()
+    network = folder / 'network.onnx'
+    network.write_bytes(b'not a network' * 100)
+    write_manifest(ModelManifest(
+        name='detector', task='segmentation', backend='maskrcnn', size='lite',
+        files={'network': ModelFile.of(network, folder)}, categories=('mug',)), folder)
+    return folder
+
+
+def spoil_nothing(path):
+    """A whole file that is no network."""
+
+
+def spoil_by_removal(path):
+    path.unlink()
+
+
+def spoil_by_cutting(path):
+    path.write_bytes(path.read_bytes()[:100])
+
+
+def spoil_by_change(path):
+    path.write_bytes(path.read_bytes().replace(b'not', b'NOT'))
+
+
+@pytest.mark.parametrize(('spoil', 'sentence'), [
+    (spoil_by_removal, 'network.onnx is missing'),
+    (spoil_by_cutting, 'network.onnx has 100 bytes instead of 1300'),
+    (spoil_by_change, 'its content was altered'),
+    (spoil_nothing, 'network.onnx'),
+])
+def test_a_damaged_model_is_named_and_another_one_can_be_chosen(
+        client: Client, tmp_path, model_folder, spoil, sentence):
+    spoil(model_folder / 'network.onnx')
+    node = NodeProcess('pose_estimator', tmp_path / 'log', STAND_IN | {
+        'segmentation.method': 'mask_rcnn', 'segmentation.model': str(model_folder)})
+    try:
+        told = client.wait_for_sentence('model', sentence)
+        assert told in node.log
+        assert 'Traceback' not in node.log
+        assert client.state() == 'unconfigured'
+        assert client.set_parameter('segmentation.method', 'stand_in').successful
+        assert client.transition('configure')
+        assert client.transition('activate')
+        client.wait_until_active()
+        client.forget()
+        _, detections = client.result_of(Frame())
+        assert len(detections.detections) == 1
+    finally:
+        assert node.stop() == 0
+        client.wait_for(lambda: client.node.count_publishers('/diagnostics') == 0, 'its end')
+        client.forget()

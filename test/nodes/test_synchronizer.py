@@ -1,0 +1,54 @@
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pose_estimation_ros.nodes.synchronizer import StampSynchronizer
+
+MS = 1_000_000
+
+
+def test_equal_stamps_are_a_pair_in_either_order_of_arrival():
+    pairs = StampSynchronizer(slop_ns=0)
+    assert pairs.add_color(1 * MS, 'c1') is None
+    assert pairs.add_depth(1 * MS, 'd1') == ('c1', 'd1')
+    assert pairs.add_depth(2 * MS, 'd2') is None
+    assert pairs.add_color(2 * MS, 'c2') == ('c2', 'd2')
+
+
+def test_the_nearest_partner_wins():
+    pairs = StampSynchronizer(slop_ns=10 * MS)
+    pairs.add_depth(100 * MS, 'far')
+    pairs.add_depth(106 * MS, 'near')
+    assert pairs.add_color(108 * MS, 'c') == ('c', 'near')
+
+
+def test_a_lasting_gap_is_measured_and_ends_with_a_pair():
+    pairs = StampSynchronizer(slop_ns=5 * MS)
+    assert pairs.lasting_gap() is None
+    for k in range(4):
+        pairs.add_depth((100 * k + 40) * MS, 'd')
+        pairs.add_color(100 * k * MS, 'c')
+    assert pairs.lasting_gap() == 0.04
+    assert pairs.add_depth(302 * MS, 'd') is not None
+    assert pairs.lasting_gap() is None
+
+
+def test_a_jump_back_forgets_what_came_before():
+    pairs = StampSynchronizer(slop_ns=5 * MS)
+    pairs.add_color(10_000 * MS, 'old')
+    pairs.add_color(100 * MS, 'new')
+    assert pairs.add_depth(10_000 * MS, 'd') is None
+    assert pairs.add_depth(100 * MS, 'd') is None
+
+
+@given(st.lists(st.tuples(st.booleans(), st.integers(0, 2000)), max_size=60))
+def test_pairs_are_within_the_slop_and_nothing_is_used_twice(arrivals):
+    pairs = StampSynchronizer(slop_ns=20)
+    used = []
+    for number, (is_color, stamp) in enumerate(arrivals):
+        add = pairs.add_color if is_color else pairs.add_depth
+        found = add(stamp, (stamp, number))
+        if found is not None:
+            color, depth = found
+            assert abs(color[0] - depth[0]) <= 20
+            used += [color[1], depth[1]]
+    assert len(used) == len(set(used))

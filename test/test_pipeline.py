@@ -1,0 +1,181 @@
+import cv2
+import numpy as np
+import pytest
+
+from pose_estimation_ros.core.camera import CameraIntrinsics
+from pose_estimation_ros.core.detection import Detection
+from pose_estimation_ros.core.errors import ConfigurationError, InvalidInputError
+from pose_estimation_ros.core.frame import RGBDFrame
+from pose_estimation_ros.core.object_pose import ObjectPose, Rejection
+from pose_estimation_ros.core.se3 import make_transform
+from pose_estimation_ros.core.symmetry import NO_SYMMETRY
+from pose_estimation_ros.pipeline import (
+    Pipeline,
+    PipelineOptions,
+    Selection,
+    check_depth,
+    create_pipeline,
+)
+from pose_estimation_ros.tracking.identity import IdentityTracker
+
+CAMERA = CameraIntrinsics.pinhole(16, 12, 20.0, 20.0, 7.5, 5.5)
+
+
+def frame(stamp_ns=0, depth=0.5, camera=CAMERA):
+    image = np.zeros((camera.height, camera.width, 3), np.uint8)
+    metres = None if depth is None else np.full(image.shape[:2], depth, np.float32)
+    return RGBDFrame(stamp_ns, 'camera', image, metres, camera)
+
+
+def detection(label, score, x=0):
+    return Detection(label, score, np.array([x, 0, x + 2, 2]), np.ones((2, 2), bool), (x, 0))
+
+
+class Found:
+    """A segmenter that has found what it was given, and remembers what it saw."""
+
+    providers = ('none',)
+
+    def __init__(self, *detections):
+        self.detections = list(detections)
+        self.seen = []
+        self.closed = False
+
+    def detect(self, seen):
+        self.seen.append(seen)
+        return self.detections
+
+    def close(self):
+        self.closed = True
+
+
+class Poses:
+    """A backend that puts every object at its box and refuses those called 'bowl'."""
+
+    name = 'poses'
+    needs = frozenset({'depth', 'detections'})
+    categories = ('mug', 'bowl', 'can')
+
+    def __init__(self):
+        self.closed = False
+        self.seen = []
+
+    def estimate(self, seen, detections):
+        self.seen.append(seen)
+        return [Rejection(d, 'too round') if d.label == 'bowl' else
+                ObjectPose(d.label, d.score, make_transform(np.eye(3), [d.box[0], 0, 1]),
+                           np.ones(3), NO_SYMMETRY, self.name, detection=d) for d in detections]
+
+    def describe(self):
+        return {'model': 'none'}
+
+    def close(self):
+        self.closed = True
+
+
+def test_poses_come_in_the_order_of_the_scores_with_reasons_for_the_rest():
+    segmenter = Found(detection('can', 0.6), detection('bowl', 0.7), detection('mug', 0.9),
+                      detection('laptop', 0.8))
+    result = Pipeline(segmenter, Poses(), IdentityTracker()).process(frame())
+    assert [d.label for d in result.detections] == ['mug', 'bowl', 'can']
+    assert [p.label for p in result.poses] == ['mug', 'can']
+    assert [p.track_id for p in result.poses] == [1, 2]
+    assert result.dropped == ('laptop: not among the wanted labels mug, bowl, can',
+                              'bowl: too round')
+    assert set(result.timings) == {'undistort', 'segmentation', 'pose', 'tracking'}
+    assert all(seconds >= 0 for seconds in result.timings.values())
+
+
+def test_the_selection_says_which_labels_and_scores_are_wanted():
+    segmenter = Found(detection('can', 0.6), detection('mug', 0.9), detection('can', 0.95))
+    pipeline = Pipeline(segmenter, Poses(), None, Selection(('can',), min_pose_score=0.7))
+    result = pipeline.process(frame())
+    assert [(p.label, p.score, p.track_id) for p in result.poses] == [('can', 0.95, -1)]
+    assert result.dropped == ('mug: not among the wanted labels can',
+                              'can: pose score 0.60 is under 0.70')
+
+
+def test_nothing_found_is_an_empty_result():
+    result = Pipeline(Found(), Poses(), IdentityTracker()).process(frame())
+    assert result.detections == result.poses == result.dropped == ()
+
+
+def test_a_track_that_ends_is_named_in_the_result():
+    segmenter = Found(detection('mug', 0.9))
+    pipeline = Pipeline(segmenter, Poses(), IdentityTracker())
+    pipeline.process(frame(0))
+    segmenter.detections = []
+    (lost,) = pipeline.process(frame(5_000_000_000)).lost
+    assert (lost.label, lost.track_id) == ('mug', 1)
+
+
+def test_a_distorted_frame_is_straightened_and_depth_is_not_interpolated():
+    K = np.array([[120.0, 0, 79.5], [0, 120.0, 59.5], [0, 0, 1]])
+    camera = CameraIntrinsics(160, 120, K, D=np.array([-0.3, 0.1, 0.001, -0.002, 0.0]))
+    xy = np.array([[0.4, 0.3], [-0.45, 0.2], [0.1, -0.35]])
+    bent = camera.distort(xy) * 120.0 + (79.5, 59.5)
+    rgb = np.zeros((120, 160, 3), np.uint8)
+    depth = np.full((120, 160), 1.0, np.float32)
+    for u, v in bent:
+        cv2.circle(rgb, (round(u), round(v)), 2, (255, 255, 255), -1)
+        cv2.circle(depth, (round(u), round(v)), 3, 0.5, -1)
+    segmenter = Found()
+    result = Pipeline(segmenter, Poses(), None).process(RGBDFrame(0, 'c', rgb, depth, camera))
+    straight = result.frame
+    assert segmenter.seen[0] is straight
+    assert not straight.intrinsics.is_distorted
+    for u, v in np.rint(xy * 120.0 + (79.5, 59.5)).astype(int):
+        assert straight.rgb[v, u, 0] > 150
+        assert straight.depth[v, u] == 0.5
+    known = straight.depth[np.isfinite(straight.depth)]
+    assert set(np.unique(known)) == {np.float32(0.5), np.float32(1.0)}
+
+
+def test_pixels_that_the_lens_did_not_see_are_unknown():
+    K = np.array([[120.0, 0, 79.5], [0, 120.0, 59.5], [0, 0, 1]])
+    # A pincushion lens has seen less than its pinhole camera would.
+    camera = CameraIntrinsics(160, 120, K, D=np.array([0.4, 0.0, 0.0, 0.0, 0.0]))
+    straight = Pipeline(Found(), Poses(), None).process(frame(camera=camera)).frame
+    assert np.isnan(straight.depth[0, 0])
+    assert straight.depth[60, 80] == 0.5
+
+
+@pytest.mark.parametrize(('depth', 'reason'), [
+    (None, 'there is no depth image'),
+    (np.nan, 'all zero or NaN'),
+    (0.0, 'all zero or NaN'),
+    (500.0, 'median depth is 500 m.*32FC1 metres'),
+    (0.0005, 'median depth is 0.0005 m.*16UC1 must hold millimetres'),
+])
+def test_depth_that_cannot_be_right_is_refused_with_the_cure(depth, reason):
+    with pytest.raises(InvalidInputError, match=reason):
+        Pipeline(Found(), Poses(), None).process(frame(depth=depth))
+
+
+def test_one_known_pixel_is_found_wherever_it_is():
+    depth = np.full((480, 640), np.nan, np.float32)
+    depth[101, 203] = 0.8
+    check_depth(depth)
+
+
+def test_a_colour_only_backend_needs_neither_depth_nor_segmenter():
+    class ColourOnly(Poses):
+        needs = frozenset()
+
+        def estimate(self, seen, detections):
+            return super().estimate(seen, [detection('mug', 0.5)])
+
+    result = Pipeline(None, ColourOnly(), None).process(frame(depth=None))
+    assert [p.label for p in result.poses] == ['mug']
+
+
+def test_closing_frees_all_stages():
+    segmenter, backend = Found(), Poses()
+    Pipeline(segmenter, backend, None).close()
+    assert segmenter.closed
+    assert backend.closed
+
+
+def test_an_unknown_backend_is_refused_with_the_known_names():
+    with pytest.raises(ConfigurationError, match=r"unknown backend 'bogus'; known are .*spd"):
+        create_pipeline(PipelineOptions(backend='bogus'))
