@@ -119,8 +119,8 @@ def wood(style: Style, generator: np.random.Generator) -> Pattern:
     dark = np.asarray(light * generator.uniform(0.2, 0.75), dtype=np.float32)
     board = generator.uniform(0.06, 0.25) if generator.random() < 0.6 else 0.0
     return partial(textures.wood, style.noise(generator), _seed(generator),
-                   style.length(0.003, 0.012, generator), board, generator.uniform(0.1, 0.8), light,
-                   dark)
+                   style.length(0.003, 0.012, generator), board, generator.uniform(0.1, 0.8),
+                   light, dark)
 
 
 def marble(style: Style, generator: np.random.Generator) -> Pattern:

@@ -101,7 +101,7 @@ def sample_stereo_sensor(generator: np.random.Generator) -> StereoSensor:
         edge_holes=uniform(0.4, 0.95), edge_step=uniform(1.5, 4.0),
         dark_holes=max(0.0, uniform(-0.012, 0.012)), gloss_holes=10 ** uniform(-5.5, -2.6),
         highlight=np.radians(uniform(0.0, 4.5)), grazing=uniform(0.03, 0.2),
-        base_holes=10 ** uniform(-7, -4), patch=uniform(4, 9), minimum=uniform(0.17, 0.3),
+        base_holes=10 ** uniform(-7, -4), patch=uniform(4, 9), minimum=uniform(0.15, 0.25),
         maximum=uniform(1.5, 6.0), unit=0.001)
 
 
