@@ -14,6 +14,10 @@ from launch.substitutions import EnvironmentVariable, LaunchConfiguration
 from launch_ros.actions import LifecycleNode, Node
 
 CONFIG = Path(__file__).parents[1] / 'config'
+# Fast DDS 3, from Kilted on, renamed the variable, and takes offence at both.
+FASTDDS_PROFILE = ('FASTRTPS_DEFAULT_PROFILES_FILE'
+                   if os.environ.get('ROS_DISTRO') in {'humble', 'iron', 'jazzy'}
+                   else 'FASTDDS_DEFAULT_PROFILES_FILE')
 SWITCH = ['true', 'false']
 
 # name, default, description, choices
@@ -76,7 +80,6 @@ def start_estimator(context):
 
 def generate_launch_description():
     """Declare the arguments, then start the estimator and, if wanted, RViz."""
-    profile = str(CONFIG / 'fastdds.xml')
     rviz = Node(
         package='rviz2',
         executable='rviz2',
@@ -98,9 +101,9 @@ def generate_launch_description():
         *(DeclareLaunchArgument(name, default_value=default, description=description,
                                 choices=choices)
           for name, default, description, choices in ARGUMENTS),
-        # Shared memory that holds whole images; Fast DDS before 3.0 knows the older name.
-        *(SetEnvironmentVariable(name, EnvironmentVariable(name, default_value=profile))
-          for name in ('FASTDDS_DEFAULT_PROFILES_FILE', 'FASTRTPS_DEFAULT_PROFILES_FILE')),
+        # Shared memory that holds whole images, unless the user has a profile of their own.
+        SetEnvironmentVariable(FASTDDS_PROFILE, EnvironmentVariable(
+            FASTDDS_PROFILE, default_value=str(CONFIG / 'fastdds.xml'))),
         OpaqueFunction(function=start_estimator),
         rviz,
     ])

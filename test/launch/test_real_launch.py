@@ -84,8 +84,7 @@ def recording(tmp_path_factory):
     cv2.imwrite(str(folder / 'depth.png'), frame.depth)
     height, width = frame.depth.shape
     (folder / 'camera.json').write_text(json.dumps(
-        {'fx': K[0, 0], 'fy': K[1, 1], 'cx': K[0, 2], 'cy': K[1, 2], 'width': width,
-         'height': height, 'K': K.tolist(), 'depth_scale': 0.001}))
+        {'width': width, 'height': height, 'K': K.tolist(), 'depth_unit_m': 0.001}))
     return folder
 
 
