@@ -4,6 +4,7 @@ The estimator brings itself up (its parameter `autostart`). An argument that is 
 the value of the parameter file.
 """
 
+import os
 from pathlib import Path
 
 import yaml
