@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import numpy.typing as npt
 
@@ -30,7 +32,7 @@ _SHARES = (0.3, 0.17, 0.13, 0.16, 0.13, 0.06, 0.05)
 def wall_of(kind: str, radius: float, height: float, generator: np.random.Generator) -> FloatArray:
     """Return the (24, 2) outer wall (radius, height) of a bowl, metres, foot corner to rim."""
     uniform = generator.uniform
-    foot = radius * uniform(0.33, 0.66)
+    foot = radius * uniform(0.38, 0.68)
     if kind == 'conical':
         foot = radius * uniform(0.22, 0.55)
         bulge = uniform(-0.03, 0.08)
@@ -104,6 +106,17 @@ def bowl_outlines(rows: int, heights: FloatArray, generator: np.random.Generator
     return (1 - share) * round_outline + share * shaped
 
 
+def _hand_formed(body: Part, height: float, generator: np.random.Generator) -> Part:
+    """Return the bowl with a rim that rises, falls and bulges a few times around, as by hand."""
+    x, y, z = body.vertices.T
+    turn = np.arctan2(z, x) + generator.uniform(0, 2 * np.pi)
+    wave = np.cos(int(generator.integers(1, 4)) * turn)
+    share = np.clip(y / height, 0, 1) ** 2 * wave
+    swell = 1 + generator.uniform(-0.05, 0.05) * share
+    raised = y + generator.uniform(-0.06, 0.06) * height * share
+    return replace(body, vertices=np.stack([x * swell, raised, z * swell], axis=1))
+
+
 def make_bowl(generator: np.random.Generator) -> Shape:
     """Return a bowl 9 to 28 cm wide and 3 to 13 cm high."""
     uniform = generator.uniform
@@ -124,6 +137,8 @@ def make_bowl(generator: np.random.Generator) -> Shape:
     )
     outlines = bowl_outlines(len(profile), profile[:, 1] / height, generator)
     body = revolve(profile, names, outlines)
+    if uniform() < 0.12:
+        body = _hand_formed(body, height, generator)
     if uniform() < 0.25:
         low = height * uniform(0.3, 0.7)
         body = paint_band(body, low, low + height * uniform(0.1, 0.3))

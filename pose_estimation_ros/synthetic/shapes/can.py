@@ -17,7 +17,7 @@ _DIAMETERS = {
     'drink': (0.05, 0.07),
     'flat': (0.06, 0.11),
     'tall': (0.05, 0.075),
-    'tin': (0.06, 0.11),
+    'tin': (0.046, 0.11),
     'open': (0.06, 0.1),
 }
 _ASPECTS = {
@@ -133,7 +133,7 @@ def _round_can(
 
 
 def make_can(generator: np.random.Generator) -> Shape:
-    """Return a can 5 to 11 cm wide whose height is 0.4 to 2.4 times that."""
+    """Return a can 4.6 to 11 cm wide whose height is 0.4 to 2.4 times that."""
     kind = str(generator.choice(_KINDS, p=_SHARES))
     radius = 0.5 * generator.uniform(*_DIAMETERS[kind])
     height = min(2 * radius * generator.uniform(*_ASPECTS[kind]), 0.24)

@@ -87,7 +87,7 @@ def closure(kind: str, neck: float, base: float, generator: np.random.Generator)
         ]
     if kind == 'nozzle':
         wide, rise = neck * uniform(1.05, 1.5), uniform(0.025, 0.05)
-        step, tip = base + uniform(0.002, 0.3 * rise), uniform(0.0025, 0.005)
+        step, tip = base + uniform(0.002, 0.3 * rise), min(uniform(0.0025, 0.009), 0.5 * neck)
         return [
             revolve(
                 [
