@@ -61,7 +61,7 @@ class CropAugmentation:
     """
 
     stretch: float = 0.08
-    roll: float = 0.25
+    roll: float = 0.1
     noise: float = 0.0015
     cut: float = 0.3
     stray: float = 0.3
@@ -115,7 +115,7 @@ def training_batch(crops: Crops, index: NDArray[np.intp], points: int, shape_poi
     R_ray = prepared.R_ray_camera @ R
     if augmentation is not None:
         roll = generator.normal(0.0, augmentation.roll, batch)
-        roll = np.where(generator.random(batch) < 0.1, generator.uniform(-np.pi, np.pi, batch),
+        roll = np.where(generator.random(batch) < 0.02, generator.uniform(-np.pi, np.pi, batch),
                         roll)
         turn = axis_rotation((0.0, 0.0, 1.0), roll)
         local = np.einsum('bij,bnj->bni', turn, local)
