@@ -7,6 +7,7 @@ import sys
 import typer
 
 from pose_estimation_ros import __version__
+from pose_estimation_ros.cli.dataset import dataset
 from pose_estimation_ros.cli.demo import demo
 from pose_estimation_ros.cli.estimate import estimate
 from pose_estimation_ros.cli.imports import imports
@@ -19,6 +20,7 @@ app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_
 app.command()(demo)
 app.command()(estimate)
 app.command()(parameters)
+app.add_typer(dataset, name='dataset')
 app.add_typer(models, name='models')
 app.add_typer(imports, name='import')
 
