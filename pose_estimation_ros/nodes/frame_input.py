@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from rclpy.clock import Clock
 from rclpy.node import Node
-from rclpy.qos import QoSProfile, ReliabilityPolicy
+from rclpy.qos import QoSProfile, ReliabilityPolicy, qos_policy_name_from_kind
 from rclpy.qos_overriding_options import QoSOverridingOptions
 from rclpy.subscription import Subscription
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
@@ -150,7 +150,7 @@ class FrameInput:
             qos_overriding_options=QoSOverridingOptions.with_default_policies(),
             event_callbacks=SubscriptionEventCallbacks(
                 incompatible_qos=lambda event: self._monitor.incompatible(
-                    name, event.last_policy_kind.name.lower())))
+                    name, qos_policy_name_from_kind(event.last_policy_kind).lower())))
 
     def _receive_color(self, message: Image | CompressedImage) -> None:
         if not self._options.with_depth:

@@ -55,6 +55,7 @@ _QUEUE = 10
 _POSES_PER_OBJECT = 4
 _LINE_WIDTH = 0.003
 _TEXT_HEIGHT = 0.025
+_SHAPE_POINTS = 200
 
 
 @dataclass(frozen=True)
@@ -188,7 +189,7 @@ class ResultPublisher:
         lifetime = Duration(sec=int(seconds), nanosec=int(seconds % 1 * 1e9))
         markers = [Marker(header=header, ns=f'{key.label}/{kind}', id=key.track_id,
                           action=Marker.DELETE)
-                   for key in result.lost for kind in ('box', 'axes', 'label')]
+                   for key in result.lost for kind in ('box', 'axes', 'label', 'shape')]
         for index, item in enumerate(placed):
             number = item.pose.track_id if item.pose.track_id >= 0 else index
             for marker in _markers(item):
@@ -253,7 +254,20 @@ def _markers(item: _Placed) -> list[Marker]:
                   text=f'{item.name} {item.pose.score:.2f}', color=_color(label_color(label)))
     text.scale.z = _TEXT_HEIGHT
     text.pose = pose_message(item.T, (0.0, 0.0, 0.0, 1.0))
-    return [box, axes, text]
+    shape = [] if item.pose.points is None else [_shape(item)]
+    return [box, axes, text, *shape]
+
+
+def _shape(item: _Placed) -> Marker:
+    """Return some points of the reconstructed shape; all of them are in `object_points`."""
+    stride = max(1, len(item.pose.points) // _SHAPE_POINTS)
+    points = transform_points(item.T, item.pose.points[::stride])
+    marker = Marker(ns=f'{item.pose.label}/shape', type=Marker.POINTS, action=Marker.ADD,
+                    points=[Point(x=x, y=y, z=z) for x, y, z in points.tolist()],
+                    color=_color(label_color(item.pose.label)))
+    marker.scale.x = marker.scale.y = _LINE_WIDTH
+    marker.pose.orientation.w = 1.0
+    return marker
 
 
 def _lines(namespace: str, points: NDArray[np.float64]) -> Marker:

@@ -1,10 +1,19 @@
 """The life of the node: states, changes of parameters, requests, signals."""
 
 import signal
+from pathlib import Path
 
+import cv2
 import pytest
 from geometry_msgs.msg import PoseStamped
+from rclpy.qos import QoSProfile, ReliabilityPolicy
 from ros_harness import RED, STAND_IN, Client, Frame, NodeProcess, center, position
+from sensor_msgs.msg import CompressedImage, Image
+from std_msgs.msg import Header
+
+from pose_estimation_ros.nodes.conversions import ns_to_stamp
+
+SMALL_TF = Path(__file__).parent / 'small_tf'
 
 BOX = (60, 40, 100, 80)
 
@@ -14,10 +23,11 @@ def node(client, tmp_path):
     """Return a way to start an estimator with parameters; it ends with the test."""
     started = []
 
-    def start(**changes):
+    def start(remappings=(), python_path=(), **changes):
         parameters = STAND_IN | {name.replace('__', '.'): value
                                  for name, value in changes.items()}
-        started.append(NodeProcess('pose_estimator', tmp_path / 'log', parameters))
+        started.append(NodeProcess('pose_estimator', tmp_path / 'log', parameters, remappings,
+                                   python_path))
         return started[-1]
 
     yield start
@@ -117,6 +127,58 @@ def test_an_output_frame_without_tf2_ros_is_refused_with_the_cure(client: Client
     node(output_frame='base_link')
     client.wait_for_sentence('model', 'output_frame needs tf2_ros')
     assert client.state() == 'unconfigured'
+
+
+def test_poses_are_given_in_the_output_frame_at_the_stamp_of_the_image(client: Client, node):
+    node(output_frame='base_link', python_path=[SMALL_TF])
+    client.wait_until_active()
+    stamp, detections = client.result_of(Frame())
+    (pose,) = client.with_stamp('object_poses', stamp, 1)
+    assert pose.header.frame_id == detections.header.frame_id == 'base_link'
+    x, y, z = center(BOX, 0.5)
+    assert position(pose.pose) == pytest.approx((1 - y, 2 + x, z), abs=1e-5)
+    q = pose.pose.orientation
+    assert (q.x, q.y, q.z, q.w) == pytest.approx((0, 0, 0.5 ** 0.5, 0.5 ** 0.5))
+    long_ago = 1_000_000_000
+    told = client.wait_for_sentence('processing', 'no transform from camera_color_optical_frame '
+                                    'to output_frame base_link',
+                                    lambda: client.send(Frame(), long_ago))
+    assert 'extrapolation into the past' in told
+
+
+def test_compressed_colour_is_taken_if_asked_for(client: Client, node):
+    node(color__transport='compressed')
+    publisher = client.node.create_publisher(CompressedImage, 'color/image_raw/compressed', 5)
+    frame = Frame()
+
+    def publish(sender, stamp_ns):
+        header = Header(stamp=ns_to_stamp(stamp_ns), frame_id=frame.frame_id)
+        _, png = cv2.imencode('.png', frame.rgb[..., ::-1])
+        sender.color_info.publish(frame.info_message(header))
+        sender.depth.publish(frame.depth_message(header))
+        publisher.publish(CompressedImage(header=header, format='png', data=png.tobytes()))
+
+    frame.publish = publish
+    client.wait_for(publisher.get_subscription_count, 'a subscription')
+    stamp, _ = client.result_of(frame)
+    (pose,) = client.with_stamp('object_poses', stamp, 1)
+    assert position(pose.pose) == pytest.approx(center(BOX, 0.5), abs=1e-5)
+    client.node.destroy_publisher(publisher)
+
+
+def test_an_incompatible_camera_is_told_with_the_parameter_that_cures_it(client: Client, node):
+    node(input_reliability='reliable', remappings=['color/image_raw:=other/image'])
+    qos = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
+    publisher = client.node.create_publisher(Image, 'other/image', qos)
+    told = client.wait_for_sentence('input', 'incompatible reliability')
+    assert '/other/image' in told
+    assert 'set input_reliability' in told
+    client.node.destroy_publisher(publisher)
+
+
+def test_a_missing_clock_is_told(client: Client, node):
+    node(use_sim_time=True)
+    client.wait_for_sentence('input', 'use_sim_time is set but nobody publishes /clock')
 
 
 @pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM])

@@ -40,12 +40,12 @@ K = np.array([[140.0, 0.0, 79.5], [0.0, 140.0, 59.5], [0.0, 0.0, 1.0]])
 RED, GREEN, BLUE = (255, 0, 0), (0, 255, 0), (0, 0, 255)
 
 
-def environment():
+def environment(python_path=()):
     """Return the environment of every process of the test graph."""
     return {**os.environ, 'ROS_DOMAIN_ID': str(DOMAIN_ID),
             'ROS_AUTOMATIC_DISCOVERY_RANGE': 'LOCALHOST', 'PYTHONUNBUFFERED': '1',
             'FASTDDS_DEFAULT_PROFILES_FILE': str(ROOT / 'config' / 'fastdds.xml'),
-            'PYTHONPATH': os.pathsep.join([str(ROOT), str(PLUGIN)])}
+            'PYTHONPATH': os.pathsep.join([str(ROOT), str(PLUGIN), *map(str, python_path)])}
 
 
 def yaml_value(value):
@@ -58,14 +58,14 @@ def yaml_value(value):
 class NodeProcess:
     """One node in its own process, its log in a file."""
 
-    def __init__(self, module, log, parameters, remappings=()):
+    def __init__(self, module, log, parameters, remappings=(), python_path=()):
         arguments = [f'{name}:={yaml_value(value)}' for name, value in parameters.items()]
         command = [sys.executable, '-m', f'pose_estimation_ros.nodes.{module}', '--ros-args',
                    *(part for argument in arguments for part in ('-p', argument)),
                    *(part for remapping in remappings for part in ('-r', remapping))]
         self._log = Path(log)
         with self._log.open('w') as stream:
-            self.process = subprocess.Popen(command, env=environment(), stdout=stream,
+            self.process = subprocess.Popen(command, env=environment(python_path), stdout=stream,
                                             stderr=subprocess.STDOUT, cwd=ROOT)
 
     @property
