@@ -237,10 +237,15 @@ def create_pipeline(options: PipelineOptions) -> Pipeline:
     """Create the stages and join them.
 
     Raises:
-        ConfigurationError: If a backend or segmenter of that name does not exist.
+        ConfigurationError: If a backend, segmenter or label of that name does not exist.
         ModelError: If a model is missing, damaged or of another kind.
     """
     backend = create_backend(options.backend, options.backend_options)
+    unknown = [label for label in options.selection.labels if label not in backend.categories]
+    if unknown:
+        backend.close()
+        raise ConfigurationError(f'unknown label {unknown[0]!r}; the backend {backend.name} knows '
+                                 f'{", ".join(backend.categories)}')
     segmenter = None
     if 'detections' in backend.needs:
         segmenter = _create_segmenter(options.segmenter, options.segmenter_options)

@@ -179,3 +179,11 @@ def test_closing_frees_all_stages():
 def test_an_unknown_backend_is_refused_with_the_known_names():
     with pytest.raises(ConfigurationError, match=r"unknown backend 'bogus'; known are .*spd"):
         create_pipeline(PipelineOptions(backend='bogus'))
+
+
+def test_an_unknown_label_is_refused_with_the_known_ones(monkeypatch):
+    backend = Poses()
+    monkeypatch.setattr('pose_estimation_ros.pipeline.create_backend', lambda *_: backend)
+    with pytest.raises(ConfigurationError, match="unknown label 'cup'.*mug, bowl, can"):
+        create_pipeline(PipelineOptions(selection=Selection(('mug', 'cup'))))
+    assert backend.closed

@@ -22,6 +22,8 @@ _DOMAINS = range(20, 100)
 _CAMERA_RATE = 10.0
 _SCENES = 8
 _VIEWS_PER_SCENE = 3
+# Results are held in memory until the recording is written.
+_MOST_RECORDED = 100
 _SECONDS_FOR_RATE = 8.0
 # Without any progress for so long, something is wrong.
 _PATIENCE_SECONDS = 60.0
@@ -56,7 +58,7 @@ def demo(
     else:
         recorded = open_frames(source)
         names = {zlib.crc32(recorded.load(index).rgb): recorded.name(index)
-                 for index in range(len(recorded))}
+                 for index in range(min(len(recorded), _MOST_RECORDED))}
         camera_node, pictures = 'replay_camera', len(names)
         camera = {'rate': str(min(rate, _CAMERA_RATE)), 'source': str(source.resolve())}
     domain_id = _DOMAINS[os.getpid() % len(_DOMAINS)]

@@ -57,7 +57,7 @@ class DemoOutput:
         """Join the graph and make room for the results.
 
         Args:
-            folder: For everything that is left behind; an older recording in it is replaced.
+            folder: For everything that is left behind; what an older run left is replaced.
             domain_id: ROS domain.
             names: Of recorded pictures by the checksum of their pixels; empty for simulated ones.
             with_truth: Wait for `ground_truth_poses` as well.
@@ -96,13 +96,13 @@ class DemoOutput:
     def finish(self) -> str:
         """Write pictures, recording and summary; return the report for people."""
         results = list(self._complete.values())
+        for made_before in ('overlays', 'recording'):
+            shutil.rmtree(self.folder / made_before, ignore_errors=True)
         for number, arrivals in enumerate(results):
             self._write_overlay(number, arrivals)
-        bag = self.folder / 'recording'
-        shutil.rmtree(bag, ignore_errors=True)
         recorded = [arrival for arrivals in results for group in arrivals.values()
                     for arrival in group]
-        write_bag(bag, self._topics, recorded + self._diagnostics)
+        write_bag(self.folder / 'recording', self._topics, recorded + self._diagnostics)
         rate = (len(self._result_times) - 1) / max(self.measured_seconds, 1e-9)
         text, summary = (self._compared(results, rate) if _TRUTH in self._topics
                          else self._listed(results, rate))
@@ -174,7 +174,7 @@ class DemoOutput:
         if _TRUTH in arrivals:
             _draw_truth(image, camera_intrinsics(arrivals[_INFO][0].message),
                         arrivals[_TRUTH][0].message.detections)
-        path = self.folder / f'{self._name(number, arrivals)}.png'
+        path = self.folder / 'overlays' / f'{self._name(number, arrivals)}.png'
         path.parent.mkdir(parents=True, exist_ok=True)
         cv2.imwrite(str(path), cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
 

@@ -41,7 +41,7 @@ def test_recorded_frames_go_through_the_real_nodes(tmp_path):
     np.testing.assert_allclose(found['far', 'bowl'], center(BOWL, 0.9), atol=1e-5)
     assert summary['rate'] > 0
     for name in ('near', 'far'):
-        picture = cv2.imread(str(output / f'{name}.png'))[..., ::-1]
+        picture = cv2.imread(str(output / 'overlays' / f'{name}.png'))[..., ::-1]
         assert picture.shape == (120, 160, 3)
     with AnyReader([output / 'recording']) as reader:
         counts = {c.topic: c.msgcount for c in reader.connections}
