@@ -184,6 +184,6 @@ def test_an_unknown_backend_is_refused_with_the_known_names():
 def test_an_unknown_label_is_refused_with_the_known_ones(monkeypatch):
     backend = Poses()
     monkeypatch.setattr('pose_estimation_ros.pipeline.create_backend', lambda *_: backend)
-    with pytest.raises(ConfigurationError, match="unknown label 'cup'.*mug, bowl, can"):
+    with pytest.raises(ConfigurationError, match=r"unknown label 'cup'.*mug, bowl, can"):
         create_pipeline(PipelineOptions(selection=Selection(('mug', 'cup'))))
     assert backend.closed
