@@ -42,12 +42,7 @@ CMAKE_LISTS = """\
 cmake_minimum_required(VERSION 3.20)
 project({name})
 find_package(ament_cmake REQUIRED)
-# Python needs the C side only: without the C++ generators half the work is left.
-foreach(generator rosidl_cmake rosidl_generator_type_description rosidl_generator_c
-    rosidl_typesupport_c rosidl_typesupport_introspection_c rosidl_typesupport_fastrtps_c
-    rosidl_generator_py)
-  find_package(${{generator}} REQUIRED)
-endforeach()
+find_package(rosidl_default_generators REQUIRED)
 {finds}
 rosidl_generate_interfaces(${{PROJECT_NAME}}
   {files}

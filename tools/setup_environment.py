@@ -64,6 +64,7 @@ def missing_debian_packages() -> list[str]:
         'ninja-build': shutil.which('ninja') is not None,
         'libusb-1.0-0': has_library('libusb-1.0.so.0'),
         'libgl1': has_library('libGL.so.1'),
+        'libegl1': has_library('libEGL.so.1'),
         'libx11-6': has_library('libX11.so.6'),
         'libgomp1': has_library('libgomp.so.1'),
     }
