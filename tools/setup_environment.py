@@ -148,7 +148,8 @@ def run_logged(command: list[str], log_name: str, cure: str) -> None:
     log = STATE / f'{log_name}.log'
     with log.open('w') as file, subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT, text=True, errors='replace', cwd=ROOT) as process:
+            stderr=subprocess.STDOUT, text=True, errors='replace', cwd=ROOT,
+            close_fds=False) as process:
         assert process.stdout is not None
         for line in process.stdout:
             file.write(line)
@@ -245,8 +246,12 @@ def installed_names() -> list[str]:
 
 @contextmanager
 def exclusive():
-    """Let one set-up at a time work on this checkout."""
+    """Let one set-up at a time work on this checkout.
+
+    Child processes inherit the lock: when a set-up is killed, the next waits for its orphans.
+    """
     folder = os.open(ROOT, os.O_RDONLY)
+    os.set_inheritable(folder, True)
     try:
         try:
             fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -276,18 +281,24 @@ def unfinished_while_open():
     mark.unlink()
 
 
-def discard_broken_environment() -> None:
-    """Remove an environment that was left half-made or whose Python is gone."""
-    interrupted = (STATE / 'unfinished').exists()
-    if PYTHON.is_symlink() or PYTHON.exists():
-        code = f'import sys; sys.exit(sys.version_info[:2] != {sys.version_info[:2]})'
-        usable = PYTHON.exists() and subprocess.run(
-            [PYTHON, '-S', '-c', code], capture_output=True, check=False).returncode == 0
-    else:
-        usable = True
-    if interrupted or not usable:
-        print('The environment in .venv was left unfinished or its Python has gone: '
-              'making it anew.', flush=True)
+def why_unusable() -> str | None:
+    """Say why an existing environment cannot be built upon, None if it can or there is none."""
+    if (STATE / 'unfinished').exists():
+        return 'was left unfinished'
+    if not (PYTHON.is_symlink() or PYTHON.exists()):
+        return None
+    if not PYTHON.exists():
+        return 'has lost its Python'
+    code = f'import sys; sys.exit(sys.version_info[:2] != {sys.version_info[:2]})'
+    same = subprocess.run([PYTHON, '-S', '-c', code], capture_output=True, check=False)
+    return 'is of another Python' if same.returncode else None
+
+
+def discard_unusable_environment() -> None:
+    """Remove an environment that cannot be built upon."""
+    reason = why_unusable()
+    if reason:
+        print(f'The environment in .venv {reason}: making it anew.', flush=True)
         shutil.rmtree(VENV)
 
 
@@ -310,7 +321,7 @@ def set_up(chosen_set: str, runtime: str) -> None:
             digest(runtime, *libraries, REQUIREMENTS / 'test.txt')))
     begun = time.monotonic()
     install_system_packages()
-    discard_broken_environment()
+    discard_unusable_environment()
     done = 0
     for number, (title, name, make, wanted) in enumerate(steps, start=1):
         stamp = STATE / f'{name}.stamp'
@@ -348,7 +359,7 @@ def main() -> int:
         print(f'\nSet-up failed.\n{fault}', file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        print('\nSet-up interrupted; the next call goes on from here.', file=sys.stderr)
+        print('\nSet-up interrupted: call it again.', file=sys.stderr)
         return 130
     return 0
 

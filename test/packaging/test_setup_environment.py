@@ -1,5 +1,7 @@
 """The set-up behind `make demo`: what it does again, what it refuses, and what it says."""
 
+import fcntl
+import os
 import subprocess
 import sys
 from importlib.util import module_from_spec, spec_from_file_location
@@ -155,3 +157,16 @@ def test_two_set_ups_exclude_each_other(tool, monkeypatch, tmp_path):
     with tool.exclusive():
         assert other() == 'waits'
     assert other() == 'works'
+
+
+def test_an_orphan_of_a_killed_set_up_keeps_the_others_waiting(tool, monkeypatch, tmp_path):
+    monkeypatch.setattr(tool, 'ROOT', tmp_path)
+    with tool.exclusive():
+        orphan = subprocess.Popen([sys.executable, '-S', '-c', 'input()'], close_fds=False,
+                                  stdin=subprocess.PIPE)
+    folder = os.open(tmp_path, os.O_RDONLY)
+    with pytest.raises(BlockingIOError):
+        fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    orphan.communicate(b'\n')
+    fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    os.close(folder)
