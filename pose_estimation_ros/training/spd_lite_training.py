@@ -66,7 +66,7 @@ class LossWeights:
     entropy: float = 1e-4
     deformation: float = 0.01
     guess: float = 1.0
-    coarse: float = 0.5
+    placed: float = 1.0
     size: float = 0.5
     membership: float = 0.05
     smoothness: float = 0.02
@@ -86,7 +86,7 @@ def spd_lite_losses(output: SpdLiteOutput, batch: PointBatch,
     terms = {
         'correspondence': coordinate_error(output.nocs),
         'guess': coordinate_error(output.guess),
-        'coarse': coordinate_error(output.coarse),
+        'placed': torch.stack([coordinate_error(stage) for stage in output.placed]).mean(),
         'chamfer': chamfer_distance(shape, batch.shape),
         # A quarter of the points is enough for this small term, and saves a tenth of the step.
         'entropy': assignment_entropy(output.assignment[:, ::4]),
@@ -162,7 +162,7 @@ def train(arguments: argparse.Namespace) -> None:
     torch.set_num_threads(arguments.threads)
     torch.manual_seed(arguments.seed)
     device = torch.device(arguments.device)
-    config = SpdLiteConfig(width=arguments.width, blocks=arguments.blocks)
+    config = SpdLiteConfig(stages=arguments.stages, width=arguments.width)
     prior = torch.from_numpy(load_priors(arguments.priors)[:, :arguments.prior_points])
     model = SpdLite(config, prior).to(device)
     average = averaged_weights(model, decay=0.999)
@@ -238,9 +238,9 @@ def main() -> None:
     parser.add_argument('--batch', type=int, default=64, help='objects per step')
     parser.add_argument('--points', type=int, default=256, help='points per object')
     parser.add_argument('--prior-points', type=int, default=256, help='points of the prior')
-    parser.add_argument('--width', type=int, default=128, help='channels per point')
-    parser.add_argument('--blocks', type=int, default=4, help='edge-convolution blocks')
-    parser.add_argument('--rate', type=float, default=1e-3, help='peak learning rate')
+    parser.add_argument('--stages', type=int, default=3, help='PointNets in the cascade')
+    parser.add_argument('--width', type=int, default=320, help='channels per point')
+    parser.add_argument('--rate', type=float, default=2e-3, help='peak learning rate')
     parser.add_argument('--validate-every', type=int, default=500, help='steps')
     parser.add_argument('--threads', type=int, default=2, help='CPU threads')
     parser.add_argument('--seed', type=int, default=0, help='seed of weights and batches')

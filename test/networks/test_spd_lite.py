@@ -6,12 +6,11 @@ import numpy as np
 import pytest
 import torch
 
-from pose_estimation_ros.networks.neighbor_max import neighbor_max
-from pose_estimation_ros.networks.spd_lite import SpdLite, SpdLiteConfig, nearest_neighbors
+from pose_estimation_ros.networks.spd_lite import SpdLite, SpdLiteConfig, assignment_logits
 from pose_estimation_ros.runtime import InferenceSession
 from pose_estimation_ros.training.spd_lite_export import export_onnx
 
-CONFIG = SpdLiteConfig(width=32, blocks=2, neighbors=6, dilation=2, global_width=32, embedding=16)
+CONFIG = SpdLiteConfig(stages=2, width=32, context=32, embedding=16)
 
 
 @pytest.fixture(scope='module')
@@ -70,29 +69,22 @@ def test_onnx_runtime_gives_the_same_for_another_batch_size(
 def test_every_parameter_gets_a_gradient(network: SpdLite,
                                          inputs: tuple[torch.Tensor, ...]) -> None:
     output = network(*inputs)
-    (output.nocs.square().sum() + output.membership.sum() + output.coarse.sum()).backward()
+    (output.nocs.square().sum() + output.membership.sum() + output.guess.sum()).backward()
 
     without = [name for name, value in network.named_parameters() if value.grad is None]
 
     assert without == []
 
 
-def test_the_fast_maximum_has_the_gradient_of_the_plain_one() -> None:
-    generator = torch.Generator().manual_seed(0)
-    features = torch.randn(2, 20, 5, generator=generator, requires_grad=True)
-    neighbors = torch.randint(0, 20, (2, 20, 4), generator=generator)
-    weight = torch.randn(2, 20, 5, generator=generator)
-    plain = torch.stack([features[b][neighbors[b]] for b in range(2)]).max(dim=2).values
-    (expected,) = torch.autograd.grad((plain * weight).sum(), features)
+def test_a_point_is_assigned_to_the_nearest_prior_points_unless_features_say_otherwise() -> None:
+    shape = torch.tensor([[[0.0, 0, 0], [0.1, 0, 0], [0.2, 0, 0]]])
+    guess = torch.tensor([[[0.11, 0.02, 0]]])
+    no_feature, key = torch.zeros(1, 1, 1), torch.tensor([[[5.0], [0.0], [0.0]]])
 
-    fast = neighbor_max(features, neighbors)
-    (gradient,) = torch.autograd.grad((fast * weight).sum(), features)
+    by_distance = assignment_logits(guess, shape, no_feature, key, torch.tensor(200.0))
+    by_feature = assignment_logits(guess, shape, torch.ones(1, 1, 1), key, torch.tensor(200.0))
 
-    torch.testing.assert_close(fast, plain)
-    torch.testing.assert_close(gradient, expected)
-
-
-def test_dilated_neighbours_start_with_the_point_itself_and_skip_some() -> None:
-    line = torch.arange(12.0)[None, :, None] * torch.tensor([1.0, 0.0, 0.0])
-
-    assert nearest_neighbors(line, 3, 2)[0, 0].tolist() == [0, 2, 4]
+    expected = -200.0 * (guess[:, :, None] - shape[:, None]).square().sum(dim=3)
+    torch.testing.assert_close(torch.softmax(by_distance, 2), torch.softmax(expected, 2))
+    assert by_distance.argmax() == 1
+    assert by_feature.argmax() == 0
