@@ -1,0 +1,70 @@
+"""Time of the whole pipeline on a 640x480 frame with several objects, by stage, without ROS.
+
+    python benchmarks/frame_rate.py --objects 6
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+from pathlib import Path
+
+from pose_estimation_ros.backends.base import BackendOptions
+from pose_estimation_ros.core.frame import RGBDFrame
+from pose_estimation_ros.evaluation.report import Report
+from pose_estimation_ros.pipeline import (
+    Pipeline,
+    PipelineOptions,
+    SegmenterOptions,
+    create_pipeline,
+)
+from pose_estimation_ros.synthetic.scene import SceneGenerator
+from pose_estimation_ros.synthetic.scene_renderer import render_frame
+
+_MOST_SCENES = 60
+
+
+def crowded_frame(pipeline: Pipeline, objects: int) -> RGBDFrame:
+    """Return the first simulated test frame in which so many poses are found."""
+    generator = SceneGenerator('primary', 'test')
+    for seed in range(_MOST_SCENES):
+        scene = generator.scene(seed)
+        if len(scene.instances) >= objects:
+            frame = render_frame(scene).frame
+            if len(pipeline.process(frame).poses) == objects:
+                return frame
+    raise SystemExit(f'no scene among {_MOST_SCENES} shows exactly {objects} objects')
+
+
+def main() -> None:
+    """Measure and print a table."""
+    parser = argparse.ArgumentParser(description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('--objects', type=int, default=6, help='poses in the frame')
+    parser.add_argument('--repeats', type=int, default=30)
+    parser.add_argument('--threads', type=int, default=0, help='of each session; 0 = all cores')
+    parser.add_argument('--out', type=Path, help='write the table here as JSON and Markdown')
+    arguments = parser.parse_args()
+    pipeline = create_pipeline(PipelineOptions(
+        backend_options=BackendOptions(threads=arguments.threads),
+        segmenter_options=SegmenterOptions(threads=arguments.threads), tracker=None))
+    frame = crowded_frame(pipeline, arguments.objects)
+    runs = [pipeline.process(frame).timings for _ in range(arguments.repeats)]
+    totals = [sum(timings.values()) for timings in runs]
+    rows = [(stage, *_milliseconds([timings[stage] for timings in runs])) for stage in runs[0]]
+    rows.append(('whole', *_milliseconds(totals)))
+    report = Report('frame_rate', ('stage', 'median, ms', 'fastest, ms', 'slowest, ms'), rows,
+                    {'objects': arguments.objects, 'resolution': '640x480',
+                     'repeats': arguments.repeats,
+                     'frames per second': round(1.0 / statistics.median(totals), 1)})
+    print(report.markdown())
+    if arguments.out:
+        report.write(arguments.out)
+
+
+def _milliseconds(seconds: list[float]) -> tuple[float, float, float]:
+    return 1e3 * statistics.median(seconds), 1e3 * min(seconds), 1e3 * max(seconds)
+
+
+if __name__ == '__main__':
+    main()
