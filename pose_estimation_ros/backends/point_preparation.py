@@ -18,23 +18,31 @@ FloatArray = NDArray[np.float64]
 # Points further from the centre than this many radii are mask errors for sure; they are pulled
 # in so that one background pixel cannot dominate the network's maxima.
 _FARTHEST = 4.0
+_TYPICAL_RADIUS = 0.06
 
 
 @dataclass(frozen=True)
 class NormalizedPoints:
-    """B point clouds in their ray frames: z along the viewing ray, centred, radius about 1.
+    """B point clouds in their view frames, centred, radius about 1.
+
+    The view frame of an object has +y up and +z horizontally away from the camera, so an object
+    that stands is turned about y only, wherever it lies in the image and however the camera is
+    tilted.
 
     Attributes:
         points: (B, N, 3) float32, dimensionless.
+        condition: (B, 3) float32: logarithm of the radius relative to 6 cm, sine of the angle
+            from which the object is looked down upon, and whether the up direction is known.
         center: (B, 3) float64 metres, camera optical frame.
         radius: (B,) float64 metres that were divided out.
-        R_ray_camera: (B, 3, 3) float64 rotation from the camera to the ray frame.
+        R_view_camera: (B, 3, 3) float64 rotation from the camera to the view frame.
     """
 
     points: NDArray[np.float32]
+    condition: NDArray[np.float32]
     center: FloatArray
     radius: FloatArray
-    R_ray_camera: FloatArray
+    R_view_camera: FloatArray
 
 
 def masked_points(frame: RGBDFrame, detection: Detection) -> NDArray[np.float32]:
@@ -60,39 +68,57 @@ def choose_points(count: int, number: int, generator: np.random.Generator) -> ND
     return np.resize(np.arange(count), number)
 
 
-def normalize_points(points: NDArray[np.floating]) -> NormalizedPoints:
-    """Centre, turn to the viewing ray and scale B point clouds.
+def normalize_points(points: NDArray[np.floating], up: FloatArray) -> NormalizedPoints:
+    """Centre B point clouds, turn them to their view frames and scale them.
 
-    Centre and radius are medians, so that points of the background do not move them. Turning the
-    ray through the centre onto z makes the appearance of an object independent of where in the
-    image it lies.
+    Centre and radius are medians, so that points of the background do not move them.
 
     Args:
         points: (B, N, 3) metres, camera optical frame.
+        up: (B, 3) unit directions away from the ground, camera optical frame; NaN where unknown.
 
     Returns:
         The clouds and what is needed to map results back.
     """
     camera = np.asarray(points, dtype=np.float64)
     center = np.median(camera, axis=1)
-    R = ray_rotation(center)
+    ray = center / np.linalg.norm(center, axis=1, keepdims=True)
+    known = np.isfinite(up).all(axis=1)
+    up = np.where(known[:, None], up, _guessed_up(ray))
+    R = view_rotation(ray, up)
     local = np.einsum('bij,bnj->bni', R, camera - center[:, None])
     radius = np.maximum(2.0 * np.median(np.linalg.norm(local, axis=2), axis=1), 1e-3)
     local /= radius[:, None, None]
     distance = np.linalg.norm(local, axis=2, keepdims=True)
     local *= np.minimum(1.0, _FARTHEST / np.maximum(distance, 1e-12))
-    return NormalizedPoints(local.astype(np.float32), center, radius, R)
+    condition = np.stack([np.log(radius / _TYPICAL_RADIUS), -(up * ray).sum(axis=1), known], 1)
+    return NormalizedPoints(local.astype(np.float32), condition.astype(np.float32), center,
+                            radius, R)
 
 
-def ray_rotation(center: FloatArray) -> FloatArray:
-    """Return the (B, 3, 3) smallest rotations that turn rays through (B, 3) points onto +z.
+def view_rotation(ray: FloatArray, up: FloatArray) -> FloatArray:
+    """Return the (B, 3, 3) rotations from the camera to the view frame.
 
-    Rodrigues' formula for the rotation between two unit vectors; a point in front of the camera
-    is never opposite to +z.
+    Args:
+        ray: (B, 3) unit viewing rays.
+        up: (B, 3) unit up directions.
+
+    The horizontal direction is that of the ray plus the image's upward direction: for a camera
+    that looks straight down the ray has none, but the sum never vanishes while the camera is
+    held upright.
     """
-    unit = center / np.linalg.norm(center, axis=1, keepdims=True)
-    x, y, z = unit[:, 0], unit[:, 1], unit[:, 2]
-    k = 1.0 / (1.0 + z)
-    return np.stack([np.stack([1 - k * x * x, -k * x * y, -x], 1),
-                     np.stack([-k * x * y, 1 - k * y * y, -y], 1),
-                     np.stack([x, y, z], 1)], axis=1)
+    forward = ray - np.array([0.0, 1.0, 0.0])
+    z = forward - (forward * up).sum(axis=1, keepdims=True) * up
+    length = np.linalg.norm(z, axis=1, keepdims=True)
+    # A camera held upside down may look where the sum does vanish: any horizontal will do.
+    other = np.cross(up, np.eye(3)[np.argmin(np.abs(up), axis=1)])
+    z = np.where(length > 1e-3, z, other)
+    z /= np.linalg.norm(z, axis=1, keepdims=True)
+    return np.stack([np.cross(up, z), up, z], axis=1)
+
+
+def _guessed_up(ray: FloatArray) -> FloatArray:
+    """Return (B, 3) up directions of an upright camera that looks down by 45 degrees."""
+    image_up = np.array([0.0, -1.0, 0.0]) + ray[:, 1:2] * ray
+    image_up /= np.maximum(np.linalg.norm(image_up, axis=1, keepdims=True), 1e-9)
+    return np.asarray((image_up - ray) / np.sqrt(2.0))

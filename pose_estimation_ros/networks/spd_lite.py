@@ -24,9 +24,6 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-# Centres the input: an object's radius is about 6 cm.
-_TYPICAL_LOG_RADIUS = -2.8
-
 
 @dataclass(frozen=True)
 class SpdLiteConfig:
@@ -117,8 +114,8 @@ class PlacementStage(nn.Module):
 class SpdLite(nn.Module):
     """The network; see the module's docstring.
 
-    Inputs are prepared by `backends.point_preparation`: points centred, turned to the viewing
-    ray and divided by their radius.
+    Inputs are prepared by `backends.point_preparation`: points centred, turned to the view frame
+    (+y up) and divided by their radius.
     """
 
     prior: Tensor
@@ -137,7 +134,7 @@ class SpdLite(nn.Module):
         self.category = nn.Embedding(config.categories, context)
         # As small as the rest of the input: at PyTorch's unit scale it drowned the coordinates.
         nn.init.normal_(self.category.weight, std=0.1)
-        self.radius = nn.Linear(1, context)
+        self.condition = nn.Linear(3, context)
         self.stages = nn.ModuleList(PlacementStage(config.width, context)
                                     for _ in range(config.stages))
         self.point = nn.Linear(6, 128, bias=False)
@@ -159,18 +156,18 @@ class SpdLite(nn.Module):
         # Softmax weight of a squared distance: e^4 = 55 reaches over a tenth of the object.
         self.log_sharpness = nn.Parameter(torch.tensor(4.0))
 
-    def forward(self, points: Tensor, log_radius: Tensor, category: Tensor) -> SpdLiteOutput:
+    def forward(self, points: Tensor, condition: Tensor, category: Tensor) -> SpdLiteOutput:
         """Estimate correspondences and shape.
 
         Args:
-            points: (B, N, 3) normalised points in the ray frame.
-            log_radius: (B, 1) natural logarithm of the radius in metres that was divided out.
+            points: (B, N, 3) normalised points in the view frame.
+            condition: (B, 3) what the normalisation took away, see `NormalizedPoints`.
             category: (B,) int64 category index.
 
         Returns:
             Correspondences, shape and membership.
         """
-        context = self.category(category) + self.radius(log_radius - _TYPICAL_LOG_RADIUS)
+        context = self.category(category) + self.condition(condition)
         placed = torch.zeros_like(points)
         placements = []
         for stage in self.stages:

@@ -31,6 +31,7 @@ class PoseSample:
         handle_visibility: The same for its handle; NaN if it has none.
         name: Name of the object model.
         model_points: (1024, 3) float32 surface points, uniform by area, NOCS coordinates.
+        up: (3,) float64 unit, away from the ground, camera optical frame.
     """
 
     points: NDArray[np.float32]
@@ -43,6 +44,7 @@ class PoseSample:
     handle_visibility: float
     name: str
     model_points: NDArray[np.float32]
+    up: NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,6 +62,7 @@ class Crops:
         visibility: (S,) float32.
         handle_visibility: (S,) float32; NaN for what has no handle.
         name: (S,) names of the object models.
+        up: (S, 3) float64 unit, away from the ground, camera optical frame.
     """
 
     points: NDArray[np.float32]
@@ -72,6 +75,7 @@ class Crops:
     visibility: NDArray[np.float32]
     handle_visibility: NDArray[np.float32]
     name: NDArray[np.str_]
+    up: NDArray[np.float64]
 
     def __len__(self) -> int:
         """Return the number of samples."""
@@ -90,7 +94,8 @@ class Crops:
             np.stack([sample.model_points for sample in samples]),
             np.array([sample.visibility for sample in samples], dtype=np.float32),
             np.array([sample.handle_visibility for sample in samples], dtype=np.float32),
-            np.array([sample.name for sample in samples]))
+            np.array([sample.name for sample in samples]),
+            np.stack([sample.up for sample in samples]))
 
 
 def pack_crops(crops: Crops) -> dict[str, NDArray[np.generic]]:
@@ -108,7 +113,7 @@ def pack_crops(crops: Crops) -> dict[str, NDArray[np.generic]]:
         'category': crops.category.astype(np.int8), 'T_camera_object': crops.T_camera_object,
         'size': crops.size, 'visibility': crops.visibility,
         'handle_visibility': crops.handle_visibility, 'model': model.astype(np.int32),
-        'model_name': names, 'model_points': crops.shape[first]}
+        'model_name': names, 'model_points': crops.shape[first], 'up': crops.up}
 
 
 def read_crop_shard(path: Path) -> Crops:
@@ -122,4 +127,4 @@ def read_crop_shard(path: Path) -> Crops:
             np.unpackbits(stored['member'], axis=1, count=offset.shape[1]).astype(np.bool_),
             stored['category'].astype(np.int64), stored['T_camera_object'], stored['size'],
             stored['model_points'][model], stored['visibility'], stored['handle_visibility'],
-            stored['model_name'][model])
+            stored['model_name'][model], stored['up'])

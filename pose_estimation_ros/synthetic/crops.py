@@ -141,7 +141,8 @@ def _crop(scene: Scene, view: View, body: Body, category: int, point_count: int,
     return PoseSample(
         (rays * measured[:, None]).astype(np.float32), nocs.astype(np.float32), on_object & near,
         category, T_camera_object, body.solid.size, seen.whole,
-        seen.parts.get('handle', float('nan')), body.solid.name, body.solid.model_points)
+        seen.parts.get('handle', float('nan')), body.solid.name, body.solid.model_points,
+        view.T_world_camera[2, :3].copy())
 
 
 def write_crop_shards(folder: Path, count: int, domain: str, split: str, seed: int = 0,

@@ -20,9 +20,9 @@ _CONTINUOUS = np.array([category.symmetry.axis is not None for category in CATEG
 # The mirror image of a camera has its grip on the wrong side; the others stay what they are.
 _MIRRORS = np.array([name != 'camera' for name in CATEGORY_NAMES])
 # The published representative of a round object, nearest to the identity, is undetermined where
-# its axis points up in the image: that is where most objects stand. Nearest to one whose axis
-# points to the camera it is undetermined only for an axis that points straight away.
-_FACING_CAMERA = axis_rotation((1.0, 0.0, 0.0), -np.pi / 2)
+# its axis points down. Nearest to an axis that leans to the camera by 50 degrees it is the same
+# for objects that stand, and undetermined only for an axis in which nothing comes to rest.
+_REFERENCE = axis_rotation((1.0, 0.0, 0.0), np.radians(-50.0))
 _MIRROR_X = np.diag([-1.0, 1.0, 1.0])
 _MIRROR_Z = np.diag([1.0, 1.0, -1.0])
 
@@ -32,8 +32,8 @@ class PointBatch:
     """What one training step of a point network sees.
 
     Attributes:
-        points: (B, N, 3) float32 normalised points in the ray frame.
-        log_radius: (B, 1) float32.
+        points: (B, N, 3) float32 normalised points in the view frame.
+        condition: (B, 3) float32, see `NormalizedPoints`.
         category: (B,) int64.
         nocs: (B, N, 3) float32 targets, symmetric objects turned to their representative.
         member: (B, N) bool.
@@ -41,7 +41,7 @@ class PointBatch:
     """
 
     points: Tensor
-    log_radius: Tensor
+    condition: Tensor
     category: Tensor
     nocs: Tensor
     member: Tensor
@@ -54,14 +54,18 @@ class CropAugmentation:
 
     Attributes:
         stretch: Standard deviation of the logarithm of the object's stretch along its axes.
-        roll: Standard deviation of the turn about the viewing ray, radians.
+        tilt: Standard deviation of the error of the up direction, radians.
+        unknown: Share of views whose up direction is not known.
+        wrong: Share of views whose up direction is that of something else.
         noise: Largest standard deviation of noise along the ray, metres.
         cut: Share of views of which a part is cut away, as by an occluder or a poor mask.
         stray: Share of views that get a few points far off, as by flying pixels.
     """
 
     stretch: float = 0.08
-    roll: float = 0.1
+    tilt: float = 0.008
+    unknown: float = 0.06
+    wrong: float = 0.03
     noise: float = 0.0015
     cut: float = 0.3
     stray: float = 0.3
@@ -105,28 +109,23 @@ def training_batch(crops: Crops, index: NDArray[np.intp], points: int, shape_poi
     surface = surface.astype(np.float64)
     R = views.T_camera_object[:, :3, :3].copy()
     t = views.T_camera_object[:, :3, 3]
+    up = views.up
     if augmentation is not None:
         cloud, nocs, surface, R = _stretched(cloud, nocs, surface, R, t, views, augmentation,
                                              generator)
-        cloud, nocs, surface, R = _mirrored(cloud, nocs, surface, R, views.category, generator)
+        cloud, nocs, surface, R, up = _mirrored(cloud, nocs, surface, R, up, views.category,
+                                                generator)
+        up = _uncertain(up, augmentation, generator)
         cloud, member = _disturbed(cloud, member, augmentation, generator)
-    prepared = normalize_points(cloud)
-    local = prepared.points
-    R_ray = prepared.R_ray_camera @ R
-    if augmentation is not None:
-        roll = generator.normal(0.0, augmentation.roll, batch)
-        roll = np.where(generator.random(batch) < 0.02, generator.uniform(-np.pi, np.pi, batch),
-                        roll)
-        turn = axis_rotation((0.0, 0.0, 1.0), roll)
-        local = np.einsum('bij,bnj->bni', turn, local)
-        R_ray = turn @ R_ray
-    # After the turn into the ray frame: the representative is chosen in the frame the network
-    # sees, else equal inputs would have different targets.
+    prepared = normalize_points(cloud, up)
+    # The representative is chosen in the frame the network sees, else equal inputs would have
+    # different targets.
+    R_view = prepared.R_view_camera @ R
     symmetric = _CONTINUOUS[views.category][:, None, None]
-    spin = np.where(symmetric, canonical_turn(_FACING_CAMERA.T @ R_ray), np.eye(3))
+    spin = np.where(symmetric, canonical_turn(_REFERENCE.T @ R_view), np.eye(3))
     return PointBatch(
-        torch.from_numpy(np.ascontiguousarray(local, dtype=np.float32)),
-        torch.from_numpy(np.log(prepared.radius)[:, None].astype(np.float32)),
+        torch.from_numpy(prepared.points),
+        torch.from_numpy(prepared.condition),
         torch.from_numpy(views.category),
         torch.from_numpy((nocs @ spin).astype(np.float32)),
         torch.from_numpy(member),
@@ -169,7 +168,7 @@ def _stretched(cloud: NDArray[np.float64], nocs: NDArray[np.float64],
 
 
 def _mirrored(cloud: NDArray[np.float64], nocs: NDArray[np.float64],
-              surface: NDArray[np.float64], R: NDArray[np.float64],
+              surface: NDArray[np.float64], R: NDArray[np.float64], up: NDArray[np.float64],
               category: NDArray[np.int64],
               generator: np.random.Generator) -> tuple[NDArray[np.float64], ...]:
     """Mirror half of the views left to right; the object is mirrored in its own x-y plane."""
@@ -177,7 +176,18 @@ def _mirrored(cloud: NDArray[np.float64], nocs: NDArray[np.float64],
     flip = flip[:, None, None]
     return (np.where(flip, cloud @ _MIRROR_X, cloud), np.where(flip, nocs @ _MIRROR_Z, nocs),
             np.where(flip, surface @ _MIRROR_Z, surface),
-            np.where(flip, _MIRROR_X @ R @ _MIRROR_Z, R))
+            np.where(flip, _MIRROR_X @ R @ _MIRROR_Z, R),
+            np.where(flip[:, 0], up @ _MIRROR_X, up))
+
+
+def _uncertain(up: NDArray[np.float64], augmentation: CropAugmentation,
+               generator: np.random.Generator) -> NDArray[np.float64]:
+    """Return up directions with the errors and gaps of those measured in a frame."""
+    batch = len(up)
+    sigma = np.where(generator.random((batch, 1)) < augmentation.wrong, 0.8, augmentation.tilt)
+    up = up + generator.standard_normal((batch, 3)) * sigma
+    up /= np.linalg.norm(up, axis=1, keepdims=True)
+    return np.where(generator.random((batch, 1)) < augmentation.unknown, np.nan, up)
 
 
 def _disturbed(cloud: NDArray[np.float64], member: NDArray[np.bool_],

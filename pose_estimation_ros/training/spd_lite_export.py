@@ -21,7 +21,7 @@ from pose_estimation_ros.networks.spd_lite import SpdLite, SpdLiteConfig
 from pose_estimation_ros.runtime.manifest import ModelFile, ModelManifest, write_manifest
 from pose_estimation_ros.training.checkpoints import read_checkpoint
 
-INPUTS = ('points', 'log_radius', 'category')
+INPUTS = ('points', 'condition', 'category')
 OUTPUTS = ('nocs', 'shape', 'membership')
 
 
@@ -32,9 +32,9 @@ class _Runtime(nn.Module):
         super().__init__()
         self.network = network
 
-    def forward(self, points: Tensor, log_radius: Tensor,
+    def forward(self, points: Tensor, condition: Tensor,
                 category: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        output = self.network(points, log_radius, category)
+        output = self.network(points, condition, category)
         return output.nocs, output.shape, output.membership
 
 
@@ -52,7 +52,7 @@ def load_trained(checkpoint: Path) -> tuple[SpdLite, dict[str, Any]]:
 
 def export_onnx(network: SpdLite, points: int, path: Path) -> None:
     """Write the network as ONNX with a dynamic batch, under a temporary name first."""
-    example = (torch.randn(2, points, 3), torch.zeros(2, 1), torch.tensor([0, 5]))
+    example = (torch.randn(2, points, 3), torch.zeros(2, 3), torch.tensor([0, 5]))
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_suffix('.partial')
     with torch.no_grad():
@@ -72,7 +72,8 @@ def export_model(checkpoint: Path, out: Path, training: Mapping[str, Any],
     write_manifest(ModelManifest(
         name=out.name, task='pose', backend='spd', size='lite',
         files={'network': ModelFile.of(path, out)}, categories=CATEGORY_NAMES,
-        input={'points': notes['points'], 'frame': 'ray frame, centred, divided by the radius'},
+        input={'points': notes['points'],
+               'frame': 'view frame (+y up), centred, divided by the radius'},
         parameters=notes['config'],
         training={**training, 'steps': notes['steps'], 'samples': notes['images']},
         metrics=metrics), out)

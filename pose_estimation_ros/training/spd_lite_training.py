@@ -147,7 +147,7 @@ def validation_error(model: torch.nn.Module, crops: Crops, points: int,
         for start in range(0, len(crops), batch):
             index = np.arange(start, min(start + batch, len(crops)))
             data = training_batch(crops, index, points, 256, None, generator)
-            output = model(data.points, data.log_radius, data.category)
+            output = model(data.points, data.condition, data.category)
             error = torch.linalg.vector_norm(output.nocs - data.nocs, dim=2)
             distance += float((error * data.member).sum())
             members += float(data.member.sum())
@@ -195,7 +195,7 @@ def train(arguments: argparse.Namespace) -> None:
             batch = PointBatch(*(getattr(batch, name).to(device)
                                  for name in batch.__dataclass_fields__))
             with torch.autocast(device.type, dtype=torch.bfloat16, enabled=arguments.bf16):
-                output = model(batch.points, batch.log_radius, batch.category)
+                output = model(batch.points, batch.condition, batch.category)
             losses = spd_lite_losses(output, batch, weights)
             optimizer.zero_grad(set_to_none=True)
             losses['total'].backward()

@@ -1,0 +1,94 @@
+"""Which way is up: the direction away from the ground, from one depth image.
+
+Tables, shelves and floors share one normal, so it collects more votes than any other direction
+of a tabletop scene. Walls are told apart by the image: a camera that is held upright and looks
+down sees horizontal surfaces with normals that point up in the image, and walls with normals
+that point sideways or down.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pose_estimation_ros.core.camera import CameraIntrinsics
+
+FloatArray = NDArray[np.float64]
+
+_CELL = 4
+_SPAN = 2
+# The inverse depth of a plane is linear in the image: cells that bend it by more than this share
+# lie on different surfaces, however steeply the plane runs away from the camera.
+_LARGEST_BEND = 0.012
+# A horizontal surface's normal points up in the image by at least this part, or straight at a
+# camera that looks down at it.
+_LEAST_UPWARD = 0.15
+_STRAIGHT_DOWN = 0.95
+_CANDIDATES = 192
+_VOTE_ANGLE = np.radians(8.0)
+_REFINE_ANGLES = np.radians((8.0, 6.0, 5.0))
+_LEAST_VOTES = 150
+_LEAST_SHARE = 0.08
+
+
+def estimate_up(depth: NDArray[np.float32], intrinsics: CameraIntrinsics,
+                seed: int = 0) -> FloatArray | None:
+    """Return the unit direction away from the ground, or None if no surface stands out.
+
+    Args:
+        depth: (H, W) float32 metres, NaN = unknown.
+        intrinsics: Camera of the depth image, without distortion.
+        seed: Seed of the candidates.
+
+    Returns:
+        (3,) float64 in the camera optical frame.
+    """
+    normals = _surface_normals(depth, intrinsics)
+    if len(normals) < _LEAST_VOTES:
+        return None
+    looked_down_on = (normals[:, 2] < -_STRAIGHT_DOWN) & (normals[:, 1] < 0.1)
+    upward = normals[(normals[:, 1] < -_LEAST_UPWARD) | looked_down_on]
+    if len(upward) < _LEAST_VOTES:
+        return None
+    generator = np.random.default_rng(seed)
+    chosen = generator.choice(len(upward), min(_CANDIDATES, len(upward)), replace=False)
+    votes = (upward @ upward[chosen].T > np.cos(_VOTE_ANGLE)).sum(axis=0)
+    up = upward[chosen[int(np.argmax(votes))]]
+    if votes.max() < max(_LEAST_VOTES, _LEAST_SHARE * len(normals)):
+        return None
+    for angle in _REFINE_ANGLES:
+        mean = upward[upward @ up > np.cos(angle)].sum(axis=0)
+        up = mean / np.linalg.norm(mean)
+    return np.asarray(up, dtype=np.float64)
+
+
+def _surface_normals(depth: NDArray[np.float32],
+                     intrinsics: CameraIntrinsics) -> NDArray[np.float32]:
+    """Return (M, 3) unit normals, turned to the camera, of the cells of a coarse grid."""
+    height, width = (size // _CELL * _CELL for size in depth.shape)
+    cells = depth[:height, :width].reshape(height // _CELL, _CELL, width // _CELL, _CELL)
+    known = np.isfinite(cells) & (cells > 0)
+    count = known.sum(axis=(1, 3))
+    # Averaging within a cell before differences are taken keeps the depth noise down.
+    z = np.where(known, cells, 0).sum(axis=(1, 3)) / np.maximum(count, 1)
+    z[count < _CELL * _CELL // 2] = np.nan
+    u = np.arange(width // _CELL) * _CELL + (_CELL - 1) / 2
+    v = np.arange(height // _CELL) * _CELL + (_CELL - 1) / 2
+    points = np.stack([(u[None] - intrinsics.cx) / intrinsics.fx * z,
+                       (v[:, None] - intrinsics.cy) / intrinsics.fy * z, z], axis=-1)
+    middle = slice(_SPAN, -_SPAN)
+    inner = points[middle, middle]
+    right = points[middle, 2 * _SPAN:] - points[middle, :-2 * _SPAN]
+    down = points[2 * _SPAN:, middle] - points[:-2 * _SPAN, middle]
+    with np.errstate(invalid='ignore', divide='ignore'):
+        inverse = 1.0 / z
+        bend_right = inverse[middle, 2 * _SPAN:] + inverse[middle, :-2 * _SPAN]
+        bend_down = inverse[2 * _SPAN:, middle] + inverse[:-2 * _SPAN, middle]
+        twice = 2.0 * inverse[middle, middle]
+        normal = np.cross(down, right)
+        length = np.linalg.norm(normal, axis=-1)
+        smooth = ((np.abs(bend_right - twice) < _LARGEST_BEND * twice)
+                  & (np.abs(bend_down - twice) < _LARGEST_BEND * twice) & (length > 0))
+    unit = normal[smooth] / length[smooth][:, None]
+    facing = np.einsum('mi,mi->m', unit, inner[smooth]) < 0
+    return np.where(facing[:, None], unit, -unit).astype(np.float32)
