@@ -20,6 +20,7 @@ from pose_estimation_ros.core.errors import ModelError
 from pose_estimation_ros.core.frame import RGBDFrame
 from pose_estimation_ros.core.object_pose import ObjectPose, Rejection
 from pose_estimation_ros.core.symmetry import NO_SYMMETRY
+from pose_estimation_ros.core.up_direction import estimate_up
 from pose_estimation_ros.runtime import InferenceSession, Model
 
 # Fewer points than this do not determine a pose; SPD draws the same line (spec section 3).
@@ -54,58 +55,44 @@ class SpdLiteBackend:
         self.points = int(manifest.input['points'])
         self._seed = options.seed
         self._session = InferenceSession(model.file('network'), options.device, options.threads)
-        self._session.warm_up({'points': (1, self.points, 3), 'log_radius': (1, 1),
+        self._session.warm_up({'points': (1, self.points, 3), 'condition': (1, 3),
                                'category': (1,)})
 
     def estimate(self, frame: RGBDFrame,
                  detections: Sequence[Detection]) -> list[ObjectPose | Rejection]:
         """Estimate the poses of all detections of a frame as one batch."""
-        answers: list[ObjectPose | Rejection | None] = [None] * len(detections)
-        clouds: list[NDArray[np.float32]] = []
-        chosen: list[int] = []
-        for i, detection in enumerate(detections):
-            if frame.depth is None:
-                answers[i] = Rejection(detection, 'the frame has no depth; the spd backend needs '
-                                       'a depth topic aligned to colour')
-            elif detection.label not in self.categories:
-                answers[i] = Rejection(detection, f'model {self._model.manifest.name} does not '
-                                       f'know {detection.label!r}; it knows '
-                                       f'{", ".join(self.categories)}')
-            else:
-                points = masked_points(frame, detection)
-                if len(points) < MINIMUM_POINTS:
-                    answers[i] = Rejection(
-                        detection, f'only {len(points)} pixels of its mask have depth, '
-                        f'{MINIMUM_POINTS} are needed: the object is too small, too far, too '
-                        'near, or dark or shiny for the depth sensor')
-                else:
-                    generator = np.random.default_rng(self._seed)
-                    clouds.append(points[choose_points(len(points), self.points, generator)])
-                    chosen.append(i)
-        if chosen:
-            labels = [detections[i].label for i in chosen]
-            poses, nocs, shapes = self.solve(np.stack(clouds), labels)
-            for row, i in enumerate(chosen):
-                answers[i] = self._answer(detections[i], poses, nocs, shapes, row)
-        return [answer for answer in answers if answer is not None]
+        clouds = [self._cloud(frame, detection) for detection in detections]
+        seen = [(cloud, detection) for cloud, detection in zip(clouds, detections, strict=True)
+                if not isinstance(cloud, Rejection)]
+        if not seen or frame.depth is None:
+            return [cloud for cloud in clouds if isinstance(cloud, Rejection)]
+        poses, nocs, shapes = self.solve(
+            np.stack([cloud for cloud, _ in seen]), [detection.label for _, detection in seen],
+            estimate_up(frame.depth, frame.intrinsics, self._seed))
+        answers = iter([self._answer(detection, poses, nocs, shapes, row)
+                        for row, (_, detection) in enumerate(seen)])
+        return [cloud if isinstance(cloud, Rejection) else next(answers) for cloud in clouds]
 
     def solve(self, points: NDArray[np.float32], labels: Sequence[str],
+              up: NDArray[np.float64] | None,
               ) -> tuple[PoseBatch, NDArray[np.float32], NDArray[np.float32]]:
         """Estimate poses from point clouds.
 
         Args:
             points: (B, N, 3) metres, camera optical frame, N as the model takes.
             labels: Category of each object.
+            up: (3,) unit direction away from the ground, camera optical frame; None = unknown.
 
         Returns:
             The poses, the (B, N, 3) NOCS coordinates of the points, and the (B, V, 3)
             reconstructed surfaces in NOCS coordinates.
         """
-        prepared = normalize_points(points)
+        directions = np.tile(np.full(3, np.nan) if up is None else up, (len(points), 1))
+        prepared = normalize_points(points, directions)
         category = np.array([self.categories.index(label) for label in labels], dtype=np.int64)
         output = self._session.run({
             'points': prepared.points,
-            'log_radius': np.log(prepared.radius)[:, None].astype(np.float32),
+            'condition': prepared.condition,
             'category': category})
         membership = 1.0 / (1.0 + np.exp(-output['membership']))
         poses = solve_poses(points, output['nocs'], membership, output['shape'], self._seed)
@@ -119,6 +106,25 @@ class SpdLiteBackend:
     def close(self) -> None:
         """Free the session."""
         self._session.close()
+
+    def _cloud(self, frame: RGBDFrame,
+               detection: Detection) -> NDArray[np.float32] | Rejection:
+        """Return the (N, 3) points of one object, or why there are too few."""
+        if frame.depth is None:
+            return Rejection(detection, 'the frame has no depth; the spd backend needs a depth '
+                             'topic aligned to colour')
+        if detection.label not in self.categories:
+            return Rejection(detection, f'model {self._model.manifest.name} does not know '
+                             f'{detection.label!r}; it knows {", ".join(self.categories)}')
+        points = masked_points(frame, detection)
+        if len(points) < MINIMUM_POINTS:
+            return Rejection(
+                detection, f'only {len(points)} pixels of its mask have depth, {MINIMUM_POINTS} '
+                'are needed: the object is too small, too far, too near, or dark or shiny for '
+                'the depth sensor')
+        # A generator each: the answer for an object does not depend on the others.
+        generator = np.random.default_rng(self._seed)
+        return points[choose_points(len(points), self.points, generator)]
 
     def _answer(self, detection: Detection, poses: PoseBatch, nocs: NDArray[np.float32],
                 shapes: NDArray[np.float32], row: int) -> ObjectPose | Rejection:

@@ -147,9 +147,9 @@ def align_robustly(source: FloatArray, target: FloatArray,
         raise InvalidInputError(f'source and target must both be (B, N, 3), got {source.shape} '
                                 f'and {target.shape}')
     objects = len(source)
-    usable = np.isfinite(source).all(axis=2) & np.isfinite(target).all(axis=2)
+    usable = np.asarray(np.isfinite(source).all(axis=2) & np.isfinite(target).all(axis=2))
     if valid is not None:
-        usable &= valid
+        usable = usable & valid
     count = usable.sum(axis=1)
     if objects == 0 or source.shape[1] == 0:
         empty = np.zeros(objects)
@@ -171,7 +171,7 @@ def align_robustly(source: FloatArray, target: FloatArray,
     with np.errstate(invalid='ignore'):
         agrees = squared < ((hypothesis.scale * tolerance[:, None]) ** 2)[..., None]
     agrees &= usable[:, None, :]
-    # An object with one plausible scale sign only: similarity scales are positive.
+    # A scale of zero or NaN comes from coinciding points and supports nothing.
     support = np.where(hypothesis.scale > 0, agrees.sum(axis=2), 0)
     best = np.argmax(support, axis=1)
     inliers = agrees[np.arange(objects), best]

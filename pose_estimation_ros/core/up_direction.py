@@ -91,4 +91,4 @@ def _surface_normals(depth: NDArray[np.float32],
                   & (np.abs(bend_down - twice) < _LARGEST_BEND * twice) & (length > 0))
     unit = normal[smooth] / length[smooth][:, None]
     facing = np.einsum('mi,mi->m', unit, inner[smooth]) < 0
-    return np.where(facing[:, None], unit, -unit).astype(np.float32)
+    return np.asarray(np.where(facing[:, None], unit, -unit), dtype=np.float32)

@@ -9,7 +9,7 @@ from pose_estimation_ros.backends.point_preparation import (
     choose_points,
     masked_points,
     normalize_points,
-    ray_rotation,
+    view_rotation,
 )
 from pose_estimation_ros.core.camera import CameraIntrinsics
 from pose_estimation_ros.core.detection import Detection
@@ -22,26 +22,48 @@ def frame_with(depth: np.ndarray) -> RGBDFrame:
     return RGBDFrame(0, 'camera', np.zeros((48, 64, 3), np.uint8), depth, CAMERA)
 
 
-@given(st.floats(-1.5, 1.5), st.floats(-1.5, 1.5), st.floats(0.2, 3.0))
-def test_the_ray_rotation_turns_the_ray_onto_z(x: float, y: float, z: float) -> None:
-    center = np.array([[x, y, z]])
+UP = np.array([[0.0, -0.8, -0.6]])
 
-    R = ray_rotation(center)[0]
 
-    np.testing.assert_allclose(R @ center[0], (0, 0, np.linalg.norm(center)), atol=1e-12)
-    np.testing.assert_allclose(R @ R.T, np.eye(3), atol=1e-12)
+@given(st.floats(-0.6, 0.6), st.floats(-0.6, 0.6), st.floats(0.0, 1.57), st.floats(-0.5, 0.5))
+def test_the_view_frame_has_up_as_y_and_looks_away_along_z(x: float, y: float, tilt: float,
+                                                           roll: float) -> None:
+    ray = np.array([[x, y, 1.0]]) / np.linalg.norm((x, y, 1.0))
+    up = np.array([[np.sin(roll) * np.cos(tilt), -np.cos(roll) * np.cos(tilt), -np.sin(tilt)]])
+
+    R = view_rotation(ray, up)[0]
+
+    np.testing.assert_allclose(R @ up[0], (0, 1, 0), atol=1e-9)
+    np.testing.assert_allclose(R @ R.T, np.eye(3), atol=1e-9)
     assert np.linalg.det(R) == pytest.approx(1.0)
+    assert (R @ (ray[0] - (0, 1, 0)))[2] > 0
 
 
-def test_normalised_points_map_back_to_the_camera_frame() -> None:
+def test_how_the_camera_is_held_does_not_change_the_points_of_the_view_frame() -> None:
+    cloud = np.random.default_rng(0).normal((0.0, 0.0, 0.9), 0.04, (1, 200, 3))
+    angle = 0.3
+    roll = np.array([[np.cos(angle), -np.sin(angle), 0], [np.sin(angle), np.cos(angle), 0],
+                     [0, 0, 1]])
+
+    straight = normalize_points(cloud, UP)
+    rolled = normalize_points(cloud @ roll.T, UP @ roll.T)
+
+    # The roll moves the image's upward direction too, which enters the horizontal direction.
+    np.testing.assert_allclose(rolled.points[..., 1], straight.points[..., 1], atol=0.02)
+    np.testing.assert_allclose(rolled.condition, straight.condition, atol=0.01)
+
+
+@pytest.mark.parametrize('up', [UP, np.full((1, 3), np.nan)])
+def test_normalised_points_map_back_to_the_camera_frame(up: np.ndarray) -> None:
     cloud = np.random.default_rng(0).normal((0.3, -0.2, 0.9), 0.04, (2, 200, 3))
 
-    prepared = normalize_points(cloud)
-    back = np.einsum('bji,bnj->bni', prepared.R_ray_camera,
+    prepared = normalize_points(cloud, np.tile(up, (2, 1)))
+    back = np.einsum('bji,bnj->bni', prepared.R_view_camera,
                      prepared.points * prepared.radius[:, None, None]) + prepared.center[:, None]
 
     np.testing.assert_allclose(back, cloud, atol=1e-6)
     assert np.abs(np.median(prepared.points, axis=1)).max() < 0.2
+    assert (prepared.condition[:, 2] == np.isfinite(up).all()).all()
 
 
 def test_background_points_hardly_move_centre_and_radius() -> None:
@@ -50,7 +72,7 @@ def test_background_points_hardly_move_centre_and_radius() -> None:
     bled = cloud.copy()
     bled[0, :60, 2] += 1.0
 
-    clean, disturbed = normalize_points(cloud), normalize_points(bled)
+    clean, disturbed = normalize_points(cloud, UP), normalize_points(bled, UP)
 
     assert np.linalg.norm(disturbed.center - clean.center) < 0.02
     assert disturbed.radius[0] < 1.3 * clean.radius[0]

@@ -10,7 +10,8 @@ from pose_estimation_ros.core.se3 import make_transform
 from pose_estimation_ros.synthetic.crops import Crops
 from pose_estimation_ros.training.crop_batches import CropAugmentation, training_batch
 
-STRONG = CropAugmentation(stretch=0.2, roll=1.0, noise=0.0, cut=1.0, stray=0.0)
+STRONG = CropAugmentation(stretch=0.2, tilt=0.1, unknown=0.3, wrong=0.3, noise=0.0, cut=1.0,
+                          stray=0.0)
 
 
 @pytest.fixture
@@ -30,7 +31,8 @@ def crops() -> Crops:
     return Crops(points.astype(np.float32), nocs.astype(np.float32),
                  np.ones((count, number), bool), category.astype(np.int64), T, size,
                  nocs.astype(np.float32), np.ones(count, np.float32),
-                 np.full(count, np.nan, np.float32), np.array(['box'] * count))
+                 np.full(count, np.nan, np.float32), np.array(['box'] * count),
+                 np.tile((0.0, -0.8, -0.6), (count, 1)))
 
 
 @pytest.mark.parametrize('augmentation', [None, STRONG])
@@ -64,7 +66,7 @@ def test_a_spin_of_a_round_object_does_not_change_its_target(crops: Crops) -> No
     nocs = crops.nocs.copy()
     nocs[bowl[0]] = nocs[bowl[0]] @ spin
     spun = Crops(crops.points, nocs, crops.member, crops.category, T, crops.size, crops.shape,
-                 crops.visibility, crops.handle_visibility, crops.name)
+                 crops.visibility, crops.handle_visibility, crops.name, crops.up)
 
     first, second = (training_batch(views, bowl, 300, 64, None, np.random.default_rng(0))
                      for views in (crops, spun))
@@ -74,7 +76,7 @@ def test_a_spin_of_a_round_object_does_not_change_its_target(crops: Crops) -> No
 
 def test_stray_points_are_no_members(crops: Crops) -> None:
     batch = training_batch(crops, np.arange(12), 256, 64,
-                           CropAugmentation(stretch=0, roll=0, noise=0, cut=0, stray=1.0),
+                           CropAugmentation(stretch=0, noise=0, cut=0, stray=1.0),
                            np.random.default_rng(0))
 
     fit = align_robustly(batch.nocs.numpy(), batch.points.numpy(), batch.member.numpy())

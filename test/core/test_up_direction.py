@@ -1,0 +1,76 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pose_estimation_ros.core.camera import CameraIntrinsics
+from pose_estimation_ros.core.up_direction import estimate_up
+
+CAMERA = CameraIntrinsics.pinhole(320, 240, 300.0, 300.0, 159.5, 119.5)
+
+
+def plane_depth(normal: np.ndarray, height: float) -> np.ndarray:
+    """Depth of the plane `normal . p = -height`, NaN where it is behind the camera or far."""
+    u, v = np.meshgrid(np.arange(CAMERA.width), np.arange(CAMERA.height))
+    rays = np.stack([(u - CAMERA.cx) / CAMERA.fx, (v - CAMERA.cy) / CAMERA.fy, np.ones(u.shape)],
+                    axis=-1)
+    with np.errstate(divide='ignore'):
+        depth = -height / (rays @ normal)
+    return np.where((depth > 0) & (depth < 4), depth, np.nan).astype(np.float32)
+
+
+def looking_down(tilt: float, roll: float) -> np.ndarray:
+    """Up direction in the frame of a camera that looks down by `tilt`, both radians."""
+    up = np.array([0.0, -np.cos(tilt), -np.sin(tilt)])
+    turn = np.array([[np.cos(roll), -np.sin(roll), 0], [np.sin(roll), np.cos(roll), 0],
+                     [0, 0, 1]])
+    return turn @ up
+
+
+def angle(a: np.ndarray, b: np.ndarray) -> float:
+    return float(np.degrees(np.arccos(np.clip(a @ b, -1, 1))))
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.floats(0.35, 1.57), st.floats(-0.5, 0.5), st.integers(0, 1000))
+def test_a_noisy_table_gives_its_normal(tilt: float, roll: float, seed: int) -> None:
+    up = looking_down(tilt, roll)
+    depth = plane_depth(up, 0.5)
+    noise = np.random.default_rng(seed).normal(0, 0.002, depth.shape).astype(np.float32)
+
+    estimate = estimate_up(depth + noise * depth ** 2, CAMERA)
+
+    assert estimate is not None
+    assert angle(estimate, up) < 1.0
+
+
+def test_a_wall_that_fills_more_of_the_image_is_not_taken_for_the_ground() -> None:
+    up = looking_down(0.5, 0.0)
+    wall = np.array([0.0, np.sin(0.5), -np.cos(0.5)])
+    depth = np.fmin(plane_depth(up, 0.5), plane_depth(wall, 0.9))
+
+    estimate = estimate_up(depth, CAMERA)
+
+    assert angle(estimate, up) < 1.0
+
+
+def test_an_object_on_the_table_does_not_tilt_the_normal() -> None:
+    up = looking_down(0.8, 0.1)
+    depth = plane_depth(up, 0.6)
+    depth[90:150, 120:200] -= 0.1
+
+    assert angle(estimate_up(depth, CAMERA), up) < 0.5
+
+
+@pytest.mark.parametrize('depth', [np.full((240, 320), np.nan, np.float32),
+                                   np.zeros((240, 320), np.float32)])
+def test_without_depth_there_is_no_direction(depth: np.ndarray) -> None:
+    assert estimate_up(depth, CAMERA) is None
+
+
+def test_random_depth_has_no_ground() -> None:
+    depth = np.random.default_rng(0).uniform(0.3, 2.0, (240, 320)).astype(np.float32)
+
+    assert estimate_up(depth, CAMERA) is None
