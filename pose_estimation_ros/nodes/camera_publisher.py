@@ -60,9 +60,10 @@ class CameraPublisher:
     def publish(self, messages: CameraMessages) -> None:
         """Publish the messages of one frame; infos first, since readers need them for images."""
         self._color_info.publish(messages.info)
-        self._color.publish(messages.color)
         if messages.depth is not None:
             self._depth_info.publish(messages.info)
+        self._color.publish(messages.color)
+        if messages.depth is not None:
             self._depth.publish(messages.depth)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -29,6 +30,7 @@ COLOR_INFO_TOPIC = 'color/camera_info'
 DEPTH_TOPIC = 'depth/image_raw'
 DEPTH_INFO_TOPIC = 'depth/camera_info'
 _QUEUE = 5
+_INFOS_KEPT = 30
 
 
 @dataclass(frozen=True)
@@ -57,8 +59,8 @@ class RawFrame:
     Attributes:
         color: Colour image.
         depth: Depth image with the nearest stamp, None for colour-only backends.
-        color_info: Newest info of the colour camera.
-        depth_info: Newest info of the depth camera, None if nobody publishes it.
+        color_info: Of the colour camera, with the image's stamp or else the newest.
+        depth_info: The same of the depth camera, None if nobody publishes it.
     """
 
     color: Image | CompressedImage
@@ -103,19 +105,23 @@ class FrameInput:
         self._on_fault = on_fault
         self._pairs: StampSynchronizer[Image | CompressedImage, Image] = StampSynchronizer(
             options.slop_ns)
-        self._color_info: CameraInfo | None = None
-        self._depth_info: CameraInfo | None = None
+        self._color_infos = _Infos()
+        self._depth_infos = _Infos()
+        self._infos_follow = True
+        self._waiting: tuple[Image | CompressedImage, Image | None] | None = None
         self._subscriptions: dict[str, Subscription] = {}
+        # Infos first: what is ready at the same time is taken in this order.
+        self._subscribe('camera_info', CameraInfo, COLOR_INFO_TOPIC, self._receive_color_info)
+        if options.with_depth:
+            self._subscribe('depth camera_info', CameraInfo, DEPTH_INFO_TOPIC,
+                            self._depth_infos.add)
         if options.compressed:
             self._subscribe('colour', CompressedImage, f'{COLOR_TOPIC}/compressed',
                             self._receive_color)
         else:
             self._subscribe('colour', Image, COLOR_TOPIC, self._receive_color)
-        self._subscribe('camera_info', CameraInfo, COLOR_INFO_TOPIC, self._receive_color_info)
         if options.with_depth:
             self._subscribe('depth', Image, DEPTH_TOPIC, self._receive_depth)
-            self._subscribe('depth camera_info', CameraInfo, DEPTH_INFO_TOPIC,
-                            self._receive_depth_info)
 
     def facts(self) -> list[InputFacts]:
         """Return what the graph shows of each input that must be there."""
@@ -172,15 +178,48 @@ class FrameInput:
             self._complete(*pair)
 
     def _receive_color_info(self, message: CameraInfo) -> None:
-        self._color_info = message
-
-    def _receive_depth_info(self, message: CameraInfo) -> None:
-        self._depth_info = message
+        self._color_infos.add(message)
+        if self._waiting is not None and self._color_infos.has_that_of(self._waiting[0]):
+            self._hand_on(*self._waiting)
 
     def _complete(self, color: Image | CompressedImage, depth: Image | None) -> None:
-        if self._color_info is None:
+        """Hand a pair on, but wait for the info of its own stamp where the camera sends one."""
+        if self._waiting is not None:
+            # No info has come for the pair before: this camera sends infos at another pace.
+            self._infos_follow = False
+            self._hand_on(*self._waiting)
+        if self._infos_follow and not self._color_infos.has_that_of(color):
+            self._waiting = (color, depth)
+        else:
+            self._hand_on(color, depth)
+
+    def _hand_on(self, color: Image | CompressedImage, depth: Image | None) -> None:
+        self._waiting = None
+        color_info = self._color_infos.belonging_to(color)
+        if color_info is None:
             topic = self._subscriptions['camera_info'].topic_name
             self._on_fault(f'images arrive but no camera_info on {topic}; start its publisher or '
                            'remap color/camera_info to the topic of the colour camera')
             return
-        self._on_frame(RawFrame(color, depth, self._color_info, self._depth_info))
+        self._infos_follow = self._infos_follow or self._color_infos.has_that_of(color)
+        depth_info = None if depth is None else self._depth_infos.belonging_to(depth)
+        self._on_frame(RawFrame(color, depth, color_info, depth_info))
+
+
+class _Infos:
+    """The last infos of one camera; a camera may change, so the stamp decides which is meant."""
+
+    def __init__(self) -> None:
+        self._infos: deque[CameraInfo] = deque(maxlen=_INFOS_KEPT)
+
+    def add(self, info: CameraInfo) -> None:
+        self._infos.append(info)
+
+    def has_that_of(self, image: Image | CompressedImage) -> bool:
+        """Return whether there is an info with the image's stamp."""
+        return any(info.header.stamp == image.header.stamp for info in self._infos)
+
+    def belonging_to(self, image: Image | CompressedImage) -> CameraInfo | None:
+        """Return the info with the image's stamp, else the newest, None if there is none."""
+        same = (info for info in self._infos if info.header.stamp == image.header.stamp)
+        return next(same, self._infos[-1] if self._infos else None)

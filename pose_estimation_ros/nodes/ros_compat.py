@@ -6,6 +6,7 @@ TFMessage, and ours (in `publishers.py`) is the same in both worlds. Looking up 
 
 from __future__ import annotations
 
+import os
 import sys
 from contextlib import suppress
 from importlib.util import find_spec
@@ -30,6 +31,7 @@ __all__ = ['SubscriptionEventCallbacks', 'TransformLookup', 'fastdds_environment
            'share_folder']
 
 PACKAGE = 'pose_estimation_ros'
+_DISTRIBUTIONS_WITH_FAST_DDS_2 = frozenset({'humble', 'jazzy'})
 
 
 class TransformLookup:
@@ -106,6 +108,7 @@ def fastdds_environment() -> dict[str, str]:
     The default shared memory is smaller than one 640x480 colour image: between processes nearly
     all best-effort images are lost with it. The profile must be set in the publisher's process.
     """
-    profile = str(share_file('config/fastdds.xml'))
-    # Fast DDS before 3.0 knows the older name.
-    return {'FASTDDS_DEFAULT_PROFILES_FILE': profile, 'FASTRTPS_DEFAULT_PROFILES_FILE': profile}
+    # Fast DDS before 3.0 knows the older name only, later ones complain about it.
+    is_old = os.environ.get('ROS_DISTRO', '') in _DISTRIBUTIONS_WITH_FAST_DDS_2
+    name = 'FASTRTPS_DEFAULT_PROFILES_FILE' if is_old else 'FASTDDS_DEFAULT_PROFILES_FILE'
+    return {name: str(share_file('config/fastdds.xml'))}

@@ -11,8 +11,9 @@ from ros_harness import (
     center,
     position,
 )
+from std_msgs.msg import Header
 
-from pose_estimation_ros.nodes.conversions import stamp_to_ns
+from pose_estimation_ros.nodes.conversions import ns_to_stamp, stamp_to_ns
 
 CAN, BOWL, MUG = (20, 30, 50, 60), (70, 30, 100, 60), (110, 70, 140, 100)
 THREE = ((CAN, RED), (BOWL, GREEN), (MUG, BLUE))
@@ -33,6 +34,34 @@ class TestOutputs:
         assert detection.results[0].hypothesis.score == pytest.approx(0.8)
         size = detection.bbox.size
         np.testing.assert_allclose((size.x, size.y), 29 * 0.5 / 140.0, rtol=1e-5)
+
+    def test_an_image_is_read_with_the_camera_info_of_its_own_stamp(self, client: Client):
+        frame = Frame(((CAN, RED),), depth=0.5)
+        plain = frame.publish
+
+        def publish_after_the_next_info(sender, stamp_ns):
+            header = Header(stamp=ns_to_stamp(stamp_ns), frame_id=frame.frame_id)
+            sender.color_info.publish(frame.info_message(header))
+            zoomed = frame.info_message(
+                Header(stamp=ns_to_stamp(stamp_ns + 1), frame_id=frame.frame_id))
+            zoomed.k[0] = zoomed.k[4] = 280.0
+            sender.color_info.publish(zoomed)
+            frame.with_info = False
+            plain(sender, stamp_ns)
+            frame.with_info = True
+
+        frame.publish = publish_after_the_next_info
+        stamp, _ = client.result_of(frame)
+        (pose,) = client.with_stamp('object_poses', stamp, 1)
+        np.testing.assert_allclose(position(pose.pose), center(CAN, 0.5), atol=1e-5)
+
+    def test_a_camera_may_send_its_info_once(self, client: Client):
+        client.result_of(Frame(((CAN, RED),), depth=0.5))
+        frame = Frame(((CAN, RED),), depth=0.7)
+        frame.with_info = False
+        stamp, _ = client.result_of(frame)
+        (pose,) = client.with_stamp('object_poses', stamp, 1)
+        np.testing.assert_allclose(position(pose.pose), center(CAN, 0.7), atol=1e-5)
 
     def test_poses_have_the_order_and_count_of_the_detections(self, client: Client):
         boxes = [(x, y, x + 10, y + 10) for y in (10, 40, 70) for x in range(5, 150, 20)]
