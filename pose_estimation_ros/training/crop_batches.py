@@ -65,9 +65,9 @@ class CropAugmentation:
     stretch: float = 0.08
     tilt: float = 0.008
     unknown: float = 0.06
-    wrong: float = 0.03
+    wrong: float = 0.02
     noise: float = 0.0015
-    cut: float = 0.3
+    cut: float = 0.15
     stray: float = 0.3
 
 
@@ -142,7 +142,7 @@ def _chosen_points(points: NDArray[np.float32], number: int,
         direction = generator.standard_normal((batch, 3, 1))
         along = (points @ direction)[..., 0]
         share = np.where(generator.random(batch) < augmentation.cut,
-                         generator.uniform(0.0, 0.5, batch), 0.0)
+                         generator.uniform(0.0, 0.4, batch), 0.0)
         order = np.argsort(np.argsort(along, axis=1), axis=1) / total
         priority = np.where(order < share[:, None], priority + 1.0, priority)
     return np.argpartition(priority, number - 1, axis=1)[:, :number]
