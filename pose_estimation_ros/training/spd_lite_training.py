@@ -217,7 +217,9 @@ def train(arguments: argparse.Namespace) -> None:
                 validation_log.write(state.step, {'nocs': distance, 'membership': accuracy})
                 _logger.info('step %d: validation NOCS error %.4f, membership %.3f, %.0f s',
                              state.step, distance, accuracy, time.monotonic() - start)
-            if time.monotonic() - saved > _CHECKPOINT_SECONDS:
+            # Only between two rows of the log, so that a resumed run writes the same rows.
+            if (state.step % _LOG_EVERY == 0
+                    and time.monotonic() - saved > _CHECKPOINT_SECONDS):
                 save_checkpoint(last, state)
                 saved = time.monotonic()
     save_checkpoint(last, state)

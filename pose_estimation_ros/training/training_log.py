@@ -91,6 +91,7 @@ class TrainingLog:
         writer = csv.DictWriter(self._file, self._columns)
         writer.writeheader()
         writer.writerows(rows)
+        self._file.flush()
 
 
 def _read_rows(path: Path, resume_step: int) -> tuple[list[str], list[dict[str, str]]]:
