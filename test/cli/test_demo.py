@@ -6,6 +6,7 @@ import sys
 
 import cv2
 import numpy as np
+import pytest
 from ros_harness import GREEN, RED, ROOT, Frame, K, center, environment
 from rosbags.highlevel import AnyReader
 
@@ -50,6 +51,25 @@ def test_recorded_frames_go_through_the_real_nodes(tmp_path):
     assert counts['/color/image_raw'] == counts['/object_detections'] == 2
     assert len(poses) == 3
     assert {p.header.frame_id for p in poses} == {'camera_color_optical_frame'}
+
+
+@pytest.mark.skipif(not all((ROOT / 'models' / name / 'model.yaml').is_file()
+                            for name in ('maskrcnn_lite', 'spd_lite')),
+                    reason='this checkout has no weights')
+def test_the_shipped_models_find_most_objects_of_unseen_scenes(tmp_path):
+    answer = run_demo('--frames', 6, '--output', tmp_path)
+    assert answer.returncode == 0, answer.stdout + answer.stderr
+    summary = json.loads((tmp_path / 'summary.json').read_text())['summary']
+    assert summary['frames'] == 6
+    assert summary['visible'] > 10
+    # Far below what the README states of many scenes, so that a few hard ones do not fail it.
+    assert summary['found_share'] > 0.6
+    assert summary['rotation_error'] < 10.0
+    assert summary['translation_error'] < 2.0
+    with AnyReader([tmp_path / 'recording']) as reader:
+        counts = {c.topic: c.msgcount for c in reader.connections}
+    assert counts['/ground_truth_poses'] == counts['/object_detections'] == 6
+    assert len(list((tmp_path / 'overlays').glob('*.png'))) == 6
 
 
 def test_a_demo_that_cannot_start_says_why_and_leaves_no_process(tmp_path):
