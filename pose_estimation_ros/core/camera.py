@@ -18,6 +18,9 @@ FloatArray: TypeAlias = NDArray[np.float64]
 
 DISTORTION_MODELS = ('plumb_bob', 'rational_polynomial', 'equidistant')
 _UNDISTORT_ITERATIONS = 20
+# How many coefficients `distort` knows: no thin prism and no tilted sensor.
+_RADIAL_TANGENTIAL_COEFFICIENTS = 8
+_EQUIDISTANT_COEFFICIENTS = 4
 
 
 def _no_distortion() -> FloatArray:
@@ -32,7 +35,8 @@ class CameraIntrinsics:
         width: Image width, pixels.
         height: Image height, pixels.
         K: (3, 3) float64 camera matrix, pixels.
-        distortion_model: One of `DISTORTION_MODELS`; its coefficients are in `D`.
+        distortion_model: One of `DISTORTION_MODELS`; its coefficients are in `D`. Any other
+            name will do if `D` has none.
         D: (k,) float64 distortion coefficients in OpenCV's order; empty or all zero = none.
         R: (3, 3) float64 rectification rotation, identity for a single camera.
         P: (3, 4) float64 projection matrix of the rectified image.
@@ -50,7 +54,7 @@ class CameraIntrinsics:
         """Validate and normalise the fields.
 
         Raises:
-            InvalidInputError: If a size, focal length or the distortion model is unusable.
+            InvalidInputError: If a size, focal length or the distortion is unusable.
         """
         K = np.ascontiguousarray(self.K, dtype=np.float64).reshape(3, 3)
         if self.width <= 0 or self.height <= 0:
@@ -61,11 +65,9 @@ class CameraIntrinsics:
             raise InvalidInputError(
                 f'camera is not calibrated: K has fx={K[0, 0]:g}, fy={K[1, 1]:g}; '
                 'publish a camera_info with positive focal lengths (calibrate the camera)')
-        if self.distortion_model not in DISTORTION_MODELS:
-            raise InvalidInputError(
-                f'unknown distortion model {self.distortion_model!r}; '
-                f'known are {", ".join(DISTORTION_MODELS)}: rectify the image upstream')
         D = np.ascontiguousarray(self.D, dtype=np.float64).reshape(-1)
+        if np.any(D != 0.0):
+            _check_distortion(self.distortion_model, D)
         R = np.eye(3) if self.R is None else np.ascontiguousarray(self.R, np.float64)
         P = np.hstack([K, np.zeros((3, 1))]) if self.P is None else np.ascontiguousarray(
             self.P, np.float64)
@@ -115,7 +117,9 @@ class CameraIntrinsics:
 
         The outer borders of both images coincide, as `cv2.resize` does it.
         """
-        sx, sy = width / self.width, height / self.height
+        return self._scale(width / self.width, height / self.height, width, height)
+
+    def _scale(self, sx: float, sy: float, width: int, height: int) -> CameraIntrinsics:
         scale = np.array([[sx, 0.0, 0.5 * sx - 0.5], [0.0, sy, 0.5 * sy - 0.5], [0.0, 0.0, 1.0]])
         return replace(self, width=width, height=height, K=scale @ self.K,
                        P=scale @ np.array(self.P))
@@ -138,7 +142,8 @@ class CameraIntrinsics:
         cropped = self if full else self.crop(x, y, width, height)
         if (bx, by) == (1, 1):
             return cropped
-        return cropped.resize(cropped.width // bx, cropped.height // by)
+        # Pixels left over at the right and lower border are dropped, not squeezed in.
+        return cropped._scale(1.0 / bx, 1.0 / by, cropped.width // bx, cropped.height // by)
 
     def undistort(self) -> CameraIntrinsics:
         """Return the pinhole intrinsics of the image after its distortion is removed.
@@ -180,16 +185,16 @@ class CameraIntrinsics:
         x, y = xy[..., 0], xy[..., 1]
         r2 = x * x + y * y
         if self.distortion_model == 'equidistant':
-            k = np.zeros(4)
-            k[:min(4, self.D.size)] = self.D[:4]
+            k = np.zeros(_EQUIDISTANT_COEFFICIENTS)
+            k[:self.D.size] = self.D[:k.size]
             r = np.sqrt(r2)
             theta = np.arctan(r)
             t2 = theta * theta
             bent = theta * (1 + t2 * (k[0] + t2 * (k[1] + t2 * (k[2] + t2 * k[3]))))
             factor = np.where(r > 1e-12, bent / np.maximum(r, 1e-12), 1.0)
             return np.stack([x * factor, y * factor], axis=-1)
-        k = np.zeros(8)
-        k[:min(8, self.D.size)] = self.D[:8]
+        k = np.zeros(_RADIAL_TANGENTIAL_COEFFICIENTS)
+        k[:self.D.size] = self.D[:k.size]
         k1, k2, p1, p2, k3, k4, k5, k6 = k
         radial = (1 + r2 * (k1 + r2 * (k2 + r2 * k3))) / (1 + r2 * (k4 + r2 * (k5 + r2 * k6)))
         return np.stack([x * radial + 2 * p1 * x * y + p2 * (r2 + 2 * x * x),
@@ -235,3 +240,25 @@ class CameraIntrinsics:
         xy = self.undistort_points((pixels - (self.cx, self.cy)) / (self.fx, self.fy))
         z = np.asarray(depth, dtype=np.float64)[..., None]
         return np.concatenate([xy * z, z], axis=-1)
+
+
+def _check_distortion(model: str, D: FloatArray) -> None:
+    """Check that `CameraIntrinsics.distort` can do what these coefficients say.
+
+    Raises:
+        InvalidInputError: If it cannot.
+    """
+    if model not in DISTORTION_MODELS:
+        raise InvalidInputError(f'unknown distortion model {model!r}; known are '
+                                f'{", ".join(DISTORTION_MODELS)}: rectify the image upstream')
+    if not np.isfinite(D).all():
+        raise InvalidInputError(f'the distortion coefficients D are {D.tolist()}; they must be '
+                                'finite: calibrate the camera')
+    known = (_EQUIDISTANT_COEFFICIENTS if model == 'equidistant'
+             else _RADIAL_TANGENTIAL_COEFFICIENTS)
+    beyond = np.flatnonzero(D[known:]) + known
+    if beyond.size:
+        named = ', '.join(f'D[{index}] = {D[index]:g}' for index in beyond)
+        raise InvalidInputError(
+            f'distortion model {model!r} has {named}, but only its first {known} coefficients are '
+            'supported (no thin prism, no tilt): rectify the image upstream')

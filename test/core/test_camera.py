@@ -82,6 +82,18 @@ def test_roi_and_binning_follow_rep_104() -> None:
     assert delivered.cx == pytest.approx((321.0 - 100 + 0.5) / 2 - 0.5)
 
 
+def test_binning_of_a_size_that_it_does_not_divide_drops_the_last_pixels() -> None:
+    camera = CameraIntrinsics.pinhole(641, 481, 600.0, 610.0, 321.0, 239.0)
+
+    delivered = camera.apply_binning_and_roi((2, 4))
+
+    assert (delivered.width, delivered.height) == (320, 120)
+    assert (delivered.fx, delivered.fy) == pytest.approx((300.0, 152.5), abs=1e-12)
+    # The first delivered pixel is the mean of the first 2 x 4 ones.
+    middle = camera.back_project(np.array([0.5, 1.5]), np.array(1.0))
+    np.testing.assert_allclose(delivered.project(middle), (0.0, 0.0), atol=1e-9)
+
+
 def test_zero_binning_and_roi_mean_the_full_image() -> None:
     assert CAMERA.apply_binning_and_roi() is CAMERA
 
@@ -93,4 +105,40 @@ def test_an_uncalibrated_camera_is_refused_with_the_value_and_the_cure() -> None
 
 def test_an_unknown_distortion_model_is_named() -> None:
     with pytest.raises(InvalidInputError, match="'fancy'.*plumb_bob"):
-        CameraIntrinsics(640, 480, CAMERA.K, 'fancy')
+        CameraIntrinsics(640, 480, CAMERA.K, 'fancy', PLUMB_BOB)
+
+
+@pytest.mark.parametrize('D', [np.zeros(0), np.zeros(5)])
+def test_the_name_of_a_distortion_that_is_none_does_not_matter(D: np.ndarray) -> None:
+    camera = CameraIntrinsics(640, 480, CAMERA.K, 'fancy', D)
+    point = np.array([0.1, -0.2, 1.0])
+
+    np.testing.assert_allclose(camera.project(point), CAMERA.project(point))
+
+
+@pytest.mark.parametrize(('model', 'D', 'named'), [
+    ('rational_polynomial', [*RATIONAL, 0.0, 0.002, 0.0, 0.0], r'D\[9\] = 0\.002'),
+    ('rational_polynomial', [*RATIONAL, *[0.0] * 4, 0.01, -0.02], r'D\[12\] = 0\.01, D\[13\]'),
+    ('equidistant', [*FISHEYE, 0.5], r'D\[4\] = 0\.5'),
+])
+def test_coefficients_that_we_would_ignore_are_refused_by_name(
+        model: str, D: list[float], named: str) -> None:
+    with pytest.raises(InvalidInputError, match=f'{named}.*rectify the image'):
+        CameraIntrinsics(640, 480, CAMERA.K, model, np.array(D))
+
+
+@pytest.mark.parametrize('size', [12, 14])
+def test_zeros_past_the_known_coefficients_change_nothing(size: int) -> None:
+    padded = np.zeros(size)
+    padded[:8] = RATIONAL
+    point = np.array([0.1, -0.2, 1.0])
+
+    ours = CameraIntrinsics(640, 480, CAMERA.K, 'rational_polynomial', padded).project(point)
+
+    expected = CameraIntrinsics(640, 480, CAMERA.K, 'rational_polynomial', RATIONAL)
+    np.testing.assert_allclose(ours, expected.project(point))
+
+
+def test_coefficients_that_are_no_numbers_are_refused() -> None:
+    with pytest.raises(InvalidInputError, match='nan.*must be finite'):
+        CameraIntrinsics(640, 480, CAMERA.K, 'plumb_bob', np.array([0.1, np.nan]))
