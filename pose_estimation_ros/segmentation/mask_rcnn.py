@@ -37,7 +37,6 @@ class SegmentationSettings:
         duplicate_iou: Mask IoU from which two detections are the same object, whatever their
             labels say.
         least_pixels: Smallest mask, pixels.
-        labels: Only these labels are kept; empty keeps all.
         refinement: How masks are refined by depth; None leaves them as they are.
     """
 
@@ -45,7 +44,6 @@ class SegmentationSettings:
     max_detections: int = 20
     duplicate_iou: float = 0.5
     least_pixels: int = 60
-    labels: tuple[str, ...] = ()
     refinement: MaskRefinement | None = field(default_factory=MaskRefinement)
 
     def __post_init__(self) -> None:
@@ -172,7 +170,10 @@ class MaskRCNNSegmenter:
                    mask: NDArray[np.float32], scale: NDArray[np.float64]) -> Detection | None:
         """Return the detection with its refined mask, or None if nothing is left of it."""
         height, width = frame.rgb.shape[:2]
-        box = np.clip(box, 0, [width, height, width, height])
+        inside = np.clip(box, 0, [width, height, width, height])
+        if (inside[2:] <= inside[:2]).any():
+            return None
+        # The mask belongs to the whole box: pasted into what is left of it, it would be squeezed.
         margin = 4 + int(0.08 * max(box[2] - box[0], box[3] - box[1]))
         window = paste_mask(mask, box, (width, height), (scale[0], scale[1]), margin)
         if window is None:
@@ -185,7 +186,7 @@ class MaskRCNNSegmenter:
             window.probability, depth, frame.intrinsics.crop(x, y, columns, rows), refinement))
         if np.count_nonzero(refined) < self._settings.least_pixels:
             return None
-        return Detection(label, score, box, refined, window.offset)
+        return Detection(label, score, inside, refined, window.offset)
 
     def _is_duplicate(self, detection: Detection, better: Sequence[Detection]) -> bool:
         return any(mask_iou(detection, other) > self._settings.duplicate_iou for other in better)

@@ -24,8 +24,9 @@ class StoredNetwork:
 
     providers = ('CPUExecutionProvider',)
 
-    def __init__(self, *found):
+    def __init__(self, *found, mask=None):
         self.found = found
+        self.mask = np.ones((28, 28), np.float32) if mask is None else mask
         self.image = None
 
     def run(self, inputs):
@@ -33,7 +34,7 @@ class StoredNetwork:
         boxes, labels, scores = zip(*self.found, strict=True) if self.found else ((), (), ())
         return {'boxes': np.array(boxes, np.float32).reshape(-1, 4),
                 'labels': np.array(labels, np.int64), 'scores': np.array(scores, np.float32),
-                'masks': np.ones((len(labels), 28, 28), np.float32)}
+                'masks': np.broadcast_to(self.mask, (len(labels), 28, 28))}
 
 
 def frame(width=640, height=480, depth=None):
@@ -101,6 +102,23 @@ def test_boxes_beyond_the_image_are_cut_to_it():
     (mug,) = detect(((-20, 200, 40, 280), 6, 0.9))
     np.testing.assert_allclose(mug.box, (0, 400, 80, 480))
     assert mug.full_mask(480, 640).sum() == mug.mask.sum()
+
+
+def test_the_mask_of_a_box_beyond_the_image_is_cut_not_squeezed():
+    left_half = np.zeros((28, 28), np.float32)
+    left_half[:, :14] = 1.0
+    segmenter = MaskRCNNSegmenter(StoredNetwork(((280, 60, 360, 120), 6, 0.9), mask=left_half),
+                                  MANIFEST, SegmentationSettings(refinement=None))
+    (mug,) = segmenter.detect(frame())
+    np.testing.assert_allclose(mug.box, (560, 120, 640, 240))
+    # The object fills 560 to 640 of a box that reaches from 560 to 720.
+    columns = mug.pixels()[1]
+    assert (columns.min(), columns.max() + 1) == pytest.approx((560, 640), abs=2)
+    assert np.count_nonzero(mug.mask) == pytest.approx(80 * 120, rel=0.05)
+
+
+def test_boxes_outside_the_image_are_dropped():
+    assert detect(((321, 60, 360, 100), 6, 0.9), ((-40, 60, 0, 100), 6, 0.8)) == []
 
 
 def test_masks_are_refined_with_the_depth_of_their_own_window():
