@@ -11,6 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from pose_estimation_ros.backends import rejections
 from pose_estimation_ros.backends.base import BackendOptions, Need
 from pose_estimation_ros.backends.spd_preprocessing import (
     CROP_RULE,
@@ -104,38 +105,36 @@ class SpdFullBackend:
 
     def _prepare(self, frame: RGBDFrame, detection: Detection) -> ObjectInput | Rejection:
         if frame.depth is None:
-            return Rejection(detection, 'the frame has no depth; the spd backend needs a depth '
-                             'topic aligned to colour')
+            return rejections.no_depth(detection, self.name)
         if detection.label not in self.categories:
-            return Rejection(detection, f'model {self._model.manifest.name} does not know '
-                             f'{detection.label!r}; it knows {", ".join(self.categories)}')
+            return rejections.unknown_label(detection, self._model.manifest.name,
+                                            self.categories)
         # A generator each: the answer for an object does not depend on the others.
         generator = np.random.default_rng(self._seed)
         prepared = object_input(frame, detection, self._points, generator)
         if prepared is None:
-            return Rejection(
-                detection, f'fewer than {MINIMUM_POINTS} pixels of its mask have depth: the '
-                'object is too small, too far, too near, or dark or shiny for the depth sensor')
+            return rejections.few_points(detection, MINIMUM_POINTS)
         return prepared
 
     def _answer(self, detection: Detection, alignment: Alignment, nocs: NDArray[np.float32],
                 shapes: NDArray[np.float32], row: int) -> ObjectPose | Rejection:
         scale = float(alignment.similarity.scale[row])
         if not alignment.valid[row] or not np.isfinite(scale):
-            return Rejection(detection, 'no pose agrees with the points: only '
-                             f'{100 * alignment.inlier_ratio[row]:.0f} % are consistent; the '
-                             'mask probably covers something else')
+            return rejections.no_agreement(detection, float(alignment.inlier_ratio[row]))
         shape = shapes[row].astype(np.float64)
         # Published mugs have their origin on the cup's axis, ours in the centre of the box.
         offset = box_centre(shape) if detection.label in self._recentred else np.zeros(3)
         shape = shape - offset
+        size = 2.0 * scale * np.abs(shape).max(axis=0)
+        if not rejections.is_size(size):
+            return rejections.no_size(detection, size)
         R = alignment.similarity.R[row]
         category = category_named(detection.label)
         return ObjectPose(
             label=detection.label,
             score=float(detection.score * alignment.inlier_ratio[row]),
             T_camera_object=make_transform(R, alignment.similarity.t[row] + scale * R @ offset),
-            size=2.0 * scale * np.abs(shape).max(axis=0),
+            size=size,
             symmetry=category.symmetry if category else NO_SYMMETRY,
             source=self.name,
             detection=detection,

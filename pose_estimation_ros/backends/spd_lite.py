@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from pose_estimation_ros.backends import rejections
 from pose_estimation_ros.backends.base import BackendOptions, Need
 from pose_estimation_ros.backends.correspondences import PoseBatch, solve_poses
 from pose_estimation_ros.backends.point_preparation import (
@@ -111,17 +112,13 @@ class SpdLiteBackend:
                detection: Detection) -> NDArray[np.float32] | Rejection:
         """Return the (N, 3) points of one object, or why there are too few."""
         if frame.depth is None:
-            return Rejection(detection, 'the frame has no depth; the spd backend needs a depth '
-                             'topic aligned to colour')
+            return rejections.no_depth(detection, self.name)
         if detection.label not in self.categories:
-            return Rejection(detection, f'model {self._model.manifest.name} does not know '
-                             f'{detection.label!r}; it knows {", ".join(self.categories)}')
+            return rejections.unknown_label(detection, self._model.manifest.name,
+                                            self.categories)
         points = masked_points(frame, detection)
         if len(points) < MINIMUM_POINTS:
-            return Rejection(
-                detection, f'only {len(points)} pixels of its mask have depth, {MINIMUM_POINTS} '
-                'are needed: the object is too small, too far, too near, or dark or shiny for '
-                'the depth sensor')
+            return rejections.few_points(detection, MINIMUM_POINTS)
         # A generator each: the answer for an object does not depend on the others.
         generator = np.random.default_rng(self._seed)
         return points[choose_points(len(points), self.points, generator)]
@@ -129,9 +126,9 @@ class SpdLiteBackend:
     def _answer(self, detection: Detection, poses: PoseBatch, nocs: NDArray[np.float32],
                 shapes: NDArray[np.float32], row: int) -> ObjectPose | Rejection:
         if not poses.valid[row]:
-            return Rejection(detection, 'no pose agrees with the points: only '
-                             f'{100 * poses.inlier_ratio[row]:.0f} % are consistent; the mask '
-                             'probably covers something else')
+            return rejections.no_agreement(detection, float(poses.inlier_ratio[row]))
+        if not rejections.is_size(poses.size[row]):
+            return rejections.no_size(detection, poses.size[row])
         category = category_named(detection.label)
         return ObjectPose(
             label=detection.label,

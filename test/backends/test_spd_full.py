@@ -133,6 +133,25 @@ def test_points_that_agree_on_no_pose_are_rejected(
     assert 'no pose agrees with the points' in answer.reason
 
 
+@pytest.mark.parametrize('shape', [
+    np.full_like(CUP_SHAPE, np.nan), np.zeros_like(CUP_SHAPE), CUP_SHAPE * (1.0, 1.0, 0.0)])
+def test_a_shape_without_extent_is_rejected_and_the_others_are_kept(
+    create: Create, monkeypatch: pytest.MonkeyPatch, shape: np.ndarray
+) -> None:
+    backend = create()
+    truthful = backend._session.run
+
+    def run(inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        output = truthful(inputs)
+        output['shape'][0] = shape
+        return output
+
+    monkeypatch.setattr(backend._session, 'run', run)
+    answers = backend.estimate(_frame(), [_detection('can'), _detection('bowl')])
+    assert [type(answer) for answer in answers] == [Rejection, ObjectPose]
+    assert 'shape without extent' in answers[0].reason
+
+
 def test_other_models_are_refused(create: Create) -> None:
     with pytest.raises(ModelError, match='is spd lite; this backend runs spd full models'):
         create(size='lite')

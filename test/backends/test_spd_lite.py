@@ -1,0 +1,215 @@
+"""The lite SPD backend around its network: preparation, alignment, frames and rejections."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pose_estimation_ros.backends import spd_lite
+from pose_estimation_ros.backends.base import BackendOptions, PoseBackend
+from pose_estimation_ros.backends.point_preparation import NormalizedPoints, normalize_points
+from pose_estimation_ros.backends.spd_lite import SpdLiteBackend
+from pose_estimation_ros.core.camera import CameraIntrinsics
+from pose_estimation_ros.core.categories import CATEGORY_NAMES
+from pose_estimation_ros.core.detection import Detection
+from pose_estimation_ros.core.errors import ModelError
+from pose_estimation_ros.core.frame import RGBDFrame
+from pose_estimation_ros.core.object_pose import ObjectPose, Rejection
+from pose_estimation_ros.core.rotation import axis_rotation
+from pose_estimation_ros.core.se3 import make_transform
+from pose_estimation_ros.runtime import Model, ModelFile, ModelManifest
+
+CAMERA = CameraIntrinsics.pinhole(320, 240, 300.0, 300.0, 159.5, 119.5)
+DIAGONAL = 0.2
+T_CAMERA_BOX = make_transform(axis_rotation((1.0, 0.3, 0.2), 2.0), np.array([0.02, -0.03, 0.6]))
+BOX_SHAPE = np.array([[-0.3, -0.35, -0.25], [0.3, 0.35, 0.25]], np.float32)
+
+
+class TruthfulSession:
+    """Gives the true coordinates of the points that were prepared last, and the true shape."""
+
+    providers = ('CPUExecutionProvider',)
+
+    def __init__(self, path: Path, device: str, threads: int) -> None:
+        self.batches: list[int] = []
+        self.inputs: dict[str, np.ndarray] = {}
+        self.prepared: NormalizedPoints | None = None
+        self.liars: slice | None = None
+
+    def warm_up(self, shapes: dict[str, tuple[int, ...]]) -> None:
+        self.run({name: np.ones(shape, np.float32) for name, shape in shapes.items()})
+
+    def run(self, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        self.batches.append(len(inputs['points']))
+        self.inputs = inputs
+        seen = inputs['points'].astype(np.float64)
+        if self.prepared is not None:
+            view = self.prepared
+            seen = (seen * view.radius[:, None, None]) @ view.R_view_camera
+            seen += view.center[:, None]
+        nocs = (seen - T_CAMERA_BOX[:3, 3]) @ T_CAMERA_BOX[:3, :3] / DIAGONAL
+        membership = np.full(nocs.shape[:2], 8.0, np.float32)
+        if self.liars is not None:
+            nocs[:, self.liars] = np.random.default_rng(0).uniform(
+                -0.5, 0.5, nocs[:, self.liars].shape)
+            membership[:, self.liars] = -8.0
+        shape = np.repeat(BOX_SHAPE[None], len(nocs), axis=0)
+        return {'nocs': nocs.astype(np.float32), 'shape': shape, 'membership': membership}
+
+    def close(self) -> None:
+        self.batches.append(-1)
+
+
+Create = Callable[..., SpdLiteBackend]
+
+
+@pytest.fixture
+def create(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Create:
+    monkeypatch.setattr(spd_lite, 'InferenceSession', TruthfulSession)
+    (tmp_path / 'spd.onnx').write_bytes(b'network')
+
+    def _create(size: str = 'lite') -> SpdLiteBackend:
+        manifest = ModelManifest(
+            'ours', 'pose', 'spd', size,
+            {'network': ModelFile.of(tmp_path / 'spd.onnx', tmp_path)}, CATEGORY_NAMES,
+            input={'points': 512})
+        backend = SpdLiteBackend(Model(manifest, tmp_path), BackendOptions())
+
+        def normalize(points: np.ndarray, up: np.ndarray) -> NormalizedPoints:
+            backend._session.prepared = normalize_points(points, up)
+            return backend._session.prepared
+
+        monkeypatch.setattr(spd_lite, 'normalize_points', normalize)
+        return backend
+
+    return _create
+
+
+def _frame() -> RGBDFrame:
+    """Return a view of a wavy surface; any surface will do for a network that knows the pose."""
+    v, u = np.mgrid[:240, :320]
+    depth = (0.6 + 0.03 * np.sin(u / 9.0) + 0.03 * np.cos(v / 7.0)).astype(np.float32)
+    return RGBDFrame(0, 'camera', np.full((240, 320, 3), 128, np.uint8), depth, CAMERA)
+
+
+def _detection(label: str, pixels: int = 60, offset: tuple[int, int] = (120, 80)) -> Detection:
+    mask = np.ones((pixels, pixels), dtype=bool)
+    box = np.array([*offset, offset[0] + pixels, offset[1] + pixels], float)
+    return Detection(label, 0.9, box, mask, offset)
+
+
+def _estimate_one(backend: SpdLiteBackend, detection: Detection) -> ObjectPose:
+    (pose,) = backend.estimate(_frame(), [detection])
+    assert isinstance(pose, ObjectPose), pose
+    return pose
+
+
+def test_the_pose_is_that_of_the_true_coordinates(create: Create) -> None:
+    pose = _estimate_one(create(), _detection('can'))
+    np.testing.assert_allclose(pose.T_camera_object, T_CAMERA_BOX, atol=1e-5)
+    np.testing.assert_allclose(pose.size, DIAGONAL * np.array([0.6, 0.7, 0.5]), rtol=1e-4)
+    np.testing.assert_allclose(pose.points, DIAGONAL * BOX_SHAPE, rtol=1e-4)
+    assert pose.score == pytest.approx(0.9)
+    assert pose.inlier_ratio == pytest.approx(1.0)
+    assert pose.residual < 1e-5
+    assert pose.symmetry.axis == (0.0, 1.0, 0.0)
+    assert pose.nocs is not None and pose.nocs.shape == (512, 3)
+
+
+def test_answers_keep_the_order_of_the_detections_and_name_what_fails(create: Create) -> None:
+    backend = create()
+    answers = backend.estimate(_frame(), [
+        _detection('unicorn'), _detection('bowl'), _detection('can', pixels=5), _detection('mug')])
+    assert [type(answer) for answer in answers] == [Rejection, ObjectPose, Rejection, ObjectPose]
+    assert "does not know 'unicorn'" in answers[0].reason
+    assert 'bottle, bowl' in answers[0].reason
+    assert answers[1].label == 'bowl'
+    assert 'fewer than 32 pixels' in answers[2].reason
+    assert answers[3].label == 'mug'
+    # The warm-up, then one batch for all.
+    assert backend._session.batches == [1, 2]
+    assert backend._session.inputs['category'].tolist() == [
+        CATEGORY_NAMES.index('bowl'), CATEGORY_NAMES.index('mug')]
+
+
+def test_no_detections_and_no_depth_run_no_network(create: Create) -> None:
+    backend, frame = create(), _frame()
+    blind = RGBDFrame(0, 'camera', frame.rgb, None, CAMERA)
+    assert backend.estimate(frame, []) == []
+    (answer,) = backend.estimate(blind, [_detection('can')])
+    assert 'no depth' in answer.reason
+    assert backend._session.batches == [1]
+
+
+@pytest.mark.parametrize(('up', 'known'), [(None, 0.0), (np.array([0.0, -1.0, 0.0]), 1.0)])
+def test_the_network_is_told_whether_up_is_known(
+    create: Create, monkeypatch: pytest.MonkeyPatch, up: np.ndarray | None, known: float
+) -> None:
+    monkeypatch.setattr(spd_lite, 'estimate_up', lambda depth, intrinsics, seed: up)
+    backend = create()
+    pose = _estimate_one(backend, _detection('can'))
+    assert backend._session.inputs['condition'][0, 2] == known
+    assert np.isfinite(backend._session.inputs['points']).all()
+    np.testing.assert_allclose(pose.T_camera_object, T_CAMERA_BOX, atol=1e-5)
+
+
+def test_points_that_are_no_members_do_not_count(create: Create) -> None:
+    backend = create()
+    backend._session.liars = slice(0, 400)
+    pose = _estimate_one(backend, _detection('can'))
+    np.testing.assert_allclose(pose.T_camera_object, T_CAMERA_BOX, atol=1e-5)
+    assert pose.inlier_ratio == pytest.approx(1.0)
+
+
+def test_an_object_does_not_depend_on_its_neighbours(create: Create) -> None:
+    backend = create()
+    mug, can = _detection('mug'), _detection('can', 50, (40, 30))
+    alone = _estimate_one(backend, mug)
+    points_alone = backend._session.inputs['points'][0]
+    _, beside = backend.estimate(_frame(), [can, mug])
+    assert isinstance(beside, ObjectPose)
+    np.testing.assert_array_equal(backend._session.inputs['points'][1], points_alone)
+    np.testing.assert_allclose(beside.T_camera_object, alone.T_camera_object, atol=1e-6)
+    assert beside.score == pytest.approx(alone.score)
+
+
+def test_points_that_agree_on_no_pose_are_rejected(create: Create) -> None:
+    backend = create()
+    backend._session.liars = slice(0, 512)
+    (answer,) = backend.estimate(_frame(), [_detection('can')])
+    assert isinstance(answer, Rejection)
+    assert 'no pose agrees with the points' in answer.reason
+
+
+@pytest.mark.parametrize('shape', [
+    np.full_like(BOX_SHAPE, np.nan), np.zeros_like(BOX_SHAPE), BOX_SHAPE * (1.0, 1.0, 0.0)])
+def test_a_shape_without_extent_is_rejected_and_the_others_are_kept(
+    create: Create, monkeypatch: pytest.MonkeyPatch, shape: np.ndarray
+) -> None:
+    backend = create()
+    truthful = backend._session.run
+
+    def run(inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        output = truthful(inputs)
+        output['shape'][0] = shape
+        return output
+
+    monkeypatch.setattr(backend._session, 'run', run)
+    answers = backend.estimate(_frame(), [_detection('can'), _detection('bowl')])
+    assert [type(answer) for answer in answers] == [Rejection, ObjectPose]
+    assert 'shape without extent' in answers[0].reason
+
+
+def test_other_models_are_refused(create: Create) -> None:
+    with pytest.raises(ModelError, match='is spd full; this backend runs spd lite models'):
+        create(size='full')
+
+
+def test_it_keeps_the_contract_of_backends(create: Create) -> None:
+    backend = create()
+    assert isinstance(backend, PoseBackend)
+    assert backend.describe() == {'backend': 'spd', 'model': 'ours',
+                                  'provider': 'CPUExecutionProvider'}
+    backend.close()
+    assert backend._session.batches[-1] == -1
