@@ -113,8 +113,6 @@ def draw_samples(valid: NDArray[np.bool_], hypotheses: int, seed: int) -> NDArra
     return np.take_along_axis(order, rank.reshape(len(valid), -1), axis=1).reshape(rank.shape)
 
 
-
-
 def align_robustly(source: FloatArray, target: FloatArray,
                    valid: NDArray[np.bool_] | None = None, *, seed: int = 0,
                    hypotheses: int = 128, inlier_threshold: float = INLIER_THRESHOLD,

@@ -17,8 +17,6 @@ from pose_estimation_ros.core.rotation import angle_between, axis_rotation
 FloatArray = NDArray[np.float64]
 
 
-
-
 @dataclass(frozen=True)
 class Symmetry:
     """The rotations that leave an object unchanged.
