@@ -37,7 +37,13 @@ setup(
         *installed_below('config'),
         *installed_below('models'),
     ],
-    install_requires=['numpy', 'scipy', 'PyYAML', 'typer', 'rich'],
+    # ONNX Runtime is not among them: it is one of two packages that exclude each other.
+    install_requires=['numpy', 'scipy', 'opencv-python-headless', 'PyYAML', 'typer'],
+    extras_require={
+        'simulation': ['open3d'],
+        'demo': ['open3d', 'rosbags'],
+        'training': ['open3d', 'torch', 'torchvision', 'onnx', 'tensorboard'],
+    },
     zip_safe=False,
     entry_points={
         'console_scripts': [

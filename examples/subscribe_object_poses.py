@@ -51,17 +51,21 @@ class ObjectListener(Node):
 
     def join(self, stamp):
         """Look for the target once all poses of an image have come."""
+        for kept in (self._detections, self._poses):
+            # By arrival, not by stamp: a bag that starts over brings old stamps.
+            while len(kept) > FRAMES_KEPT:
+                del kept[next(iter(kept))]
         detections = self._detections.get(stamp)
         poses = self._poses.get(stamp, [])
         if detections is None or len(poses) < len(detections):
             return
-        for detection, pose in zip(detections, poses, strict=True):
+        # The same stamp may come again, and must not meet what is left of this one.
+        del self._detections[stamp]
+        self._poses.pop(stamp, None)
+        for detection, pose in zip(detections, poses, strict=False):
             hypothesis = detection.results[0].hypothesis
             if hypothesis.class_id == self.label and hypothesis.score >= self.min_score:
                 self.target = (detection, pose)
-        for kept in (self._detections, self._poses):
-            for old in sorted(kept)[:-FRAMES_KEPT]:
-                del kept[old]
 
 
 def main():

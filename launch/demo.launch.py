@@ -5,7 +5,7 @@ from pathlib import Path
 from launch import LaunchDescription
 from launch.actions import DeclareLaunchArgument, IncludeLaunchDescription
 from launch.launch_description_sources import PythonLaunchDescriptionSource
-from launch.substitutions import LaunchConfiguration
+from launch.substitutions import LaunchConfiguration, PythonExpression
 from launch_ros.actions import Node
 from launch_ros.parameter_descriptions import ParameterValue
 
@@ -25,7 +25,8 @@ def generate_launch_description():
         parameters=[{
             'rate': ParameterValue(LaunchConfiguration('rate'), value_type=float),
             'seed': ParameterValue(LaunchConfiguration('seed'), value_type=int),
-            'use_sim_time': LaunchConfiguration('use_sim_time'),
+            'use_sim_time': ParameterValue(PythonExpression(
+                ["'", LaunchConfiguration('use_sim_time'), "' == 'true'"]), value_type=bool),
         }],
     )
     return LaunchDescription([

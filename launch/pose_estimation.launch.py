@@ -11,8 +11,9 @@ import yaml
 from launch import LaunchDescription
 from launch.actions import DeclareLaunchArgument, OpaqueFunction, SetEnvironmentVariable
 from launch.conditions import IfCondition
-from launch.substitutions import EnvironmentVariable, LaunchConfiguration
+from launch.substitutions import EnvironmentVariable, LaunchConfiguration, PythonExpression
 from launch_ros.actions import LifecycleNode, Node
+from launch_ros.parameter_descriptions import ParameterValue
 
 CONFIG = Path(__file__).parents[1] / 'config'
 # Fast DDS 3, from Kilted on, renamed the variable, and takes offence at both.
@@ -30,8 +31,10 @@ ARGUMENTS = (
     ('device', '', 'where the networks run; empty: as params_file says',
      ['', 'auto', 'cpu', 'cuda', 'tensorrt']),
     ('output_frame', '', 'TF frame of all outputs; empty: as params_file says', None),
-    ('use_sim_time', 'false', 'take the time from /clock', SWITCH),
-    ('autostart', 'true', 'the estimator configures and activates itself', SWITCH),
+    ('use_sim_time', '', 'take the time from /clock; empty: as params_file says',
+     ['', *SWITCH]),
+    ('autostart', '', 'the estimator configures and activates itself; empty: as params_file says',
+     ['', *SWITCH]),
     ('params_file', str(CONFIG / 'pose_estimation.yaml'), 'parameters of the estimator', None),
     ('namespace', '', 'namespace of the estimator and of its topics', None),
     ('color_image', 'color/image_raw', 'topic of the colour images', None),
@@ -87,7 +90,8 @@ def generate_launch_description():
         name='rviz',
         namespace=LaunchConfiguration('namespace'),
         arguments=['-d', str(CONFIG / 'rviz' / 'pose_estimation.rviz')],
-        parameters=[{'use_sim_time': LaunchConfiguration('use_sim_time')}],
+        parameters=[{'use_sim_time': ParameterValue(PythonExpression(
+            ["'", LaunchConfiguration('use_sim_time'), "' == 'true'"]), value_type=bool)}],
         remappings=[
             ('/object_markers', 'object_markers'),
             ('/object_points', 'object_points'),

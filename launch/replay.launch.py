@@ -5,7 +5,7 @@ from pathlib import Path
 from launch import LaunchDescription
 from launch.actions import DeclareLaunchArgument, IncludeLaunchDescription
 from launch.launch_description_sources import PythonLaunchDescriptionSource
-from launch.substitutions import LaunchConfiguration
+from launch.substitutions import LaunchConfiguration, PythonExpression
 from launch_ros.actions import Node
 from launch_ros.parameter_descriptions import ParameterValue
 
@@ -26,7 +26,8 @@ def generate_launch_description():
             'source': ParameterValue(LaunchConfiguration('source'), value_type=str),
             'rate': ParameterValue(LaunchConfiguration('rate'), value_type=float),
             'loop': ParameterValue(LaunchConfiguration('loop'), value_type=bool),
-            'use_sim_time': LaunchConfiguration('use_sim_time'),
+            'use_sim_time': ParameterValue(PythonExpression(
+                ["'", LaunchConfiguration('use_sim_time'), "' == 'true'"]), value_type=bool),
         }],
     )
     return LaunchDescription([

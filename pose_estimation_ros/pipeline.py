@@ -82,10 +82,12 @@ class Selection:
     Attributes:
         labels: Wanted labels; empty = all.
         min_pose_score: Poses below are dropped, 0 to 1.
+        max_objects: Most objects of a frame, the best ones.
     """
 
     labels: tuple[str, ...] = ()
     min_pose_score: float = 0.0
+    max_objects: int = 32
 
 
 @dataclass(frozen=True)
@@ -190,7 +192,7 @@ class Pipeline:
         frame = self._undistorter.undistort(frame)
         undistorted = time.perf_counter()
         found = [] if self.segmenter is None else self.segmenter.detect(frame)
-        detections, dropped = _select(found, self._labels())
+        detections, dropped = _select(found, self._labels(), self._selection.max_objects)
         timings = {'undistort': undistorted - started,
                    'segmentation': time.perf_counter() - undistorted}
         return SegmentedFrame(frame, tuple(detections), tuple(dropped), timings)
@@ -306,11 +308,15 @@ def check_depth(depth: NDArray[np.float32] | None) -> None:
 
 
 def _select(detections: Sequence[Detection],
-            labels: tuple[str, ...]) -> tuple[list[Detection], list[str]]:
+            labels: tuple[str, ...],
+            max_objects: int) -> tuple[list[Detection], list[str]]:
     best_first = sorted(detections, key=lambda detection: -detection.score)
     dropped = [f'{detection.label}: not among the wanted labels {", ".join(labels)}'
                for detection in best_first if detection.label not in labels]
-    return [detection for detection in best_first if detection.label in labels], dropped
+    wanted = [detection for detection in best_first if detection.label in labels]
+    dropped += [f'{detection.label}: {len(wanted)} objects are more than max_objects {max_objects}'
+                for detection in wanted[max_objects:]]
+    return wanted[:max_objects], dropped
 
 
 def _split_answers(

@@ -187,3 +187,11 @@ def test_an_unknown_label_is_refused_with_the_known_ones(monkeypatch):
     with pytest.raises(ConfigurationError, match=r"unknown label 'cup'.*mug, bowl, can"):
         create_pipeline(PipelineOptions(selection=Selection(('mug', 'cup'))))
     assert backend.closed
+
+
+def test_more_objects_than_wanted_are_dropped_with_the_reason():
+    segmenter = Found(detection('mug', 0.5), detection('can', 0.9), detection('mug', 0.7))
+    result = Pipeline(segmenter, Poses(), None, Selection(max_objects=2)).process(frame())
+    assert [found.score for found in result.detections] == [0.9, 0.7]
+    assert len(result.poses) == 2
+    assert result.dropped == ('mug: 3 objects are more than max_objects 2',)

@@ -10,12 +10,14 @@ import time
 import zlib
 from pathlib import Path
 from types import TracebackType
+from typing import TYPE_CHECKING
 
 import typer
 
-from pose_estimation_ros.cli.demo_output import DemoOutput
 from pose_estimation_ros.core.errors import PoseEstimationError
-from pose_estimation_ros.datasets import open_frames
+
+if TYPE_CHECKING:
+    from pose_estimation_ros.cli.demo_output import DemoOutput
 
 # Domains above 101 collide with ports that Linux gives away; low ones are in everyday use.
 _DOMAINS = range(20, 100)
@@ -46,6 +48,10 @@ def demo(
         device: str = typer.Option('auto', help='auto, cpu, cuda or tensorrt.'),
 ) -> None:
     """Run camera and estimator as ROS 2 nodes and compare what arrives with the truth."""
+    # The other commands must start without ROS.
+    from pose_estimation_ros.cli.demo_output import DemoOutput
+    from pose_estimation_ros.datasets import open_frames
+
     estimator = {'backend': backend, 'model': model, 'device': device,
                  'segmentation.method': segmentation}
     names: dict[int, str] = {}

@@ -6,19 +6,10 @@ import json
 from pathlib import Path
 from typing import Any
 
-import cv2
 import typer
 
 from pose_estimation_ros.core.object_pose import ObjectPose
 from pose_estimation_ros.core.rotation import matrix_to_quaternion
-from pose_estimation_ros.datasets.frame_files import FrameFiles, read_calibration
-from pose_estimation_ros.drawing import draw_overlay
-from pose_estimation_ros.pipeline import (
-    BackendOptions,
-    PipelineOptions,
-    SegmenterOptions,
-    create_pipeline,
-)
 
 
 def estimate(
@@ -33,6 +24,18 @@ def estimate(
         device: str = typer.Option('auto', help='auto, cpu, cuda or tensorrt.'),
 ) -> None:
     """Estimate pose and size of every object in one RGB-D frame."""
+    # The other commands must start without OpenCV and ONNX Runtime.
+    import cv2
+
+    from pose_estimation_ros.datasets.frame_files import FrameFiles, read_calibration
+    from pose_estimation_ros.drawing import draw_overlay
+    from pose_estimation_ros.pipeline import (
+        BackendOptions,
+        PipelineOptions,
+        SegmenterOptions,
+        create_pipeline,
+    )
+
     frame = FrameFiles(color.stem, color, depth, read_calibration(camera)).load(stamp_ns=0)
     pipeline = create_pipeline(PipelineOptions(
         backend=backend, backend_options=BackendOptions(model, device),

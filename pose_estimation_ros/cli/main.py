@@ -36,7 +36,8 @@ def main() -> None:
     try:
         app()
     except PoseEstimationError as error:
-        sys.exit(f'pose-estimation: {error}')
+        sys.stderr.write(f'pose-estimation: {error}\n')
+        sys.exit(2)
 
 
 if __name__ == '__main__':

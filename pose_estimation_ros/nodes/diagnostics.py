@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 import numpy as np
 from diagnostic_msgs.msg import DiagnosticStatus, KeyValue
 
+from pose_estimation_ros.nodes.ros_compat import fastdds_variable
+
 OK, WARN, ERROR = DiagnosticStatus.OK, DiagnosticStatus.WARN, DiagnosticStatus.ERROR
 _WINDOW = 30
 _EMPTY_FRAMES_WORTH_A_WARNING = 10
@@ -113,11 +115,20 @@ class Monitor:
             if self._frames == 0:
                 return WARN, 'no frame processed yet'
             if self._empty_in_a_row >= _EMPTY_FRAMES_WORTH_A_WARNING:
-                why = f' ({self._reasons[0]})' if self._reasons else (
-                    ' (the segmenter found nothing; lower segmentation.min_score or show one of '
-                    'its categories)')
-                return WARN, f'no object in the last {self._empty_in_a_row} frames{why}'
+                return WARN, self._emptiness()
             return OK, f'{self._objects} objects in the last frame'
+
+    def lasting_emptiness(self) -> str | None:
+        """Return why so many frames in a row gave no object, None if they gave some."""
+        with self._lock:
+            lasts = self._empty_in_a_row >= _EMPTY_FRAMES_WORTH_A_WARNING
+            return self._emptiness() if lasts else None
+
+    def _emptiness(self) -> str:
+        why = self._reasons[0] if self._reasons else (
+            'the segmenter found nothing; lower segmentation.min_score or show one of its '
+            'categories')
+        return f'no object in the last {self._empty_in_a_row} frames ({why})'
 
     def values(self) -> dict[str, str]:
         """Return rates, latencies and counts for the diagnostics' table."""
@@ -151,11 +162,14 @@ def _silence(fact: InputFacts, entry: _Input) -> str:
     if fact.publishers == 0:
         return f'{silent} {fact.name}: nobody publishes {fact.topic}; {fact.argument}'
     if entry.incompatible:
+        cure = ('set input_reliability to what the camera offers'
+                if entry.incompatible == 'reliability' else
+                'change that quality of service in the camera')
         return (f'{silent} {fact.name}: {fact.topic} is published with incompatible '
-                f'{entry.incompatible}; set input_reliability to what the camera offers')
+                f'{entry.incompatible}; {cure}')
     return (f'{silent} {fact.name}: {fact.publishers} publisher(s) on {fact.topic} but nothing '
             'arrives; if the camera is running, its images may exceed the shared memory of Fast '
-            'DDS: start it with FASTDDS_DEFAULT_PROFILES_FILE=config/fastdds.xml of this package, '
+            f'DDS: start it with {fastdds_variable()}=config/fastdds.xml of this package, '
             'or set input_reliability to reliable')
 
 

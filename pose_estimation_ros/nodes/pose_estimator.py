@@ -169,12 +169,17 @@ class PoseEstimator(LifecycleNode):
         return response
 
     def _log_fault(self, sentence: str) -> None:
-        """Log a fault once; again when it changes or has lasted for a while."""
+        if self._is_news(sentence):
+            self.get_logger().error(sentence)
+
+    def _is_news(self, sentence: str) -> bool:
+        """Return whether a sentence is worth the log: it is new, or has lasted for a while."""
         kind, now = _NUMBER.sub('#', sentence), time.monotonic()
         last_kind, last_time = self._last_logged
-        if kind != last_kind or now - last_time > _SAME_FAULT_SECONDS:
-            self._last_logged = (kind, now)
-            self.get_logger().error(sentence)
+        if kind == last_kind and now - last_time <= _SAME_FAULT_SECONDS:
+            return False
+        self._last_logged = (kind, now)
+        return True
 
     def _publish_diagnostics(self) -> None:
         message = DiagnosticArray(status=[
@@ -196,6 +201,9 @@ class PoseEstimator(LifecycleNode):
     def _processing_status(self) -> DiagnosticStatus:
         if self._session is None:
             return self._status('processing', WARN, self._inactive_reason(), {})
+        emptiness = self._monitor.lasting_emptiness()
+        if emptiness is not None and self._is_news(emptiness):
+            self.get_logger().warning(emptiness)
         level, sentence = self._monitor.processing()
         return self._status('processing', level, sentence, self._monitor.values())
 

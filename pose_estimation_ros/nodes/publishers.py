@@ -49,6 +49,7 @@ from pose_estimation_ros.nodes.conversions import (
     ns_to_stamp,
     pose_message,
 )
+from pose_estimation_ros.nodes.naming import object_name, ros_name
 from pose_estimation_ros.pipeline import PipelineResult
 
 _QUEUE = 10
@@ -96,14 +97,17 @@ class ResultPublisher:
     def __init__(self, node: Node, options: OutputOptions) -> None:
         self._node = node
         self._options = options
+        self._created: list[Publisher] = []
+        self._shows_untracked = False
         self._quaternions: dict[str, NDArray[np.float64]] = {}
         self._style = OverlayStyle(mask_opacity=options.mask_opacity)
         debug = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
         # PoseStamped carries no identity: a reader needs all poses of a frame, so none may drop.
         poses = QoSProfile(depth=max(_QUEUE, _POSES_PER_OBJECT * options.max_objects))
         self._poses = self._create(PoseStamped, 'object_poses', poses)
-        self._label_poses = {label: self._create(PoseStamped, f'object_poses/{label}', poses)
-                             for label in options.per_label}
+        self._label_poses = {
+            label: self._create(PoseStamped, f'object_poses/{ros_name(label)}', poses)
+            for label in options.per_label}
         self._detections = self._create(Detection3DArray, 'object_detections')
         self._detections_2d = self._create(Detection2DArray, 'segmentation/detections')
         self._markers = self._create(MarkerArray, 'object_markers')
@@ -124,7 +128,7 @@ class ResultPublisher:
         header = Header(stamp=stamp, frame_id=frame_id)
         camera_header = Header(stamp=stamp, frame_id=result.frame.frame_id)
         for key in result.lost:
-            self._quaternions.pop(f'{key.label}_{key.track_id}', None)
+            self._quaternions.pop(f'{ros_name(key.label)}_{key.track_id}', None)
         placed = [self._place(index, pose, T_output_camera)
                   for index, pose in enumerate(result.poses)]
         self._detections.publish(Detection3DArray(
@@ -153,19 +157,20 @@ class ResultPublisher:
 
     def destroy(self) -> None:
         """Destroy all publishers."""
-        for publisher in (self._poses, *self._label_poses.values(), self._detections,
-                          self._detections_2d, self._markers, self._points, self._overlay,
-                          self._tf):
+        for publisher in self._created:
             self._node.destroy_publisher(publisher)
+        self._created.clear()
 
     def _create(self, message_type: type, topic: str, qos: QoSProfile | None = None) -> Publisher:
-        return self._node.create_publisher(
+        publisher = self._node.create_publisher(
             message_type, topic, qos or QoSProfile(depth=_QUEUE),
             qos_overriding_options=QoSOverridingOptions.with_default_policies())
+        self._created.append(publisher)
+        return publisher
 
     def _place(self, index: int, pose: ObjectPose,
                T_output_camera: NDArray[np.float64]) -> _Placed:
-        name = f'{pose.label}_{pose.track_id if pose.track_id >= 0 else index}'
+        name = object_name(pose, index)
         T = T_output_camera @ pose.T_camera_object
         quaternion = matrix_to_quaternion(T[:3, :3])
         if pose.track_id >= 0:
@@ -190,6 +195,11 @@ class ResultPublisher:
         markers = [Marker(header=header, ns=f'{key.label}/{kind}', id=key.track_id,
                           action=Marker.DELETE)
                    for key in result.lost for kind in ('box', 'axes', 'label', 'shape')]
+        # Without tracks nobody says which markers of the last frame are over: all of them are.
+        untracked = any(item.pose.track_id < 0 for item in placed)
+        if untracked or self._shows_untracked:
+            markers.insert(0, Marker(header=header, action=Marker.DELETEALL))
+        self._shows_untracked = untracked
         for index, item in enumerate(placed):
             number = item.pose.track_id if item.pose.track_id >= 0 else index
             for marker in _markers(item):

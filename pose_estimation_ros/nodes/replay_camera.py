@@ -6,7 +6,7 @@ from pathlib import Path
 
 from rclpy.node import Node
 
-from pose_estimation_ros.core.errors import ConfigurationError
+from pose_estimation_ros.core.errors import ConfigurationError, InvalidInputError
 from pose_estimation_ros.datasets import open_frames
 from pose_estimation_ros.nodes.camera_publisher import CameraMessages, CameraPublisher
 from pose_estimation_ros.nodes.parameters import REPLAY_CAMERA_PARAMETERS, declare, values_of
@@ -32,6 +32,7 @@ class ReplayCamera(Node):
         self._frames = open_frames(Path(self._values['source']).expanduser())
         self._publisher = CameraPublisher(self)
         self._index = 0
+        self._damaged: set[int] = set()
         self._timer = self.create_timer(1.0 / self._values['rate'], self._publish_next)
 
     def start(self) -> None:
@@ -43,9 +44,7 @@ class ReplayCamera(Node):
         self._timer.cancel()
 
     def _publish_next(self) -> None:
-        messages = CameraMessages(self._frames.load(self._index), self._values['frame_id'])
-        messages.stamp(self.get_clock().now().to_msg())
-        self._publisher.publish(messages)
+        self._publish(self._index)
         self._index += 1
         if self._index < len(self._frames):
             return
@@ -53,6 +52,26 @@ class ReplayCamera(Node):
         if not self._values['loop']:
             self._timer.cancel()
             self.get_logger().info('all frames were shown')
+
+    def _publish(self, index: int) -> None:
+        """Publish one frame; a damaged one is told once and left out.
+
+        Raises:
+            InvalidInputError: If every frame is damaged.
+        """
+        if index in self._damaged:
+            return
+        try:
+            frame = self._frames.load(index)
+        except InvalidInputError as error:
+            self._damaged.add(index)
+            if len(self._damaged) == len(self._frames):
+                raise
+            self.get_logger().error(f'frame {self._frames.name(index)} is left out: {error}')
+            return
+        messages = CameraMessages(frame, self._values['frame_id'])
+        messages.stamp(self.get_clock().now().to_msg())
+        self._publisher.publish(messages)
 
 
 def main() -> None:

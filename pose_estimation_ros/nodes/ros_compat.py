@@ -27,11 +27,14 @@ try:
 except ImportError:  # Humble
     from rclpy.qos_event import SubscriptionEventCallbacks
 
-__all__ = ['SubscriptionEventCallbacks', 'TransformLookup', 'fastdds_environment', 'share_file',
-           'share_folder']
+__all__ = ['SubscriptionEventCallbacks', 'TransformLookup', 'fastdds_environment',
+           'fastdds_variable', 'share_file', 'share_folder']
 
 PACKAGE = 'pose_estimation_ros'
-_DISTRIBUTIONS_WITH_FAST_DDS_2 = frozenset({'humble', 'jazzy'})
+# As in launch/pose_estimation.launch.py.
+_DISTRIBUTIONS_WITH_FAST_DDS_2 = frozenset({'humble', 'iron', 'jazzy'})
+# Frames come in order, up to what a driver's jitter mixes up.
+_JUMP_BACK_NS = 1_000_000_000
 
 
 class TransformLookup:
@@ -52,6 +55,7 @@ class TransformLookup:
         self._buffer = tf2_ros.Buffer(node=node)
         self._listener = tf2_ros.TransformListener(self._buffer, node)
         self._error = tf2_ros.TransformException
+        self._last_stamp_ns = 0
 
     def lookup(self, target_frame: str, source_frame: str, stamp_ns: int,
                timeout: float) -> NDArray[np.float64]:
@@ -62,6 +66,10 @@ class TransformLookup:
         Raises:
             InvalidInputError: If TF cannot tell.
         """
+        if stamp_ns < self._last_stamp_ns - _JUMP_BACK_NS:
+            # A bag starts over: what the buffer holds is of the future, and it refuses the past.
+            self._buffer.clear()
+        self._last_stamp_ns = stamp_ns
         stamp = Time(nanoseconds=stamp_ns)
         try:
             found = self._buffer.lookup_transform(target_frame, source_frame, stamp,
@@ -108,7 +116,11 @@ def fastdds_environment() -> dict[str, str]:
     The default shared memory is smaller than one 640x480 colour image: between processes nearly
     all best-effort images are lost with it. The profile must be set in the publisher's process.
     """
+    return {fastdds_variable(): str(share_file('config/fastdds.xml'))}
+
+
+def fastdds_variable() -> str:
+    """Return the name of the environment variable that selects a Fast DDS profile."""
     # Fast DDS before 3.0 knows the older name only, later ones complain about it.
     is_old = os.environ.get('ROS_DISTRO', '') in _DISTRIBUTIONS_WITH_FAST_DDS_2
-    name = 'FASTRTPS_DEFAULT_PROFILES_FILE' if is_old else 'FASTDDS_DEFAULT_PROFILES_FILE'
-    return {name: str(share_file('config/fastdds.xml'))}
+    return 'FASTRTPS_DEFAULT_PROFILES_FILE' if is_old else 'FASTDDS_DEFAULT_PROFILES_FILE'

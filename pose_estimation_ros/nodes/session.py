@@ -17,6 +17,7 @@ from pose_estimation_ros.core.errors import PoseEstimationError
 from pose_estimation_ros.core.frame import RGBDFrame
 from pose_estimation_ros.nodes.diagnostics import Monitor
 from pose_estimation_ros.nodes.frame_input import FrameInput, RawFrame
+from pose_estimation_ros.nodes.naming import object_name
 from pose_estimation_ros.nodes.publishers import ResultPublisher
 from pose_estimation_ros.nodes.ros_compat import TransformLookup
 from pose_estimation_ros.nodes.settings import EstimatorSettings
@@ -91,8 +92,13 @@ class EstimationSession:
         self._worker: TwoStageWorker[_Job, _HalfJob] = TwoStageWorker(
             self._segment, self._estimate, self._on_error)
         with_depth = 'depth' in pipeline.backend.needs
-        self._frames = FrameInput(node, replace(settings.input, with_depth=with_depth), monitor,
-                                  self._on_frame, self._report)
+        try:
+            self._frames = FrameInput(node, replace(settings.input, with_depth=with_depth),
+                                      monitor, self._on_frame, self._report)
+        except Exception:
+            self._worker.stop()
+            self._publisher.destroy()
+            raise
 
     def request(self) -> Future[Answer]:
         """Ask for what comes of the next frame; called in the executor's thread."""
@@ -209,5 +215,5 @@ class EstimationSession:
 
 
 def _summary(result: PipelineResult) -> str:
-    names = ', '.join(f'{pose.label}_{pose.track_id}' for pose in result.poses)
+    names = ', '.join(object_name(pose, index) for index, pose in enumerate(result.poses))
     return f'{len(result.poses)} objects' + (f': {names}' if names else '')

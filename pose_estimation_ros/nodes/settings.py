@@ -60,7 +60,7 @@ class EstimatorSettings:
                     values['segmentation.model'], values['device'], values['threads'],
                     values['segmentation.min_score'] or None, values['max_objects']),
                 tracker=tracker,
-                selection=Selection(labels, values['min_score'])),
+                selection=Selection(labels, values['min_score'], values['max_objects'])),
             input=InputOptions(
                 compressed=values['color.transport'] == 'compressed',
                 reliable=values['input_reliability'] == 'reliable',

@@ -22,6 +22,7 @@ from vision_msgs.msg import (
     ObjectHypothesisWithPose,
 )
 
+from pose_estimation_ros.core.errors import PoseEstimationError
 from pose_estimation_ros.core.rotation import axis_rotation, matrix_to_quaternion
 from pose_estimation_ros.core.se3 import make_transform
 from pose_estimation_ros.nodes.camera_publisher import CameraMessages, CameraPublisher
@@ -51,6 +52,7 @@ class SimulatedCamera(Node):
         self._order = np.random.default_rng(self._values['seed'])
         self._stopping = threading.Event()
         self._rendered = threading.Event()
+        self._fault: Exception | None = None
         self._renderer = threading.Thread(target=self._render, name='render', daemon=True)
         self._timer = self.create_timer(1.0 / self._values['rate'], self._publish_next)
 
@@ -66,6 +68,13 @@ class SimulatedCamera(Node):
             self._renderer.join()
 
     def _render(self) -> None:
+        """Render, and keep an error for the executor's thread, which can end the node."""
+        try:
+            self._render_all()
+        except Exception as error:
+            self._fault = error
+
+    def _render_all(self) -> None:
         count = self._values['scenes'] * self._values['views_per_scene']
         for name, scene in self._views():
             if self._stopping.is_set():
@@ -94,6 +103,10 @@ class SimulatedCamera(Node):
         return [int(scene) * views + view for scene in scenes for view in range(views)]
 
     def _publish_next(self) -> None:
+        if self._fault is not None:
+            reason = (str(self._fault) if isinstance(self._fault, PoseEstimationError)
+                      else repr(self._fault))
+            raise PoseEstimationError(f'scenes cannot be rendered: {reason}') from self._fault
         if not self._rendered.is_set():
             return
         if not self._to_show:

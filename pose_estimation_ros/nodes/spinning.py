@@ -34,13 +34,14 @@ class Startable(Protocol):
 def run_node(create: Callable[[], Startable]) -> None:
     """Create a node and spin it until a signal or a fault at the start ends it.
 
-    The exit code is 0 after a signal and 2 if the node cannot start; the reason is printed.
+    The exit code is 0 after a signal, and 2 if the node cannot start or a callback raises one of
+    our errors; the reason is printed.
 
     Args:
         create: Makes the node.
 
     Raises:
-        Exception: Whatever a callback of the node raises.
+        Exception: Whatever else a callback of the node raises.
     """
     # Not rclpy's handlers: they shut ROS down under the feet of threads that still publish.
     rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
@@ -75,5 +76,8 @@ def run_node(create: Callable[[], Startable]) -> None:
     node.close()
     cast(Node, node).destroy_node()
     rclpy.try_shutdown()
+    if faults and isinstance(faults[0], PoseEstimationError):
+        sys.stderr.write(f'cannot go on: {faults[0]}\n')
+        sys.exit(2)
     if faults:
         raise faults[0]

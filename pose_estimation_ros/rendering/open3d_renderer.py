@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pose_estimation_ros.core.errors import ConfigurationError
 from pose_estimation_ros.rendering.mesh import Mesh
 from pose_estimation_ros.rendering.renderer import Float32Array, RayHits, Rays
 
@@ -26,9 +27,16 @@ class Open3DRayCaster:
         Args:
             meshes: Meshes in one common frame.
             threads: Threads for building and casting; 0 = one per core.
+
+        Raises:
+            ConfigurationError: If Open3D is not installed.
         """
         # Open3D takes a second to import, and only those who cast rays need it.
-        import open3d
+        try:
+            import open3d
+        except ModuleNotFoundError as error:
+            raise ConfigurationError('simulated scenes need Open3D, which is not installed; run '
+                                     'pip install open3d') from error
 
         self._to_tensor = open3d.core.Tensor.from_numpy
         self._threads = threads

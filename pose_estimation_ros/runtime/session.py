@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnxruntime as ort
 from numpy.typing import NDArray
 
 from pose_estimation_ros.core.errors import ConfigurationError, InvalidInputError, ModelError
@@ -61,13 +60,18 @@ class InferenceSession:
                 ONNX Runtime is installed twice.
         """
         check_installation()
+        # Only now, so that a missing one is told as what it is.
+        import onnxruntime as ort
+
         if threads < 0:
             raise ConfigurationError(f'threads is {threads}; use 0 (automatic) or more')
         if not path.is_file():
             raise ModelError(f'network file {path} is missing')
         chosen = parse_device(device)
-        providers = choose_providers(chosen, ort.get_available_providers(),
-                                     cache_folder().parent / 'tensorrt_engines')
+        engines = cache_folder().parent / 'tensorrt_engines'
+        if chosen == 'tensorrt':
+            engines.mkdir(parents=True, exist_ok=True)
+        providers = choose_providers(chosen, ort.get_available_providers(), engines)
         options = ort.SessionOptions()
         options.intra_op_num_threads = threads
         options.log_severity_level = 3
@@ -84,6 +88,7 @@ class InferenceSession:
                 f'device {device!r} was asked for but could not be started, running would be on '
                 f'{", ".join(self.providers)}; check the NVIDIA driver, CUDA and cuDNN, or choose '
                 "device 'cpu' or 'auto'")
+        self._bound_value = ort.OrtValue.ortvalue_from_numpy
         self._memory = 'cpu' if self.providers[0] == CPU else 'cuda'
         self.inputs = tuple(_spec(entry) for entry in self._session.get_inputs())
         self.outputs = tuple(_spec(entry) for entry in self._session.get_outputs())
@@ -130,7 +135,7 @@ class InferenceSession:
         """Run with bound memory: on a GPU one copy in, one copy out, and none in between."""
         binding = self._session.io_binding()
         for name, array in inputs.items():
-            binding.bind_ortvalue_input(name, ort.OrtValue.ortvalue_from_numpy(
+            binding.bind_ortvalue_input(name, self._bound_value(
                 np.ascontiguousarray(array), self._memory, 0))
         for spec in self.outputs:
             binding.bind_output(spec.name, self._memory)

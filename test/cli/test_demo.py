@@ -76,7 +76,7 @@ def test_a_demo_that_cannot_start_says_why_and_leaves_no_process(tmp_path):
     write(tmp_path / 'frames', Frame())
     answer = run_demo('--source', tmp_path / 'frames', '--output', tmp_path / 'output',
                       '--backend', 'bogus')
-    assert answer.returncode == 1
+    assert answer.returncode == 2
     assert "the estimator cannot start: unknown backend 'bogus'; known are" in answer.stderr
     assert 'Traceback' not in answer.stderr
     logs = (tmp_path / 'output' / 'pose_estimator.log').read_text()

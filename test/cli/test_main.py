@@ -1,4 +1,6 @@
 import json
+import subprocess
+import sys
 
 import cv2
 import numpy as np
@@ -110,7 +112,7 @@ class OneCan:
 
 def test_estimate_writes_poses_as_json_and_a_picture(tmp_path, monkeypatch):
     from pose_estimation_ros.pipeline import Pipeline
-    monkeypatch.setattr('pose_estimation_ros.cli.estimate.create_pipeline',
+    monkeypatch.setattr('pose_estimation_ros.pipeline.create_pipeline',
                         lambda options: Pipeline(OneCan(), OneCan(), None))
     cv2.imwrite(str(tmp_path / 'rgb.png'), np.full((48, 64, 3), 50, np.uint8))
     cv2.imwrite(str(tmp_path / 'depth.png'), np.full((48, 64), 500, np.uint16))
@@ -139,3 +141,13 @@ def test_json_has_null_where_a_number_is_unknown():
     nan = float('nan')
     assert without_nan({'a': [1.0, nan], 'b': {'c': nan}, 'd': 'nan'}) == {
         'a': [1.0, None], 'b': {'c': None}, 'd': 'nan'}
+
+
+def test_a_fault_is_one_line_and_exit_code_2():
+    result = subprocess.run(
+        [sys.executable, '-m', 'pose_estimation_ros.cli.main', 'models', 'info', 'no_such_model'],
+        capture_output=True, text=True, check=False)
+    assert result.returncode == 2
+    assert result.stderr.startswith('pose-estimation: ')
+    assert 'no_such_model' in result.stderr
+    assert 'Traceback' not in result.stderr

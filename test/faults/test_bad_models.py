@@ -38,7 +38,7 @@ def spoil_by_change(path):
     (spoil_by_removal, 'network.onnx is missing'),
     (spoil_by_cutting, 'network.onnx has 100 bytes instead of 1300'),
     (spoil_by_change, 'its content was altered'),
-    (spoil_nothing, 'network.onnx'),
+    (spoil_nothing, 'network.onnx cannot be loaded'),
 ])
 def test_a_damaged_model_is_named_and_another_one_can_be_chosen(
         client: Client, tmp_path, model_folder, spoil, sentence):

@@ -136,3 +136,18 @@ def test_rviz_shows_cloud_overlay_boxes_axes_and_tf():
     assert displays['MarkerArray']['Topic']['Value'] == '/object_markers'
     assert displays['Image']['Topic']['Value'] == '/overlay/image'
     assert displays['PointCloud2']['Topic']['Value'] == '/object_points'
+
+
+def test_launch_files_and_nodes_agree_on_the_name_of_the_fast_dds_variable():
+    from pose_estimation_ros.nodes import ros_compat
+    sets = [{element.value for element in node.elts}
+            for node in ast.walk(tree_of(CORE)) if isinstance(node, ast.Set)]
+    assert sets == [set(ros_compat._DISTRIBUTIONS_WITH_FAST_DDS_2)]
+
+
+def test_an_empty_switch_leaves_the_parameter_file_alone():
+    rows = next(node.value.elts for node in tree_of(CORE).body
+                if isinstance(node, ast.Assign) and node.targets[0].id == 'ARGUMENTS')
+    defaults = {row.elts[0].value: row.elts[1] for row in rows}
+    assert {name: defaults[name].value for name in constant(CORE, 'PARAMETERS')} == dict.fromkeys(
+        constant(CORE, 'PARAMETERS'), '')

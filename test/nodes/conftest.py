@@ -3,22 +3,6 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1] / 'support'))
 
-import pytest
-from ros_harness import STAND_IN, Client, NodeProcess
+from ros_fixtures import client, estimator
 
-
-@pytest.fixture(scope='module')
-def client():
-    client = Client()
-    yield client
-    client.close()
-
-
-@pytest.fixture(scope='module')
-def estimator(client, tmp_path_factory):
-    node = NodeProcess('pose_estimator', tmp_path_factory.mktemp('estimator') / 'log', STAND_IN)
-    try:
-        client.wait_until_active()
-        yield node
-    finally:
-        node.stop()
+__all__ = ['client', 'estimator']

@@ -87,6 +87,34 @@ def test_a_replay_camera_without_frames_says_what_it_looks_for(client: Client, t
         assert 'Traceback' not in process.log
 
 
+def test_a_damaged_frame_is_told_once_and_left_out(client: Client, camera, tmp_path):
+    for value in (30, 60):
+        write_frame(tmp_path / 'frames' / str(value), value)
+    (tmp_path / 'frames' / '30' / 'depth.png').write_bytes(b'no picture')
+    process = camera('replay_camera', {'source': tmp_path / 'frames', 'rate': 30.0})
+    client.wait_for(lambda: len(client.received['color/image_raw']) > 4, 'five images')
+    assert {int(color_image(m)[0, 0, 1]) for m in client.received['color/image_raw']} == {60}
+    assert process.log.count('frame 30 is left out') == 1
+
+
+def test_a_folder_of_damaged_frames_ends_the_replay_camera(client: Client, tmp_path):
+    write_frame(tmp_path / 'frames' / '30', 30)
+    (tmp_path / 'frames' / '30' / 'depth.png').write_bytes(b'no picture')
+    process = NodeProcess('replay_camera', tmp_path / 'log', {'source': tmp_path / 'frames'})
+    assert process.process.wait(timeout=60) == 2
+    assert 'depth.png' in process.log
+    assert 'Traceback' not in process.log
+
+
+def test_a_simulated_camera_without_open3d_says_how_to_get_it(client: Client, tmp_path):
+    (tmp_path / 'open3d.py').write_text("raise ModuleNotFoundError('No module named open3d')")
+    process = NodeProcess('simulated_camera', tmp_path / 'log', {'scenes': 1},
+                          python_path=[tmp_path])
+    assert process.process.wait(timeout=60) == 2
+    assert 'run pip install open3d' in process.log
+    assert 'Traceback' not in process.log
+
+
 def test_the_simulated_camera_publishes_frames_that_agree_with_their_truth(
         client: Client, camera):
     camera('simulated_camera', {'scenes': 1, 'views_per_scene': 1, 'rate': 5.0, 'seed': 3})

@@ -188,3 +188,9 @@ def test_a_cloud_holds_points_and_packed_colours():
 def test_a_cloud_may_be_empty():
     message = cloud_message(np.zeros((0, 3), np.float32), np.zeros((0, 3), np.uint8), Header())
     assert (message.width, len(message.data)) == (0, 0)
+
+
+def test_rectified_images_without_a_projection_name_the_parameter():
+    info = CameraInfo(width=160, height=120, k=[140.0, 0.0, 79.5, 0.0, 140.0, 59.5, 0.0, 0.0, 1.0])
+    with pytest.raises(InvalidInputError, match='P of camera_info has fx=0.*rectified:=false'):
+        camera_intrinsics(info, rectified=True)

@@ -1,3 +1,5 @@
+import pytest
+
 from pose_estimation_ros.nodes.diagnostics import ERROR, OK, WARN, InputFacts, Monitor
 
 SECOND = 1_000_000_000
@@ -12,10 +14,15 @@ def test_a_topic_without_publisher_is_named_with_the_cure():
     assert problem == 'no colour: nobody publishes /camera/color; start the camera'
 
 
-def test_a_published_topic_that_does_not_arrive_points_to_shared_memory():
+@pytest.mark.parametrize(('distribution', 'variable'), [
+    ('humble', 'FASTRTPS_DEFAULT_PROFILES_FILE'), ('jazzy', 'FASTRTPS_DEFAULT_PROFILES_FILE'),
+    ('kilted', 'FASTDDS_DEFAULT_PROFILES_FILE')])
+def test_a_published_topic_that_does_not_arrive_points_to_shared_memory(
+        monkeypatch, distribution, variable):
+    monkeypatch.setenv('ROS_DISTRO', distribution)
     problem = Monitor().input_problem([colour(2)], 0, SECOND)
     assert problem.startswith('no colour: 2 publisher(s) on /camera/color but nothing arrives')
-    assert 'FASTDDS_DEFAULT_PROFILES_FILE' in problem
+    assert f'with {variable}=' in problem
 
 
 def test_incompatible_quality_of_service_is_named():
@@ -23,6 +30,10 @@ def test_incompatible_quality_of_service_is_named():
     monitor.incompatible('colour', 'reliability')
     problem = monitor.input_problem([colour(1)], 0, SECOND)
     assert 'published with incompatible reliability; set input_reliability' in problem
+    monitor.incompatible('colour', 'durability')
+    problem = monitor.input_problem([colour(1)], 0, SECOND)
+    assert 'incompatible durability' in problem
+    assert 'input_reliability' not in problem
 
 
 def test_silence_is_judged_by_the_clock_and_by_a_jump_of_it():

@@ -1,11 +1,14 @@
 """The publisher alone, in this process: what does not need an estimator to be checked."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from geometry_msgs.msg import PoseStamped
 from hypothesis import given
 from hypothesis import strategies as st
 from ros_harness import Client
+from visualization_msgs.msg import Marker
 
 from pose_estimation_ros.core.camera import CameraIntrinsics
 from pose_estimation_ros.core.frame import RGBDFrame
@@ -14,6 +17,7 @@ from pose_estimation_ros.core.rotation import axis_rotation, random_rotation
 from pose_estimation_ros.core.se3 import make_transform
 from pose_estimation_ros.core.symmetry import NO_SYMMETRY
 from pose_estimation_ros.nodes.conversions import pose_matrix
+from pose_estimation_ros.nodes.naming import ros_name
 from pose_estimation_ros.nodes.publishers import (
     OutputOptions,
     ResultPublisher,
@@ -25,11 +29,11 @@ OPTIONS = OutputOptions(max_objects=32, per_label=(), publish_tf=True, tf_prefix
                         mask_opacity=0.3, marker_lifetime=1.0)
 
 
-def result(T, stamp_ns=0, covariance=None):
+def result(T, stamp_ns=0, covariance=None, label='mug', track_id=7):
     frame = RGBDFrame(stamp_ns, 'camera', np.zeros((4, 6, 3), np.uint8), None,
                       CameraIntrinsics.pinhole(6, 4, 5, 5, 2.5, 1.5))
-    pose = ObjectPose('mug', 0.9, T, np.array([0.1, 0.2, 0.3]), NO_SYMMETRY, 'test', track_id=7,
-                      covariance=covariance)
+    pose = ObjectPose(label, 0.9, T, np.array([0.1, 0.2, 0.3]), NO_SYMMETRY, 'test',
+                      track_id=track_id, covariance=covariance)
     return PipelineResult(frame, (), (pose,), (), (), {})
 
 
@@ -92,3 +96,42 @@ def test_the_queue_of_poses_holds_four_frames_of_the_most_objects(client: Client
     (mine,) = [p for p in client.node.publishers if p.topic_name == '/object_poses']
     assert mine.msg_type is PoseStamped
     assert mine.qos_profile.depth == 4 * OPTIONS.max_objects
+
+
+def test_without_tracks_every_array_of_markers_replaces_the_one_before(
+        client: Client, publisher):
+    T = make_transform(np.eye(3), [0, 0, 1])
+    client.wait_for(lambda: client.node.count_subscribers('object_markers'), 'ourselves')
+    client.forget()
+    untracked, empty = result(T, track_id=-1), replace(result(T), poses=())
+    for shown in (untracked, untracked, empty, empty):
+        publisher.publish(shown, 'camera', np.eye(4))
+    client.wait_for(lambda: len(client.received['object_markers']) == 4, 'four arrays')
+    actions = [[marker.action for marker in array.markers]
+               for array in client.received['object_markers']]
+    added = [Marker.ADD] * 3
+    assert actions == [[Marker.DELETEALL, *added], [Marker.DELETEALL, *added],
+                       [Marker.DELETEALL], []]
+    assert client.received['object_detections'][0].detections[0].id == 'mug_0'
+
+
+def test_a_label_that_ros_does_not_allow_is_written_with_underscores(client: Client):
+    publisher = ResultPublisher(client.node, replace(OPTIONS, per_label=('coffee mug',)))
+    try:
+        client.listen(PoseStamped, 'object_poses/coffee_mug')
+        client.wait_for(lambda: client.node.count_subscribers('object_poses/coffee_mug'), 'us')
+        T = make_transform(np.eye(3), [0, 0, 1])
+        published(client, publisher, result(T, label='coffee mug'), 'camera', np.eye(4))
+        client.wait_for(lambda: client.received['object_poses/coffee_mug'], 'the pose')
+        (transform,) = client.received['/tf'][-1].transforms
+        assert transform.child_frame_id == 'coffee_mug_7'
+        (detection,) = client.received['object_detections'][-1].detections
+        assert detection.results[0].hypothesis.class_id == 'coffee mug'
+    finally:
+        publisher.destroy()
+
+
+@pytest.mark.parametrize(('label', 'name'), [
+    ('mug', 'mug'), ('coffee mug', 'coffee_mug'), ('2nd cup', 'object_2nd_cup'), ('°', 'object')])
+def test_names_are_valid_in_ros(label, name):
+    assert ros_name(label) == name

@@ -99,9 +99,15 @@ def test_the_simulated_camera_needs_no_torch():
     assert 'torch' not in {name.split('.')[0] for name in importers}
 
 
-def test_the_command_line_starts_without_torch():
-    importers = reachable_imports(f'{PACKAGE}.cli.main', at_module_level_only=True)
-    assert 'torch' not in {name.split('.')[0] for name in importers}
+def test_the_command_line_starts_without_ros_networks_and_images():
+    code = (f'import sys, {PACKAGE}.cli.main\n'
+            "heavy = {'torch', 'rclpy', 'rosbags', 'cv2', 'onnxruntime', 'open3d'}\n"
+            'tops = {name.partition(".")[0] for name in sys.modules}\n'
+            "print(sorted(name for name in tops if name in heavy or name.endswith('_msgs')))")
+    result = subprocess.run([sys.executable, '-c', code], cwd=ROOT, capture_output=True,
+                            text=True, check=False)
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.strip() == '[]'
 
 
 def test_the_estimator_runs_without_torch_and_open3d_loaded():

@@ -29,13 +29,16 @@ ENTRY_POINTS = {
 KEYS = {
     'numpy': 'python3-numpy', 'cv2': 'python3-opencv', 'scipy': 'python3-scipy',
     'yaml': 'python3-yaml', 'onnxruntime': 'python3-onnxruntime-pip', 'typer': 'python3-typer',
-    'rich': 'python3-rich', 'rclpy': 'rclpy', 'sensor_msgs': 'sensor_msgs',
+    'rclpy': 'rclpy', 'sensor_msgs': 'sensor_msgs',
     'geometry_msgs': 'geometry_msgs', 'std_msgs': 'std_msgs', 'std_srvs': 'std_srvs',
     'vision_msgs': 'vision_msgs', 'visualization_msgs': 'visualization_msgs',
     'diagnostic_msgs': 'diagnostic_msgs', 'lifecycle_msgs': 'lifecycle_msgs',
     'tf2_msgs': 'tf2_msgs', 'tf2_ros': 'tf2_ros_py', 'rcl_interfaces': 'rcl_interfaces',
     'ament_index_python': 'ament_index_python', 'builtin_interfaces': 'builtin_interfaces',
 }
+# What some commands and the simulated camera need, by the extra of setup.py that brings it.
+EXTRAS = {'open3d': 'simulation', 'rosbags': 'demo', 'torch': 'training',
+          'torchvision': 'training', 'onnx': 'training'}
 
 
 def setup_keywords():
@@ -44,7 +47,8 @@ def setup_keywords():
             "d = run_setup('setup.py', stop_after='init')\n"
             'print(json.dumps({"version": d.metadata.version, "name": d.metadata.name,'
             ' "license": d.metadata.license, "data_files": d.data_files,'
-            ' "packages": d.packages, "entry_points": d.entry_points}))')
+            ' "packages": d.packages, "extras": d.extras_require,'
+            ' "entry_points": d.entry_points}))')
     result = subprocess.run([sys.executable, '-c', f'import setuptools; {code}'], cwd=ROOT,
                             capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stderr
@@ -76,14 +80,16 @@ def test_the_resource_marker_has_the_exact_name_and_is_empty():
     assert [path.name for path in (ROOT / 'resource').iterdir()] == [PACKAGE]
 
 
-def test_what_a_node_imports_is_declared():
+def test_what_an_entry_point_imports_is_declared(setup):
     declared = {item.text for item in PACKAGE_XML if item.tag == 'exec_depend'}
     used = {name.split('.')[0]
-            for node in ('pose_estimator', 'replay_camera')
-            for name in reachable_imports(f'{PACKAGE}.nodes.{node}', at_module_level_only=False)}
+            for entry_point in ENTRY_POINTS.values()
+            for name in reachable_imports(entry_point.split(':')[0], at_module_level_only=False)}
     foreign = used - set(sys.stdlib_module_names) - {PACKAGE}
-    assert foreign <= set(KEYS), 'add the module and its rosdep key to KEYS'
-    missing = {KEYS[name] for name in foreign} - declared
+    assert foreign <= set(KEYS) | set(EXTRAS), 'add the module and its rosdep key to KEYS'
+    assert not {name for name in foreign & set(EXTRAS)
+                if name not in setup['extras'][EXTRAS[name]]}
+    missing = {KEYS[name] for name in foreign - set(EXTRAS)} - declared
     # builtin_interfaces comes with every message package.
     assert missing <= {'builtin_interfaces'}
 

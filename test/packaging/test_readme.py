@@ -3,17 +3,35 @@
 import re
 from pathlib import Path
 
-from pose_estimation_ros.nodes.parameters import ESTIMATOR_PARAMETERS, markdown_table
+import pytest
+
+from pose_estimation_ros.cli.main import app
+from pose_estimation_ros.nodes.parameters import (
+    ESTIMATOR_PARAMETERS,
+    REPLAY_CAMERA_PARAMETERS,
+    SIMULATED_CAMERA_PARAMETERS,
+    markdown_table,
+)
 
 ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / 'README.md').read_text()
 
 
-def test_the_parameter_table_is_the_declaration():
-    table = README.partition('<!-- parameters: begin -->\n')[2].partition(
-        '<!-- parameters: end -->')[0]
-    assert table == markdown_table(ESTIMATOR_PARAMETERS), (
-        'put the output of `pose-estimation parameters` between the marks in README.md')
+@pytest.mark.parametrize(('mark', 'specs'), [
+    ('parameters', ESTIMATOR_PARAMETERS), ('simulated_camera', SIMULATED_CAMERA_PARAMETERS),
+    ('replay_camera', REPLAY_CAMERA_PARAMETERS)])
+def test_the_parameter_tables_are_the_declarations(mark, specs):
+    table = README.partition(f'<!-- {mark}: begin -->\n')[2].partition(f'<!-- {mark}: end -->')[0]
+    assert table == markdown_table(specs), (
+        'put the output of `pose-estimation parameters <node>` between the marks in README.md')
+
+
+def test_every_command_is_in_the_readme():
+    commands = {command.name or command.callback.__name__ for command in app.registered_commands}
+    groups = {group.name for group in app.registered_groups}
+    section = README.partition('## Command line')[2].partition('\n## ')[0]
+    assert not [name for name in commands | groups
+                if f'`{name}`' not in section and f'`{name} ' not in section]
 
 
 def test_links_to_files_lead_somewhere():

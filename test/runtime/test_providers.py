@@ -1,4 +1,5 @@
-from pathlib import Path
+import subprocess
+import sys
 
 import pytest
 
@@ -14,7 +15,6 @@ from pose_estimation_ros.runtime.providers import (
 )
 
 EVERYTHING = (TENSORRT, CUDA, CPU)
-CACHE = Path('/tmp/engines')
 
 
 @pytest.mark.parametrize(('device', 'available', 'expected'), [
@@ -24,20 +24,20 @@ CACHE = Path('/tmp/engines')
     ('cuda', EVERYTHING, [CUDA, CPU]),
     ('tensorrt', EVERYTHING, [TENSORRT, CUDA, CPU]),
 ])
-def test_the_best_fitting_provider_comes_first(device, available, expected):
-    assert [name for name, _ in choose_providers(device, available, CACHE)] == expected
+def test_the_best_fitting_provider_comes_first(device, available, expected, tmp_path):
+    assert [name for name, _ in choose_providers(device, available, tmp_path)] == expected
 
 
 @pytest.mark.parametrize('device', ['cuda', 'tensorrt'])
-def test_an_absent_gpu_that_is_asked_for_is_an_error_with_a_cure(device):
+def test_an_absent_gpu_that_is_asked_for_is_an_error_with_a_cure(device, tmp_path):
     with pytest.raises(ConfigurationError, match='install onnxruntime-gpu'):
-        choose_providers(device, (CPU,), CACHE)
+        choose_providers(device, (CPU,), tmp_path)
 
 
-def test_tensorrt_keeps_its_engines_in_the_cache():
-    options = dict(choose_providers('tensorrt', EVERYTHING, CACHE))[TENSORRT]
+def test_tensorrt_keeps_its_engines_in_the_cache(tmp_path):
+    options = dict(choose_providers('tensorrt', EVERYTHING, tmp_path))[TENSORRT]
     assert options['trt_engine_cache_enable'] is True
-    assert options['trt_engine_cache_path'] == str(CACHE)
+    assert options['trt_engine_cache_path'] == str(tmp_path)
 
 
 def test_an_unknown_device_lists_the_known_ones():
@@ -59,3 +59,15 @@ def test_two_or_no_onnx_runtimes_are_refused(monkeypatch, installed, complaint):
 def test_one_onnx_runtime_is_fine(monkeypatch, installed):
     monkeypatch.setattr(providers, '_is_installed', lambda name: name == installed)
     assert check_installation() is None
+
+
+def test_a_machine_without_onnx_runtime_is_told_to_install_it(tmp_path):
+    code = ('import sys\n'
+            'sys.modules["onnxruntime"] = None\n'
+            'from pathlib import Path\n'
+            'from pose_estimation_ros.runtime import InferenceSession, providers\n'
+            'providers._is_installed = lambda name: False\n'
+            'InferenceSession(Path("network.onnx"))')
+    result = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True,
+                            check=False)
+    assert 'ConfigurationError: ONNX Runtime is not installed' in result.stderr

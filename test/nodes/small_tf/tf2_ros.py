@@ -13,6 +13,10 @@ class TransformException(Exception):
 class Buffer:
     def __init__(self, node):
         self.node = node
+        self.times_cleared = 0
+
+    def clear(self):
+        self.times_cleared += 1
 
     def lookup_transform(self, target_frame, source_frame, time, timeout):
         if (target_frame, source_frame) != ('base_link', 'camera_color_optical_frame'):
