@@ -69,9 +69,9 @@ class InferenceSession:
             raise ModelError(f'network file {path} is missing')
         chosen = parse_device(device)
         engines = cache_folder().parent / 'tensorrt_engines'
+        providers = choose_providers(chosen, ort.get_available_providers(), engines)
         if chosen == 'tensorrt':
             engines.mkdir(parents=True, exist_ok=True)
-        providers = choose_providers(chosen, ort.get_available_providers(), engines)
         options = ort.SessionOptions()
         options.intra_op_num_threads = threads
         options.log_severity_level = 3

@@ -1,26 +1,10 @@
 """Faults of the start: the node lives, says why, and works once the cause is gone."""
 
-import pytest
-from ros_harness import STAND_IN, Client, Frame, NodeProcess
-
-
-@pytest.fixture
-def node(client, tmp_path):
-    started = []
-
-    def start(parameters):
-        started.append(NodeProcess('pose_estimator', tmp_path / 'log', parameters))
-        return started[-1]
-
-    yield start
-    for process in started:
-        process.stop()
-    client.wait_for(lambda: client.node.count_publishers('/diagnostics') == 0, 'the end of it')
-    client.forget()
+from ros_harness import Client, Frame
 
 
 def test_an_unknown_backend_is_answered_with_the_known_ones(client: Client, node):
-    process = node(STAND_IN | {'backend': 'bogus'})
+    process = node(backend='bogus')
     told = client.wait_for_sentence('model', "unknown backend 'bogus'")
     assert told == "unknown backend 'bogus'; known are spd, stand_in"
     assert told in process.log
@@ -34,7 +18,7 @@ def test_an_unknown_backend_is_answered_with_the_known_ones(client: Client, node
 
 
 def test_images_without_camera_info_are_told(client: Client, node):
-    node(STAND_IN)
+    node()
     client.wait_until_active()
     blind = Frame()
     blind.with_info = False

@@ -3,6 +3,6 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1] / 'support'))
 
-from ros_fixtures import client, estimator
+from ros_fixtures import client, estimator, node
 
-__all__ = ['client', 'estimator']
+__all__ = ['client', 'estimator', 'node']

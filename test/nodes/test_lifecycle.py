@@ -7,7 +7,7 @@ import cv2
 import pytest
 from geometry_msgs.msg import PoseStamped
 from rclpy.qos import QoSProfile, ReliabilityPolicy
-from ros_harness import RED, STAND_IN, Client, Frame, NodeProcess, center, position
+from ros_harness import RED, Client, Frame, center, position
 from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Header
 
@@ -16,25 +16,6 @@ from pose_estimation_ros.nodes.conversions import ns_to_stamp
 SMALL_TF = Path(__file__).parent / 'small_tf'
 
 BOX = (60, 40, 100, 80)
-
-
-@pytest.fixture
-def node(client, tmp_path):
-    """Return a way to start an estimator with parameters; it ends with the test."""
-    started = []
-
-    def start(remappings=(), python_path=(), **changes):
-        parameters = STAND_IN | {name.replace('__', '.'): value
-                                 for name, value in changes.items()}
-        started.append(NodeProcess('pose_estimator', tmp_path / 'log', parameters, remappings,
-                                   python_path))
-        return started[-1]
-
-    yield start
-    for process in started:
-        process.stop()
-    client.wait_for(lambda: client.node.count_publishers('/diagnostics') == 0, 'the end of it')
-    client.forget()
 
 
 def test_without_autostart_it_waits_for_its_manager(client: Client, node):
