@@ -35,15 +35,6 @@ def axis_angle_to_matrix(axis_angle: ArrayLike) -> FloatArray:
     return np.asarray(np.eye(3) + sine_over_angle * skew + versine_over_square * (skew @ skew))
 
 
-def matrix_to_axis_angle(R: FloatArray) -> FloatArray:
-    """Return the (3,) axis-angle vector of a (3, 3) rotation, length 0 to pi."""
-    q = matrix_to_quaternion(R)
-    sine = float(np.linalg.norm(q[:3]))
-    if sine < 1e-12:
-        return np.zeros(3)
-    return np.asarray(q[:3] / sine * 2.0 * np.arctan2(sine, q[3]))
-
-
 def axis_rotation(axis: ArrayLike, angle: ArrayLike) -> FloatArray:
     """Return the rotations by `angle` (...) radians about one (3,) axis."""
     unit = np.asarray(axis, dtype=np.float64)
@@ -87,18 +78,3 @@ def matrix_to_quaternion(R: FloatArray) -> FloatArray:
 def random_rotation(generator: np.random.Generator) -> FloatArray:
     """Return one (3, 3) rotation, uniform over SO(3)."""
     return quaternion_to_matrix(generator.standard_normal(4))
-
-
-def rotation_between(source: ArrayLike, target: ArrayLike) -> FloatArray:
-    """Return the smallest (3, 3) rotation that turns direction `source` onto `target`."""
-    a = np.asarray(source, dtype=np.float64)
-    b = np.asarray(target, dtype=np.float64)
-    a, b = a / np.linalg.norm(a), b / np.linalg.norm(b)
-    cross = np.cross(a, b)
-    sine, cosine = float(np.linalg.norm(cross)), float(a @ b)
-    if sine < 1e-12:
-        if cosine > 0:
-            return np.eye(3)
-        helper = np.eye(3)[int(np.argmin(np.abs(a)))]
-        return axis_rotation(np.cross(a, helper), np.pi)
-    return axis_angle_to_matrix(cross / sine * np.arctan2(sine, cosine))

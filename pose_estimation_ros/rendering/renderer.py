@@ -5,7 +5,6 @@ An implementation holds a fixed set of meshes. `open3d_renderer` is the CPU one.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -13,7 +12,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pose_estimation_ros.core.camera import CameraIntrinsics
-from pose_estimation_ros.rendering.mesh import Mesh
 
 Float32Array = NDArray[np.float32]
 
@@ -99,13 +97,6 @@ class RayCaster(Protocol):
 
     def occluded(self, rays: Rays) -> NDArray[np.bool_]:
         """Return for each ray whether anything lies between its origin and origin + direction."""
-
-
-class RayCasterFactory(Protocol):
-    """Makes a caster for meshes that share one frame."""
-
-    def __call__(self, meshes: Sequence[Mesh]) -> RayCaster:
-        """Return a caster; hits name meshes by their index in `meshes`."""
 
 
 def camera_rays(intrinsics: CameraIntrinsics, T_world_camera: NDArray[np.float64],

@@ -1,14 +1,10 @@
 """From torchvision's published COCO weights to a model of this package.
 
-    python -m pose_estimation_ros.training.maskrcnn_import <maskrcnn_resnet50_fpn_coco-….pth>
-
 Four of the 91 COCO classes are categories of ours; cameras and cans are not among them.
 """
 
 from __future__ import annotations
 
-import argparse
-import logging
 import pickle
 from collections import OrderedDict
 from pathlib import Path
@@ -34,8 +30,6 @@ CLASSES = 91
 # torchvision trained at a short side of 800; both sides are multiples of the largest stride.
 TRAINED_SIZE = InputSize(1056, 800)
 IMAGE_MEAN, IMAGE_DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
-
-_logger = logging.getLogger(__name__)
 
 
 class CocoDetector(nn.Module):
@@ -137,18 +131,3 @@ def _misfit(weights: Path, fault: str, entries: list[str]) -> ModelError:
         f'{weights} does not fit maskrcnn_resnet50_fpn with {CLASSES} classes: {len(entries)} '
         f'entries are {fault}, the first is {entries[0]}; give '
         "torchvision's maskrcnn_resnet50_fpn_coco file")
-
-
-def main() -> None:
-    """Import as the command line says."""
-    logging.basicConfig(level=logging.INFO, format='%(message)s')
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument('weights', type=Path)
-    parser.add_argument('--out', type=Path, help='model folder; the user cache by default')
-    arguments = parser.parse_args()
-    manifest = import_coco_weights(arguments.weights, arguments.out)
-    _logger.info('imported %s: %s', manifest.name, ', '.join(manifest.categories))
-
-
-if __name__ == '__main__':
-    main()

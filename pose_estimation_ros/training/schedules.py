@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import bisect
-import math
 from dataclasses import dataclass
 
 import torch
@@ -45,32 +44,6 @@ class StagedSchedule:
     def starts_stage(self, step: int) -> bool:
         """Return whether a stage begins at this step: there the published code forgets moments."""
         return step in self.starts
-
-
-@dataclass(frozen=True)
-class CosineSchedule:
-    """A linear warm-up followed by half a cosine down to `final_share` of the rate.
-
-    Attributes:
-        rate: Highest learning rate.
-        steps: Steps of the whole training.
-        warm_up_steps: Steps of the warm-up.
-        final_share: Share of `rate` that is left at the end.
-    """
-
-    rate: float
-    steps: int
-    warm_up_steps: int = 0
-    final_share: float = 0.01
-
-    def rate_at(self, step: int) -> float:
-        """Return the learning rate of a step (the first is 0)."""
-        if step < self.warm_up_steps:
-            return self.rate * (step + 1) / self.warm_up_steps
-        span = max(1, self.steps - self.warm_up_steps)
-        progress = min(1.0, (step - self.warm_up_steps) / span)
-        share = 0.5 * (1.0 + math.cos(math.pi * progress))
-        return self.rate * (self.final_share + (1.0 - self.final_share) * share)
 
 
 def published_spd_schedule(steps: int = 75_000) -> StagedSchedule:

@@ -10,8 +10,6 @@ Source: the published training of SPD (spec 4.2); NOCS, Wang et al., CVPR 2019, 
 from __future__ import annotations
 
 import numpy as np
-import torch
-from torch import Tensor
 
 # Below this length the turn is undetermined (the object's axis points to -y); it is left alone.
 _SMALLEST_NORM = 1e-8
@@ -62,21 +60,3 @@ def symmetric_targets(
         (rotation @ turn).astype(rotation.dtype, copy=False),
         (nocs @ turn).astype(nocs.dtype, copy=False),
     )
-
-
-def symmetric_targets_torch(
-    rotation: Tensor, nocs: Tensor, symmetric: Tensor
-) -> tuple[Tensor, Tensor]:
-    """Return `symmetric_targets` for tensors of the same shapes, on their device."""
-    cosine = rotation[:, 0, 0] + rotation[:, 2, 2]
-    sine = rotation[:, 0, 2] - rotation[:, 2, 0]
-    norm = torch.hypot(cosine, sine)
-    turned = symmetric.bool() & (norm > _SMALLEST_NORM)
-    norm = torch.where(turned, norm, torch.ones_like(norm))
-    cosine = torch.where(turned, cosine / norm, torch.ones_like(norm))
-    sine = torch.where(turned, sine / norm, torch.zeros_like(norm))
-    zero, one = torch.zeros_like(norm), torch.ones_like(norm)
-    turn = torch.stack(
-        [cosine, zero, -sine, zero, one, zero, sine, zero, cosine], dim=1
-    ).reshape(-1, 3, 3)
-    return rotation @ turn, nocs @ turn.to(nocs.dtype)

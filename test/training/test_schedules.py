@@ -5,7 +5,6 @@ import torch
 
 from pose_estimation_ros.core.errors import ConfigurationError
 from pose_estimation_ros.training.schedules import (
-    CosineSchedule,
     StagedSchedule,
     forget_moments,
     published_spd_schedule,
@@ -28,15 +27,6 @@ def test_the_published_schedule_can_be_shortened() -> None:
 def test_stages_out_of_order_are_refused() -> None:
     with pytest.raises(ConfigurationError, match='ascending from 0'):
         StagedSchedule(1.0, (1.0, 0.5, 0.1), (0, 5, 3))
-
-
-def test_the_cosine_warms_up_and_ends_low() -> None:
-    schedule = CosineSchedule(rate=1.0, steps=110, warm_up_steps=10, final_share=0.02)
-    assert schedule.rate_at(0) == pytest.approx(0.1)
-    assert schedule.rate_at(9) == pytest.approx(1.0)
-    assert schedule.rate_at(60) == pytest.approx(0.51)
-    assert schedule.rate_at(110) == pytest.approx(0.02)
-    assert schedule.rate_at(500) == pytest.approx(0.02)
 
 
 def test_the_optimizer_takes_the_rate_and_forgets() -> None:

@@ -1,14 +1,11 @@
 """The representative of a symmetric object's rotation and the NOCS targets that go with it."""
 
 import numpy as np
-import pytest
-import torch
 from scipy.spatial.transform import Rotation
 
 from pose_estimation_ros.training.symmetry_targets import (
     canonical_turn,
     symmetric_targets,
-    symmetric_targets_torch,
 )
 
 
@@ -49,18 +46,3 @@ def test_only_symmetric_objects_are_turned_to_the_representative() -> None:
 def test_an_undetermined_turn_leaves_the_object_alone() -> None:
     upside_down = np.diag([1.0, -1.0, -1.0])
     np.testing.assert_array_equal(canonical_turn(upside_down), np.eye(3))
-
-
-@pytest.mark.parametrize('dtype', [torch.float32, torch.float64])
-def test_the_tensor_version_agrees_with_the_array_version(dtype: torch.dtype) -> None:
-    rotation, nocs = _batch(6)
-    rotation[0] = np.diag([1.0, -1.0, -1.0])
-    symmetric = np.array([True, True, False, True, False, True])
-    expected = symmetric_targets(rotation, nocs, symmetric)
-    ours = symmetric_targets_torch(
-        torch.tensor(rotation, dtype=dtype), torch.tensor(nocs, dtype=dtype),
-        torch.tensor(symmetric),
-    )
-    for tensor, array in zip(ours, expected, strict=True):
-        assert tensor.dtype == dtype
-        np.testing.assert_allclose(tensor.numpy(), array, atol=2e-6)

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pose_estimation_ros.synthetic.shapes.parts import Part
 
 UP = (0.0, 1.0, 0.0)
-DOWN = (0.0, -1.0, 0.0)
 BACK = (-1.0, 0.0, 0.0)
 FRONT = (1.0, 0.0, 0.0)
 LEFT = (0.0, 0.0, -1.0)
