@@ -41,8 +41,20 @@ lint: setup-test
 test: lint
 	$(BIN)/python -m pytest $(PYTEST_ARGUMENTS)
 
+# Recorded frames with a weak reference; they are not part of the repository.
+RECORDED ?= ../shared/data/real_frames
+
 benchmark: setup
-	@set -e; for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python "$$script"; done
+	$(BIN)/python -m pose_estimation_ros.cli.main dataset frames data/benchmark --split test --count 96
+	$(BIN)/python benchmarks/frame_rate.py
+	$(BIN)/python benchmarks/synthetic_data.py
+	$(BIN)/python benchmarks/scene_accuracy.py --data data/benchmark
+ifneq ($(wildcard $(RECORDED)),)
+	$(BIN)/python benchmarks/real_frames.py --data $(RECORDED)
+	$(BIN)/python benchmarks/realism.py --real $(RECORDED)
+else
+	@echo 'no recorded frames in $(RECORDED): real_frames and realism are skipped'
+endif
 
 clean:
 	rm -rf .venv build install log demo_output .pytest_cache .mypy_cache .ruff_cache .hypothesis

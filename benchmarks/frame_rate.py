@@ -1,6 +1,6 @@
 """Time of the whole pipeline on a 640x480 frame with several objects, by stage, without ROS.
 
-    python benchmarks/frame_rate.py --objects 6
+python benchmarks/frame_rate.py --objects 6
 """
 
 from __future__ import annotations
@@ -8,6 +8,8 @@ from __future__ import annotations
 import argparse
 import statistics
 from pathlib import Path
+
+from whole_pipeline import publish
 
 from pose_estimation_ros.backends.base import BackendOptions
 from pose_estimation_ros.core.frame import RGBDFrame
@@ -57,9 +59,7 @@ def main() -> None:
                     {'objects': arguments.objects, 'resolution': '640x480',
                      'repeats': arguments.repeats,
                      'frames per second': round(1.0 / statistics.median(totals), 1)})
-    print(report.markdown())
-    if arguments.out:
-        report.write(arguments.out)
+    publish(report, arguments.out)
 
 
 def _milliseconds(seconds: list[float]) -> tuple[float, float, float]:

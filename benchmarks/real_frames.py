@@ -9,19 +9,17 @@ object's +y is parallel to the normal.
 
 from __future__ import annotations
 
-import argparse
 import json
 from pathlib import Path
 
 import cv2
 import numpy as np
+from whole_pipeline import argument_parser, pipeline_of, publish, settings_of
 
-from pose_estimation_ros.backends.base import BackendOptions
 from pose_estimation_ros.core.object_pose import ObjectPose
 from pose_estimation_ros.datasets.frame_source import open_frames
 from pose_estimation_ros.drawing.overlay import draw_overlay
 from pose_estimation_ros.evaluation.report import Report
-from pose_estimation_ros.pipeline import PipelineOptions, SegmenterOptions, create_pipeline
 
 # What each folder of ../shared/data/real_frames shows, by a word in its name.
 _SHOWN = {'mug': 'mug', 'bowl': 'bowl', 'mustard': 'bottle', 'pepper': 'can'}
@@ -37,19 +35,10 @@ def nearest_pose(poses: tuple[ObjectPose, ...], centroid: np.ndarray) -> ObjectP
 
 def main() -> None:
     """Run the pipeline on each folder and print a row."""
-    parser = argparse.ArgumentParser(description=__doc__,
-                                     formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('--data', type=Path, default=Path('../shared/data/real_frames'))
-    parser.add_argument('--model', default='', help='pose model')
-    parser.add_argument('--segmentation-model', default='', help='detector')
-    parser.add_argument('--score', type=float, default=0.5, help='least detection score')
+    parser = argument_parser(__doc__, Path('../shared/data/real_frames'))
     parser.add_argument('--overlays', type=Path, help='write pictures here')
-    parser.add_argument('--out', type=Path, help='write the table here as JSON and Markdown')
     arguments = parser.parse_args()
-    pipeline = create_pipeline(PipelineOptions(
-        backend_options=BackendOptions(arguments.model),
-        segmenter_options=SegmenterOptions(arguments.segmentation_model,
-                                           min_score=arguments.score), tracker=None))
+    pipeline = pipeline_of(arguments)
     rows = []
     for folder in sorted(path.parent for path in arguments.data.glob('*/gt.json')):
         truth = json.loads((folder / 'gt.json').read_text())
@@ -74,10 +63,8 @@ def main() -> None:
             cv2.imwrite(str(arguments.overlays / f'{folder.name}.png'), picture[..., ::-1])
     report = Report('real_frames', ('frame', 'shown', 'found', 'score', 'up axis off, °',
                                     'centre off centroid, cm', 'size, cm', 'objects in frame'),
-                    rows, {'data': str(arguments.data), 'score': arguments.score})
-    print(report.markdown())
-    if arguments.out:
-        report.write(arguments.out)
+                    rows, settings_of(arguments))
+    publish(report, arguments.out)
 
 
 if __name__ == '__main__':

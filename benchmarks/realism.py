@@ -10,6 +10,8 @@ from dataclasses import asdict
 from itertools import count, islice
 from pathlib import Path
 
+from whole_pipeline import publish
+
 from pose_estimation_ros.datasets.frame_source import open_frames
 from pose_estimation_ros.evaluation.image_statistics import (
     ImageStatistics,
@@ -70,7 +72,7 @@ def main() -> None:
     parser.add_argument('--least-known', type=float, default=0.3,
                         help='synthetic frames with a smaller share of depth within range look '
                         'from farther than the recorded ones and are passed over')
-    parser.add_argument('--output', type=Path, default=Path('benchmarks/results'))
+    parser.add_argument('--out', type=Path, help='write the table here as JSON and Markdown')
     arguments = parser.parse_args()
     real = measure_real(arguments.real, arguments.maximum_depth)
     synthetic = {domain: measure_synthetic(domain, arguments.seed, arguments.scenes,
@@ -81,9 +83,7 @@ def main() -> None:
                                        'maximum depth': arguments.maximum_depth,
                                        'least known': arguments.least_known,
                                        'figures': 'means of unknown shares, else medians'})
-    print(report.markdown())
-    for path in report.write(arguments.output):
-        print(f'wrote {path}')
+    publish(report, arguments.out)
 
 
 if __name__ == '__main__':

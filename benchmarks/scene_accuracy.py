@@ -1,19 +1,18 @@
 """Accuracy of the whole pipeline on stored synthetic scenes: segmentation and pose together.
 
-    pose-estimation dataset frames data/frames/second/test --domain second --split test --count 96
-    python benchmarks/scene_accuracy.py --data data/frames/second/test
+pose-estimation dataset frames data/frames/second/test --domain second --split test --count 96
+python benchmarks/scene_accuracy.py --data data/frames/second/test
 """
 
 from __future__ import annotations
 
-import argparse
 import time
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+from whole_pipeline import argument_parser, pipeline_of, publish, settings_of
 
-from pose_estimation_ros.backends.base import BackendOptions
 from pose_estimation_ros.core.categories import CATEGORY_NAMES
 from pose_estimation_ros.core.object_pose import ObjectPose
 from pose_estimation_ros.evaluation.demo_report import (
@@ -24,7 +23,6 @@ from pose_estimation_ros.evaluation.demo_report import (
     summarize,
 )
 from pose_estimation_ros.evaluation.report import Report
-from pose_estimation_ros.pipeline import PipelineOptions, SegmenterOptions, create_pipeline
 from pose_estimation_ros.synthetic.frame_cache import FrameShards
 from pose_estimation_ros.synthetic.synthetic_frame import Instance
 
@@ -53,19 +51,10 @@ def figures(name: str, rows: Sequence[Row], frames: int, false_objects: int,
 
 def main() -> None:
     """Run the pipeline over the frames and print a table."""
-    parser = argparse.ArgumentParser(description=__doc__,
-                                     formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('--data', type=Path, default=Path('data/frames/primary/test'))
+    parser = argument_parser(__doc__, Path('data/frames/primary/test'))
     parser.add_argument('--frames', type=int, default=96, help='most frames')
-    parser.add_argument('--model', default='', help='pose model')
-    parser.add_argument('--segmentation-model', default='', help='detector')
-    parser.add_argument('--score', type=float, default=0.5, help='least detection score')
-    parser.add_argument('--out', type=Path, help='write the table here as JSON and Markdown')
     arguments = parser.parse_args()
-    pipeline = create_pipeline(PipelineOptions(
-        backend_options=BackendOptions(arguments.model),
-        segmenter_options=SegmenterOptions(arguments.segmentation_model,
-                                           min_score=arguments.score), tracker=None))
+    pipeline = pipeline_of(arguments)
     shards = FrameShards(arguments.data)
     rows: list[Row] = []
     false_objects, seconds = 0, 0.0
@@ -86,12 +75,10 @@ def main() -> None:
         'scene_accuracy',
         ('category', 'visible', 'found, %', 'median rotation, °', 'median translation, cm',
          'median IoU', '5°2cm of found, %', '10°5cm of found, %'), table,
-        {'data': str(arguments.data), 'frames': count, 'least score': arguments.score,
+        {**settings_of(arguments), 'frames': count,
          'estimates without a true object': false_objects,
          'mean ms per frame': float(np.round(1000 * seconds / max(count, 1)))})
-    print(report.markdown())
-    if arguments.out:
-        report.write(arguments.out)
+    publish(report, arguments.out)
 
 
 if __name__ == '__main__':

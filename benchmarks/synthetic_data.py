@@ -17,6 +17,7 @@ from itertools import islice
 from pathlib import Path
 
 import cv2
+from whole_pipeline import publish
 
 from pose_estimation_ros.evaluation.report import Report
 from pose_estimation_ros.synthetic.crops import iterate_crops
@@ -82,7 +83,7 @@ def main() -> None:
     parser.add_argument('--seconds', type=float, default=10.0, help='time per row')
     parser.add_argument('--processes', type=int, default=os.cpu_count(),
                         help='one thread each; by default one per core')
-    parser.add_argument('--output', type=Path, default=Path('benchmarks/results'))
+    parser.add_argument('--out', type=Path, help='write the table here as JSON and Markdown')
     arguments = parser.parse_args()
     tasks = ('crops', 'scenes 320x240', 'scenes 640x480')
     counts = sorted({1, arguments.processes})
@@ -92,9 +93,7 @@ def main() -> None:
                     ['what', 'domain', 'processes', 'per second', 'per second of one core'], rows,
                     {'seconds per row': arguments.seconds, 'points per crop': 1024,
                      'load before': round(os.getloadavg()[0], 2)})
-    print(report.markdown())
-    for path in report.write(arguments.output):
-        print(f'wrote {path}')
+    publish(report, arguments.out)
 
 
 if __name__ == '__main__':
