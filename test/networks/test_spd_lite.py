@@ -22,7 +22,7 @@ def network() -> SpdLite:
 @pytest.fixture(scope='module')
 def inputs() -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     torch.manual_seed(1)
-    return torch.randn(3, 64, 3), torch.randn(3, 1), torch.tensor([0, 4, 5])
+    return torch.randn(3, 64, 3), torch.randn(3, 3), torch.tensor([0, 4, 5])
 
 
 def test_every_point_gets_a_place_on_the_deformed_shape(
@@ -58,7 +58,7 @@ def test_onnx_runtime_gives_the_same_for_another_batch_size(
     expected = network(*inputs)
 
     output = InferenceSession(tmp_path / 'network.onnx', 'cpu', 1).run({
-        'points': inputs[0].numpy(), 'log_radius': inputs[1].numpy(),
+        'points': inputs[0].numpy(), 'condition': inputs[1].numpy(),
         'category': inputs[2].numpy()})
 
     for name in ('nocs', 'shape', 'membership'):
