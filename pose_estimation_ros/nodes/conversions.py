@@ -104,7 +104,9 @@ def camera_intrinsics(message: CameraInfo, *, rectified: bool = False) -> Camera
             'color.rectified:=false if the image is not rectified')
     full = CameraIntrinsics(
         message.width, message.height, np.array(message.k, dtype=np.float64).reshape(3, 3),
-        message.distortion_model or 'plumb_bob', np.array(message.d, dtype=np.float64),
+        message.distortion_model or 'plumb_bob',
+        # The driver has removed the distortion already, whatever its model was.
+        np.zeros(0) if rectified else np.array(message.d, dtype=np.float64),
         np.array(message.r, dtype=np.float64).reshape(3, 3),
         np.array(message.p, dtype=np.float64).reshape(3, 4))
     roi = message.roi
