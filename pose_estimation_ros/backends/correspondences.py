@@ -12,8 +12,6 @@ from pose_estimation_ros.core.se3 import make_transform
 
 FloatArray = NDArray[np.float64]
 
-# Tighter than the published 0.1: our networks' errors are small and our masks bleed.
-INLIER_THRESHOLD = 0.05
 _MINIMUM_MEMBERS = 16
 
 
@@ -58,8 +56,7 @@ def solve_poses(points: NDArray[np.floating], nocs: NDArray[np.floating],
     # A network that trusts no point at all is wrong about that, not about the object.
     member |= (member.sum(axis=1) < _MINIMUM_MEMBERS)[:, None]
     alignment: Alignment = align_robustly(
-        np.asarray(nocs, np.float64), np.asarray(points, np.float64), member, seed=seed,
-        inlier_threshold=INLIER_THRESHOLD)
+        np.asarray(nocs, np.float64), np.asarray(points, np.float64), member, seed=seed)
     similarity = alignment.similarity
     valid = alignment.valid & np.isfinite(similarity.scale)
     scale = np.where(valid, similarity.scale, 1.0)

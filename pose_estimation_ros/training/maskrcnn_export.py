@@ -92,7 +92,7 @@ def export_model(checkpoint: Path, folder: Path) -> ModelManifest:
         name=folder.name, task='segmentation', backend='maskrcnn', size='lite',
         files={'network': ModelFile.of(path, folder)}, categories=CATEGORY_NAMES,
         input={'width': size.width, 'height': size.height, 'channels': list(CHANNEL_NAMES)},
-        parameters={'score_threshold': 0.5, 'labels': {
+        parameters={'score_threshold': 0.4, 'labels': {
             index + 1: name for index, name in enumerate(CATEGORY_NAMES)}},
         training={'program': 'pose_estimation_ros.training.maskrcnn_training',
                   'data': 'synthetic frames, domain primary, split train',
