@@ -11,10 +11,12 @@ import argparse
 import dataclasses
 import logging
 import warnings
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
+import yaml
 from torch import Tensor, nn
 
 from pose_estimation_ros.core.categories import CATEGORY_NAMES
@@ -81,8 +83,16 @@ def load_detector(checkpoint: Path) -> tuple[MaskRCNN, dict[str, Any]]:
     return model.eval(), {**notes, 'steps': content['step']}
 
 
-def export_model(checkpoint: Path, folder: Path) -> ModelManifest:
-    """Write the ONNX network and the manifest of a trained detector into a folder."""
+def export_model(checkpoint: Path, folder: Path, training: Mapping[str, Any] | None = None,
+                 metrics: Mapping[str, Any] | None = None) -> ModelManifest:
+    """Write the ONNX network and the manifest of a trained detector into a folder.
+
+    Args:
+        checkpoint: The run's last.pt.
+        folder: Folder of the model.
+        training: What the manifest is to say of the training besides steps and minutes.
+        metrics: What was measured.
+    """
     model, notes = load_detector(checkpoint)
     folder.mkdir(parents=True, exist_ok=True)
     size = InputSize()
@@ -96,7 +106,9 @@ def export_model(checkpoint: Path, folder: Path) -> ModelManifest:
             index + 1: name for index, name in enumerate(CATEGORY_NAMES)}},
         training={'program': 'pose_estimation_ros.training.maskrcnn_training',
                   'data': 'synthetic frames, domain primary, split train',
-                  'steps': notes['steps'], 'minutes': round(notes['seconds'] / 60, 1)})
+                  'steps': notes['steps'], 'minutes': round(notes['seconds'] / 60, 1),
+                  **(training or {})},
+        metrics=metrics or {})
     write_manifest(manifest, folder)
     return manifest
 
@@ -120,8 +132,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument('--checkpoint', type=Path, required=True)
     parser.add_argument('--out', type=Path, required=True)
+    parser.add_argument('--training-note', type=Path, help='YAML for the manifest: commands, '
+                        'seeds, commit')
+    parser.add_argument('--metrics', type=Path, help='YAML for the manifest: what was measured')
     arguments = parser.parse_args()
-    manifest = export_model(arguments.checkpoint, arguments.out)
+    notes = [yaml.safe_load(path.read_text(encoding='utf-8')) if path else None
+             for path in (arguments.training_note, arguments.metrics)]
+    manifest = export_model(arguments.checkpoint, arguments.out, *notes)
     _logger.info('wrote %s: %.1f MB', arguments.out,
                  manifest.files['network'].bytes / 1e6)
 
