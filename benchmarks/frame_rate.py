@@ -23,7 +23,7 @@ from pose_estimation_ros.pipeline import (
 from pose_estimation_ros.synthetic.scene import SceneGenerator
 from pose_estimation_ros.synthetic.scene_renderer import render_frame
 
-_MOST_SCENES = 60
+_MOST_SCENES = 300
 
 
 def crowded_frame(pipeline: Pipeline, objects: int) -> RGBDFrame:
