@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -230,7 +231,7 @@ def main() -> None:
     frames = (frame for shard in shards for frame in read_frames(shard))
     summary = summarize(evaluate(segmenter, islice(frames, arguments.frames)))
     summary['model'] = arguments.model
-    print(markdown(summary))  # noqa: T201
+    sys.stdout.write(f'{markdown(summary)}\n')
     if arguments.json is not None:
         arguments.json.write_text(json.dumps(summary, indent=1) + '\n')
 

@@ -6,7 +6,6 @@ import sys
 
 import cv2
 import numpy as np
-import pytest
 from ros_harness import GREEN, RED, ROOT, Frame, K, center, environment
 from rosbags.highlevel import AnyReader
 
@@ -53,9 +52,6 @@ def test_recorded_frames_go_through_the_real_nodes(tmp_path):
     assert {p.header.frame_id for p in poses} == {'camera_color_optical_frame'}
 
 
-@pytest.mark.skipif(not all((ROOT / 'models' / name / 'model.yaml').is_file()
-                            for name in ('maskrcnn_lite', 'spd_lite')),
-                    reason='this checkout has no weights')
 def test_the_shipped_models_find_most_objects_of_unseen_scenes(tmp_path):
     answer = run_demo('--frames', 6, '--output', tmp_path)
     assert answer.returncode == 0, answer.stdout + answer.stderr
