@@ -52,7 +52,7 @@ def figures(name: str, rows: Sequence[Row], frames: int, false_objects: int,
 def main() -> None:
     """Run the pipeline over the frames and print a table."""
     parser = argument_parser(__doc__, Path('data/frames/primary/test'))
-    parser.add_argument('--frames', type=int, default=96, help='most frames')
+    parser.add_argument('--frames', type=int, default=10**9, help='most frames')
     arguments = parser.parse_args()
     pipeline = pipeline_of(arguments)
     shards = FrameShards(arguments.data)
