@@ -14,6 +14,7 @@ from source_tree import PACKAGE, ROOT, imports_of, modules, part_of, reachable_i
 ALLOWED = {
     'core': set(),
     'runtime': {'core'},
+    'distribution': {'core'},
     'rendering': {'core'},
     'datasets': {'core'},
     'segmentation': {'core', 'runtime', 'rendering'},
@@ -21,7 +22,7 @@ ALLOWED = {
     'tracking': {'core'},
     'grasping': {'core'},
     'drawing': {'core'},
-    'synthetic': {'core', 'rendering'},
+    'synthetic': {'core', 'rendering', 'datasets', 'distribution'},
     'pipeline': {'core', 'runtime', 'segmentation', 'backends', 'tracking', 'grasping'},
     'nodes': {'pipeline', 'core', 'drawing'},
     'networks': {'core'},
