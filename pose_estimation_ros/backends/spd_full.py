@@ -23,13 +23,11 @@ from pose_estimation_ros.backends.spd_preprocessing import (
     object_input,
 )
 from pose_estimation_ros.core.alignment import Alignment, align_robustly
-from pose_estimation_ros.core.categories import category_named
 from pose_estimation_ros.core.detection import Detection
 from pose_estimation_ros.core.errors import ModelError
 from pose_estimation_ros.core.frame import RGBDFrame
 from pose_estimation_ros.core.object_pose import ObjectPose, Rejection
 from pose_estimation_ros.core.se3 import make_transform
-from pose_estimation_ros.core.symmetry import NO_SYMMETRY
 from pose_estimation_ros.runtime import InferenceSession, Model
 
 
@@ -129,13 +127,12 @@ class SpdFullBackend:
         if not rejections.is_size(size):
             return rejections.no_size(detection, size)
         R = alignment.similarity.R[row]
-        category = category_named(detection.label)
         return ObjectPose(
             label=detection.label,
             score=float(detection.score * alignment.inlier_ratio[row]),
             T_camera_object=make_transform(R, alignment.similarity.t[row] + scale * R @ offset),
             size=size,
-            symmetry=category.symmetry if category else NO_SYMMETRY,
+            symmetry=self._model.manifest.symmetry_of(detection.label),
             source=self.name,
             detection=detection,
             points=(scale * shape).astype(np.float32),

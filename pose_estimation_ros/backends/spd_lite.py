@@ -15,12 +15,10 @@ from pose_estimation_ros.backends.point_preparation import (
     masked_points,
     normalize_points,
 )
-from pose_estimation_ros.core.categories import category_named
 from pose_estimation_ros.core.detection import Detection
 from pose_estimation_ros.core.errors import ModelError
 from pose_estimation_ros.core.frame import RGBDFrame
 from pose_estimation_ros.core.object_pose import ObjectPose, Rejection
-from pose_estimation_ros.core.symmetry import NO_SYMMETRY
 from pose_estimation_ros.core.up_direction import estimate_up
 from pose_estimation_ros.runtime import InferenceSession, Model
 
@@ -129,13 +127,12 @@ class SpdLiteBackend:
             return rejections.no_agreement(detection, float(poses.inlier_ratio[row]))
         if not rejections.is_size(poses.size[row]):
             return rejections.no_size(detection, poses.size[row])
-        category = category_named(detection.label)
         return ObjectPose(
             label=detection.label,
             score=float(detection.score * poses.inlier_ratio[row]),
             T_camera_object=poses.T_camera_object[row],
             size=poses.size[row],
-            symmetry=category.symmetry if category else NO_SYMMETRY,
+            symmetry=self._model.manifest.symmetry_of(detection.label),
             source=self.name,
             detection=detection,
             points=(shapes[row] * poses.scale[row]).astype(np.float32),

@@ -6,12 +6,15 @@ symmetry `S`.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from pose_estimation_ros.core.errors import InvalidInputError
 from pose_estimation_ros.core.rotation import angle_between, axis_rotation
 
 FloatArray = NDArray[np.float64]
@@ -28,6 +31,35 @@ class Symmetry:
 
     axis: tuple[float, float, float] | None = None
     discrete: tuple[tuple[float, ...], ...] = ()
+
+    def as_plain(self) -> dict[str, Any]:
+        """Return the symmetry as numbers and lists, for YAML and JSON; see `from_plain`."""
+        return {'axis': None if self.axis is None else [float(x) for x in self.axis],
+                'discrete': [[float(x) for x in rotation] for rotation in self.discrete]}
+
+    @classmethod
+    def from_plain(cls, plain: Mapping[str, Any]) -> Symmetry:
+        """Return the symmetry of a mapping as `as_plain` makes it; both entries may be missing.
+
+        Raises:
+            InvalidInputError: If the axis is not a unit vector or something is no rotation.
+        """
+        try:
+            axis = plain.get('axis')
+            axis = None if axis is None else np.asarray(axis, dtype=np.float64)
+            discrete = np.asarray(plain.get('discrete') or np.zeros((0, 9)), dtype=np.float64)
+        except (AttributeError, TypeError, ValueError) as error:
+            raise InvalidInputError(f'a symmetry is a mapping of axis (3 numbers) and discrete '
+                                    f'(lists of 9 numbers), not {plain!r}') from error
+        if axis is not None and (axis.shape != (3,) or abs(np.linalg.norm(axis) - 1) > 1e-3):
+            raise InvalidInputError(f'the axis of a symmetry must be a unit vector, not {axis}')
+        matrices = discrete.reshape(-1, 3, 3) if discrete.size % 9 == 0 else np.zeros((1, 3, 3))
+        deviation = np.abs(matrices @ np.swapaxes(matrices, 1, 2) - np.eye(3)).max(initial=0.0)
+        if deviation > 1e-3 or (np.linalg.det(matrices) < 0).any():
+            raise InvalidInputError(f'the discrete part of a symmetry must be rotations of 9 '
+                                    f'numbers each, row by row, not {plain["discrete"]}')
+        unit = None if axis is None else (float(axis[0]), float(axis[1]), float(axis[2]))
+        return cls(unit, tuple(tuple(map(float, matrix.ravel())) for matrix in matrices))
 
     @cached_property
     def rotations(self) -> FloatArray:

@@ -10,7 +10,9 @@ from typing import Any
 
 import yaml
 
-from pose_estimation_ros.core.errors import ModelError
+from pose_estimation_ros.core.categories import category_named
+from pose_estimation_ros.core.errors import InvalidInputError, ModelError
+from pose_estimation_ros.core.symmetry import NO_SYMMETRY, Symmetry
 
 MANIFEST_NAME = 'model.yaml'
 _READ_SIZE = 1 << 20
@@ -54,6 +56,7 @@ class ModelManifest:
         training: How it was made: data, seeds, duration, commit.
         metrics: What was measured of it.
         licence: SPDX identifier of the weights' licence.
+        symmetries: By category, for categories beyond the six: `Symmetry.as_plain`.
     """
 
     name: str
@@ -67,6 +70,14 @@ class ModelManifest:
     training: Mapping[str, Any] = field(default_factory=dict)
     metrics: Mapping[str, Any] = field(default_factory=dict)
     licence: str = 'Apache-2.0'
+    symmetries: Mapping[str, Any] = field(default_factory=dict)
+
+    def symmetry_of(self, label: str) -> Symmetry:
+        """Return the symmetry of a category: the model's own word, else that of the six."""
+        if label in self.symmetries:
+            return Symmetry.from_plain(self.symmetries[label])
+        known = category_named(label)
+        return NO_SYMMETRY if known is None else known.symmetry
 
 
 def file_sha256(path: Path) -> str:
@@ -125,6 +136,19 @@ def _check_keys(path: Path, content: dict[str, Any]) -> None:
                          f'known are {", ".join(sorted(known))}')
     if not isinstance(content['files'], dict) or not isinstance(content['categories'], list):
         raise ModelError(f'model manifest {path}: files must be a mapping and categories a list')
+    _check_symmetries(path, content)
+
+
+def _check_symmetries(path: Path, content: dict[str, Any]) -> None:
+    symmetries = content.get('symmetries', {})
+    if not isinstance(symmetries, dict) or not set(symmetries) <= set(content['categories']):
+        raise ModelError(f'model manifest {path}: symmetries must be a mapping from some of '
+                         f'{content["categories"]} to their symmetry, it is {symmetries}')
+    for label, plain in symmetries.items():
+        try:
+            Symmetry.from_plain(plain)
+        except InvalidInputError as error:
+            raise ModelError(f'model manifest {path}, symmetry of {label!r}: {error}') from error
 
 
 def _model_file(path: Path, role: str, entry: Any) -> ModelFile:

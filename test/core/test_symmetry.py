@@ -1,10 +1,14 @@
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pose_estimation_ros.core.categories import CATEGORIES, Category
+from pose_estimation_ros.core.errors import InvalidInputError
 from pose_estimation_ros.core.rotation import angle_between, axis_rotation
 from pose_estimation_ros.core.symmetry import NO_SYMMETRY, Y_AXIS_SYMMETRY, Symmetry
 from test.core.strategies import rotations
@@ -43,3 +47,26 @@ def test_a_discrete_symmetry_forgives_its_own_turn_only(R: np.ndarray) -> None:
     assert HALF_TURN.rotation_error(half, R) < 1e-6
     assert HALF_TURN.rotation_error(quarter, R) == pytest.approx(np.pi / 2, abs=1e-6)
     assert NO_SYMMETRY.rotation_error(half, R) == pytest.approx(np.pi, abs=1e-6)
+
+
+@pytest.mark.parametrize('symmetry', [NO_SYMMETRY, Y_AXIS_SYMMETRY, HALF_TURN])
+def test_a_symmetry_comes_back_from_its_plain_form(symmetry: Symmetry) -> None:
+    assert Symmetry.from_plain(json.loads(json.dumps(symmetry.as_plain()))) == symmetry
+
+
+@pytest.mark.parametrize(('plain', 'complaint'), [
+    ({'axis': [0.0, 2.0, 0.0]}, 'unit vector'),
+    ({'axis': 'y'}, 'not {'),
+    ({'discrete': [[1.0] * 9]}, 'must be rotations'),
+    ({'discrete': [[-1.0, 0, 0, 0, 1, 0, 0, 0, 1]]}, 'must be rotations'),
+    ({'discrete': [[1.0, 0, 0]]}, 'must be rotations'),
+    ([1, 2], 'a symmetry is a mapping'),
+])
+def test_what_is_no_symmetry_is_refused(plain: object, complaint: str) -> None:
+    with pytest.raises(InvalidInputError, match=complaint):
+        Symmetry.from_plain(plain)
+
+
+@pytest.mark.parametrize('category', CATEGORIES, ids=lambda category: category.name)
+def test_a_category_comes_back_from_its_plain_form(category: Category) -> None:
+    assert Category.from_plain(json.loads(json.dumps(category.as_plain()))) == category

@@ -1,8 +1,10 @@
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from pose_estimation_ros.core.errors import ModelError
+from pose_estimation_ros.core.symmetry import NO_SYMMETRY, Y_AXIS_SYMMETRY, Symmetry
 from pose_estimation_ros.runtime.manifest import (
     MANIFEST_NAME,
     ModelFile,
@@ -61,4 +63,25 @@ def test_a_file_outside_the_model_folder_is_refused(manifest: ModelManifest, tmp
     path = write_manifest(manifest, tmp_path)
     path.write_text(path.read_text().replace('network.onnx', '../network.onnx'))
     with pytest.raises(ModelError, match='leaves the model folder'):
+        read_manifest(path)
+
+
+def test_a_model_can_say_the_symmetry_of_a_category_of_its_own(
+        manifest: ModelManifest, tmp_path: Path):
+    half_turn = Symmetry(discrete=((-1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, -1.0),))
+    custom = replace(manifest, categories=('bottle', 'mug', 'plug', 'key'),
+                     symmetries={'plug': half_turn.as_plain()})
+    found = read_manifest(write_manifest(custom, tmp_path))
+    assert [found.symmetry_of(label) for label in found.categories] == [
+        Y_AXIS_SYMMETRY, NO_SYMMETRY, half_turn, NO_SYMMETRY]
+
+
+@pytest.mark.parametrize(('symmetries', 'complaint'), [
+    ({'plug': {'axis': [0, 1, 0]}}, 'symmetries must be a mapping'),
+    ({'mug': {'axis': [0, 3, 0]}}, "symmetry of 'mug': the axis of a symmetry must be a unit"),
+])
+def test_a_symmetry_that_cannot_be_is_named(
+        manifest: ModelManifest, tmp_path: Path, symmetries: dict[str, object], complaint: str):
+    path = write_manifest(replace(manifest, symmetries=symmetries), tmp_path)
+    with pytest.raises(ModelError, match=complaint):
         read_manifest(path)
