@@ -145,10 +145,14 @@ def _check_symmetries(path: Path, content: dict[str, Any]) -> None:
         raise ModelError(f'model manifest {path}: symmetries must be a mapping from some of '
                          f'{content["categories"]} to their symmetry, it is {symmetries}')
     for label, plain in symmetries.items():
-        try:
-            Symmetry.from_plain(plain)
-        except InvalidInputError as error:
-            raise ModelError(f'model manifest {path}, symmetry of {label!r}: {error}') from error
+        _check_symmetry(path, label, plain)
+
+
+def _check_symmetry(path: Path, label: str, plain: Any) -> None:
+    try:
+        Symmetry.from_plain(plain)
+    except InvalidInputError as error:
+        raise ModelError(f'model manifest {path}, symmetry of {label!r}: {error}') from error
 
 
 def _model_file(path: Path, role: str, entry: Any) -> ModelFile:
