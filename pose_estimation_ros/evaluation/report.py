@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import platform
+import shutil
 import subprocess
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+
+from pose_estimation_ros.runtime import Model
+
+_HASH_DIGITS = 12
 
 
 @dataclass(frozen=True)
@@ -18,32 +24,59 @@ class Report:
     Attributes:
         name: Its name, and that of its files.
         columns: Heads of the columns.
-        rows: One sequence of values per row, as many as columns.
+        rows: One sequence of values per row, as many as columns; NaN = nothing to measure.
         settings: What was run: seeds, sizes, options.
+        models: What was measured: the beginning of the SHA-256 hash by the name of each model.
+        pictures: Names of PNG files beside the table's, shown below it.
     """
 
     name: str
     columns: Sequence[str]
     rows: Sequence[Sequence[object]]
     settings: Mapping[str, object]
+    models: Mapping[str, str] = field(default_factory=dict)
+    pictures: Sequence[str] = ()
+
+    def table(self) -> str:
+        """Return the table alone as Markdown."""
+        lines = [f'| {" | ".join(self.columns)} |', '|' + ' --- |' * len(self.columns)]
+        lines += [f'| {" | ".join(_text(value) for value in row)} |' for row in self.rows]
+        return '\n'.join(lines) + '\n'
+
+    def facts(self) -> str:
+        """Return settings, models and circumstances as one line."""
+        models = {'models': ', '.join(f'{name} (sha256 {digest})'
+                                      for name, digest in self.models.items())}
+        facts = {**self.settings, **(models if self.models else {}), **circumstances()}
+        return '; '.join(f'{key}: {_text(value)}' for key, value in facts.items())
 
     def markdown(self) -> str:
         """Return the table and its circumstances as Markdown."""
-        lines = [f'| {" | ".join(self.columns)} |', '|' + ' --- |' * len(self.columns)]
-        lines += [f'| {" | ".join(_text(value) for value in row)} |' for row in self.rows]
-        facts = {**self.settings, **circumstances()}
-        lines += ['', '; '.join(f'{key}: {value}' for key, value in facts.items()), '']
-        return '\n'.join(lines)
+        pictures = ''.join(f'\n![{Path(name).stem}]({name})\n' for name in self.pictures)
+        return f'{self.table()}\n{self.facts()}\n{pictures}'
 
     def write(self, folder: Path) -> tuple[Path, Path]:
         """Write `<name>.json` and `<name>.md` into a folder; return their paths."""
         folder.mkdir(parents=True, exist_ok=True)
-        data = {'name': self.name, 'settings': dict(self.settings), **circumstances(),
-                'rows': [dict(zip(self.columns, row, strict=True)) for row in self.rows]}
+        data = {'name': self.name, 'settings': _plain(self.settings), 'models': dict(self.models),
+                **circumstances(),
+                'rows': [_plain(dict(zip(self.columns, row, strict=True))) for row in self.rows]}
         as_json, as_markdown = folder / f'{self.name}.json', folder / f'{self.name}.md'
-        as_json.write_text(json.dumps(data, indent=2) + '\n', encoding='utf-8')
-        as_markdown.write_text(f'# {self.name}\n\n{self.markdown()}', encoding='utf-8')
+        text = json.dumps(data, indent=2, ensure_ascii=False, allow_nan=False)
+        write_text(as_json, text + '\n')
+        write_text(as_markdown, f'# {self.name}\n\n{self.markdown()}')
         return as_json, as_markdown
+
+
+def model_identity(model: Model) -> dict[str, str]:
+    """Return {name: beginning of the SHA-256 hash} of a model, as `Report.models` wants it.
+
+    The hash is that of the network's file, as the manifest states it and as it was checked when
+    the file was opened.
+    """
+    files = model.manifest.files
+    chosen = files.get('network') or next(iter(files.values()))
+    return {model.manifest.name: chosen.sha256[:_HASH_DIGITS]}
 
 
 def circumstances() -> dict[str, str]:
@@ -52,8 +85,32 @@ def circumstances() -> dict[str, str]:
             'python': platform.python_version(), 'commit': _commit()}
 
 
+def write_text(path: Path, text: str) -> None:
+    """Write a whole file under a temporary name and rename it."""
+    partial = path.with_name(f'{path.name}.{os.getpid()}.partial')
+    partial.write_text(text, encoding='utf-8')
+    partial.replace(path)
+
+
 def _text(value: object) -> str:
-    return f'{value:.4g}' if isinstance(value, float) else str(value)
+    if isinstance(value, float):
+        return '–' if math.isnan(value) else f'{value:.4g}'
+    return str(value)
+
+
+def _plain(values: Mapping[str, object]) -> dict[str, object]:
+    """Return values that JSON knows: null for numbers that are not finite, text for the rest."""
+    return {key: _plain_value(value) for key, value in values.items()}
+
+
+def _plain_value(value: object) -> object:
+    if isinstance(value, float):
+        return float(value) if math.isfinite(value) else None
+    if value is None or isinstance(value, (bool, int, str)):
+        return value
+    if isinstance(value, (list, tuple)):
+        return [_plain_value(item) for item in value]
+    return str(value)
 
 
 def _processor() -> str:
@@ -66,8 +123,20 @@ def _processor() -> str:
 
 
 def _commit() -> str:
-    """Return the short commit of this checkout, or 'unknown' outside of one."""
-    here = Path(__file__).resolve().parent
-    answer = subprocess.run(['git', '-C', str(here), 'rev-parse', '--short', 'HEAD'], check=False,
+    """Return the short commit of this checkout, or 'unknown' outside of one.
+
+    'with changes' follows if files of the package differ from that commit.
+    """
+    here = Path(__file__).resolve().parents[1]
+    commit = _git(here, 'rev-parse', '--short', 'HEAD')
+    if not commit:
+        return 'unknown'
+    return f'{commit} with changes' if _git(here, 'status', '--porcelain', '.') else commit
+
+
+def _git(folder: Path, *arguments: str) -> str:
+    if shutil.which('git') is None:
+        return ''
+    answer = subprocess.run(['git', '-C', str(folder), *arguments], check=False,
                             capture_output=True, text=True)
-    return answer.stdout.strip() or 'unknown'
+    return answer.stdout.strip() if answer.returncode == 0 else ''

@@ -1,0 +1,144 @@
+"""Where the detections of an evaluation come from, when no detector finds them.
+
+A backend can be judged alone: on the true masks, on true masks with a detector's errors, or on
+detections that were stored before or published by others.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pose_estimation_ros.core.detection import Detection
+from pose_estimation_ros.core.errors import InvalidInputError
+from pose_estimation_ros.datasets.annotated_frame import AnnotatedFrame
+from pose_estimation_ros.evaluation.detection_files import (
+    FrameDetections,
+    read_detections,
+    read_nocs_detections,
+)
+from pose_estimation_ros.synthetic.mask_errors import detector_mask
+
+MODEL, TRUTH, ERRORS = 'model', 'truth', 'errors'
+# What is hidden or a few pixels small is not asked for, as a detector would not find it.
+_LEAST_PIXELS = 32
+
+
+class DetectionSource(Protocol):
+    """Gives the detections of a frame."""
+
+    def __call__(self, frame: AnnotatedFrame) -> tuple[Detection, ...]:
+        """Return the detections of a frame; none is fine."""
+        ...
+
+
+class TrueMasks:
+    """Every object of at least 32 visible pixels, with its own mask."""
+
+    def __call__(self, frame: AnnotatedFrame) -> tuple[Detection, ...]:
+        """Return one detection of score 1 per object, in the order of the objects."""
+        return tuple(_detection(annotation.label, mask)
+                     for annotation in frame.objects
+                     if (mask := frame.mask(annotation)).sum() >= _LEAST_PIXELS)
+
+
+class MasksWithErrors:
+    """The same with the faults of a detector's masks; equal seeds give equal masks."""
+
+    def __init__(self, seed: int = 0) -> None:
+        """Set the seed of the errors."""
+        self._seed = seed
+
+    def __call__(self, frame: AnnotatedFrame) -> tuple[Detection, ...]:
+        """Return one detection of score 1 per object whose faulty mask is not empty."""
+        detections = []
+        for annotation in frame.objects:
+            mask = frame.mask(annotation)
+            if mask.sum() < _LEAST_PIXELS:
+                continue
+            # The errors of an object depend on nothing but its name, in whatever order or on
+            # whatever machine the frames come.
+            generator = np.random.default_rng(
+                (self._seed, zlib.crc32(frame.name.encode()), annotation.instance_id))
+            mask = detector_mask(mask, np.zeros_like(mask), generator)
+            if mask.any():
+                detections.append(_detection(annotation.label, mask))
+        return tuple(detections)
+
+
+class StoredDetections:
+    """Detections of a file that `write_detections` made."""
+
+    def __init__(self, path: Path) -> None:
+        """Read the file.
+
+        Raises:
+            InvalidInputError: If it is missing or malformed.
+        """
+        self._path = path
+        self._frames: Mapping[str, FrameDetections] = {
+            frame.name: frame for frame in read_detections(path)}
+
+    def __call__(self, frame: AnnotatedFrame) -> tuple[Detection, ...]:
+        """Return what the file holds of the frame.
+
+        Raises:
+            InvalidInputError: If it does not know the frame: it was made on other data.
+        """
+        found = self._frames.get(frame.name)
+        if found is None:
+            first = next(iter(self._frames), 'nothing')
+            raise InvalidInputError(f'{self._path} holds no detections of frame {frame.name!r}, '
+                                    f'it begins with {first!r}; give detections of this data set')
+        return found.detections
+
+
+class NocsDetections:
+    """The published pickles of NOCS' detector."""
+
+    def __init__(self, folder: Path) -> None:
+        """Remember the folder of `results_<subset>_<folder>_<image>.pkl`."""
+        self._folder = folder
+
+    def __call__(self, frame: AnnotatedFrame) -> tuple[Detection, ...]:
+        """Return what the frame's pickle holds.
+
+        Raises:
+            InvalidInputError: If there is none, or it holds something else.
+        """
+        return read_nocs_detections(self._folder, frame.name)
+
+
+def open_source(masks: str, seed: int) -> DetectionSource:
+    """Return the source that a command line names.
+
+    Args:
+        masks: 'truth', 'errors', a file of detections, or a folder of NOCS' pickles.
+        seed: Of the errors.
+
+    Raises:
+        InvalidInputError: If it is none of these.
+    """
+    if masks == TRUTH:
+        return TrueMasks()
+    if masks == ERRORS:
+        return MasksWithErrors(seed)
+    path = Path(masks).expanduser()
+    if path.is_dir():
+        return NocsDetections(path)
+    if path.is_file():
+        return StoredDetections(path)
+    raise InvalidInputError(f'masks {masks!r} is neither {MODEL}, {TRUTH} nor {ERRORS}, and there '
+                            'is no file or folder of that name; write detections with '
+                            '`pose-estimation evaluate ... --protocol detection`')
+
+
+def _detection(label: str, mask: NDArray[np.bool_]) -> Detection:
+    rows, columns = np.nonzero(mask)
+    box = np.array([columns.min(), rows.min(), columns.max() + 1, rows.max() + 1], np.float64)
+    return Detection(label, 1.0, box, mask)
