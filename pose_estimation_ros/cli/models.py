@@ -1,88 +1,126 @@
-"""`pose-estimation models`: what models are there, and are they whole?"""
+"""`pose-estimation models`: what models are there, are they whole, and where to get more."""
 
 from __future__ import annotations
 
-import shutil
-import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from urllib.error import URLError
 
 import typer
 
+from pose_estimation_ros.cli.teaching import examples
 from pose_estimation_ros.core.errors import ModelError
-from pose_estimation_ros.runtime import Model, ModelStore
+from pose_estimation_ros.runtime.download import Progress, is_url
+from pose_estimation_ros.runtime.manifest import MANIFEST_NAME, read_manifest
+from pose_estimation_ros.runtime.model_fetch import fetch_missing_files, fetch_model
+from pose_estimation_ros.runtime.model_store import Model, ModelStore, cache_folder
 
-models = typer.Typer(no_args_is_help=True, help='List, inspect, verify and fetch models.')
-_TIMEOUT = 60.0
+_DOCS = 'docs/models.md'
+
+models = typer.Typer(no_args_is_help=True, help='List, inspect, verify and fetch models.',
+                     epilog=examples('models list', 'models verify', docs=_DOCS))
 
 
-@models.command('list')
+def model_names(incomplete: str) -> list[str]:
+    """Return the names of models that begin so, for the completion of command lines."""
+    return [name for name in ModelStore().names() if name.startswith(incomplete)]
+
+
+_NAME = typer.Argument(..., help='Name or folder of a model.', autocompletion=model_names)
+
+
+@models.command('list', epilog=examples('models list', docs=_DOCS))
 def list_models() -> None:
     """Print the known models, one per line."""
     store = ModelStore()
-    found = list(store.models())
-    if not found:
+    folders = list(store.model_folders())
+    if not folders:
         places = ', '.join(str(folder) for folder in store.folders)
         raise ModelError(f'there are no models; searched in {places}')
     print(f'{"name":<24} {"task":<13} {"backend":<10} {"size":<6} {"MB":>6}  categories')
-    for model in found:
-        manifest = model.manifest
-        megabytes = sum(file.bytes for file in manifest.files.values()) / 1e6
-        print(f'{model.folder.name:<24} {manifest.task:<13} {manifest.backend:<10} '
-              f'{manifest.size:<6} {megabytes:>6.1f}  {", ".join(manifest.categories)}')
+    for folder in folders:
+        print(f'{folder.name:<24} {_description(folder)}')
 
 
-@models.command()
-def info(name: str = typer.Argument(..., help='Name or folder of a model.')) -> None:
+@models.command(epilog=examples('models info spd_lite', docs=_DOCS))
+def info(name: str = _NAME) -> None:
     """Print what a model is, how it was trained and what was measured."""
     model = ModelStore().find(name)
-    print((model.folder / 'model.yaml').read_text(encoding='utf-8'), end='')
+    print((model.folder / MANIFEST_NAME).read_text(encoding='utf-8'), end='')
 
 
-@models.command()
-def verify(names: list[str] = typer.Argument(None, help='Models; none = all.')) -> None:
+@models.command(epilog=examples('models verify', 'models verify spd_lite', docs=_DOCS))
+def verify(
+        names: list[str] = typer.Argument(None, help='Models; none = all.',
+                                          autocompletion=model_names),
+) -> None:
     """Check that every file of the models is there and has the right content."""
     store = ModelStore()
-    chosen = [store.find(name) for name in names] if names else list(store.models())
-    for model in chosen:
-        for role in model.manifest.files:
-            model.file(role)
-        print(f'{model.folder.name}: {len(model.manifest.files)} files are whole')
+    folders = ([store.find(name).folder for name in names] if names
+               else list(store.model_folders()))
+    damaged = [folder.name for folder in folders if not _is_whole(folder)]
+    if damaged:
+        raise ModelError(f'{len(damaged)} of {len(folders)} models are refused, see above: '
+                         f'{", ".join(damaged)}')
 
 
-@models.command()
-def fetch(name: str = typer.Argument(..., help='Name or folder of a model.')) -> None:
-    """Download the files of a model that are too large for the repository."""
+@models.command(epilog=examples(
+    'models fetch maskrcnn_coco',
+    'models fetch https://example.org/models/spd_full/model.yaml',
+    'models fetch https://example.org/spd_full.zip --sha256 9f86d0…', docs=_DOCS))
+def fetch(
+        name: str = typer.Argument(
+            ..., metavar='NAME|URL', autocompletion=model_names,
+            help='Name or folder of a model whose files are to be completed, or the address of '
+            'a model.yaml or of a zip or tar archive.'),
+        sha256: str = typer.Option('', help='Hash of what lies at the address. Without it only '
+                                   "the model's files are checked, against its own manifest."),
+        folder: Path = typer.Option(None, help='Folder of models that gets a model from an '
+                                    "address. Default: the user's cache."),
+) -> None:
+    """Download a model, or those of its files that are too large for the repository.
+
+    An interrupted download goes on where it stopped. Nothing is kept whose hash is wrong.
+    """
+    if is_url(name):
+        model = fetch_model(name, folder or cache_folder(), _progress_bar, sha256)
+        print(f'{model.manifest.name} is complete in {model.folder}')
+        return
     model = ModelStore().find(name)
-    for role, file in model.manifest.files.items():
-        path = model.folder / file.path
-        if path.is_file() and path.stat().st_size == file.bytes:
-            model.file(role)
-        elif file.url:
-            _download(file.url, path)
-            _keep_if_whole(model, role, path)
-            print(f'{path}: {file.bytes / 1e6:.1f} MB')
-        else:
-            model.file(role)
+    for path in fetch_missing_files(model, _progress_bar):
+        print(path)
     print(f'{name} is complete')
 
 
-def _download(url: str, path: Path) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(path.name + '.part')
+def _is_whole(folder: Path) -> bool:
+    """Check a model and print what is found."""
     try:
-        with urllib.request.urlopen(url, timeout=_TIMEOUT) as answer, partial.open('wb') as file:
-            shutil.copyfileobj(answer, file)
-    except (URLError, OSError) as error:
-        partial.unlink(missing_ok=True)
-        raise ModelError(f'{url} cannot be fetched: {error}; check the network, or put the file '
-                         f'at {path} by hand') from error
-    partial.replace(path)
+        model = Model(read_manifest(folder / MANIFEST_NAME), folder)
+        for role in model.manifest.files:
+            model.file(role)
+    except ModelError as error:
+        print(f'{folder.name}: refused: {error}')
+        return False
+    print(f'{folder.name}: {len(model.manifest.files)} files are whole')
+    return True
 
 
-def _keep_if_whole(model: Model, role: str, path: Path) -> None:
+def _description(folder: Path) -> str:
     try:
-        model.file(role)
-    except ModelError:
-        path.unlink(missing_ok=True)
-        raise
+        manifest = read_manifest(folder / MANIFEST_NAME)
+    except ModelError as error:
+        return f'damaged: {error}'
+    megabytes = sum(file.bytes for file in manifest.files.values()) / 1e6
+    return (f'{manifest.task:<13} {manifest.backend:<10} {manifest.size:<6} {megabytes:>6.1f}  '
+            f'{", ".join(manifest.categories)}')
+
+
+@contextmanager
+def _progress_bar(name: str) -> Iterator[Progress]:
+    """Show how far a download is; on a terminal only."""
+    with typer.progressbar(length=1, label=name) as bar:
+        def show(arrived: int, total: int) -> None:
+            bar.length = max(total, arrived)
+            bar.update(arrived - bar.pos)
+
+        yield show

@@ -19,6 +19,8 @@ from pose_estimation_ros.runtime.manifest import (
 
 PACKAGE = 'pose_estimation_ros'
 MODELS_VARIABLE = 'POSE_ESTIMATION_MODELS'
+UNFINISHED_SUFFIX = '.part'
+"""Ends the names of folders in which a model is still being put together."""
 
 
 @dataclass(frozen=True)
@@ -104,17 +106,29 @@ class ModelStore:
         Raises:
             ModelError: If a manifest is damaged.
         """
+        for folder in self.model_folders():
+            yield Model(read_manifest(folder / MANIFEST_NAME), folder)
+
+    def model_folders(self) -> Iterator[Path]:
+        """Yield the folder of every model once, by the store's folder and by name."""
         seen: set[str] = set()
         for folder in self.folders:
             for path in sorted(folder.glob(f'*/{MANIFEST_NAME}')):
-                if path.parent.name not in seen:
-                    seen.add(path.parent.name)
-                    yield Model(read_manifest(path), path.parent)
+                name = path.parent.name
+                if name not in seen and not name.endswith(UNFINISHED_SUFFIX):
+                    seen.add(name)
+                    yield path.parent
 
     def names(self, task: str | None = None) -> list[str]:
-        """Return the names of the models for a task, or of all."""
+        """Return the names of the models for a task, or of all.
+
+        Raises:
+            ModelError: If a task is given and a manifest is damaged.
+        """
+        if task is None:
+            return sorted(folder.name for folder in self.model_folders())
         return sorted(model.folder.name for model in self.models()
-                      if task is None or model.manifest.task == task)
+                      if model.manifest.task == task)
 
     def _folder(self, name: str | Path) -> Path | None:
         """Return the folder of a model by name or path, None if there is none."""

@@ -10,26 +10,11 @@ from typer.testing import CliRunner
 from pose_estimation_ros import __version__
 from pose_estimation_ros.cli.demo_output import without_nan
 from pose_estimation_ros.cli.main import app
-from pose_estimation_ros.core.errors import InvalidInputError, ModelError
-from pose_estimation_ros.runtime.manifest import ModelFile, ModelManifest, write_manifest
+from pose_estimation_ros.core.errors import InvalidInputError
 
 
 def run(*arguments):
     return CliRunner().invoke(app, [str(argument) for argument in arguments])
-
-
-@pytest.fixture
-def models(tmp_path, monkeypatch):
-    folder = tmp_path / 'models' / 'tiny'
-    folder.mkdir(parents=True)
-    network = folder / 'network.onnx'
-    network.write_bytes(bytes(2_000_000))
-    write_manifest(ModelManifest(
-        name='tiny', task='pose', backend='spd', size='lite',
-        files={'network': ModelFile.of(network, folder)}, categories=('mug', 'can')), folder)
-    monkeypatch.setattr('pose_estimation_ros.runtime.model_store.default_folders',
-                        lambda: [folder.parent])
-    return folder
 
 
 def test_the_version_is_printed():
@@ -41,41 +26,6 @@ def test_every_command_explains_itself():
         answer = run(command, '--help')
         assert answer.exit_code == 0
         assert command in run('--help').stdout
-
-
-def test_models_are_listed_with_task_and_size(models):
-    answer = run('models', 'list')
-    assert answer.exit_code == 0
-    assert answer.stdout.splitlines()[1].split() == ['tiny', 'pose', 'spd', 'lite', '2.0',
-                                                     'mug,', 'can']
-
-
-def test_models_are_verified_file_by_file(models):
-    assert 'tiny: 1 files are whole' in run('models', 'verify').stdout
-    (models / 'network.onnx').write_bytes(bytes(10))
-    answer = run('models', 'verify', 'tiny')
-    assert isinstance(answer.exception, ModelError)
-    assert 'has 10 bytes instead of 2000000' in str(answer.exception)
-
-
-def test_the_manifest_of_a_model_is_shown(models):
-    assert run('models', 'info', 'tiny').stdout == (models / 'model.yaml').read_text()
-
-
-def test_a_file_that_is_not_in_the_repository_is_fetched_and_checked(models, tmp_path):
-    elsewhere = tmp_path / 'elsewhere.onnx'
-    (models / 'network.onnx').rename(elsewhere)
-    text = (models / 'model.yaml').read_text()
-    (models / 'model.yaml').write_text(
-        text.replace('bytes: 2000000', f'bytes: 2000000\n    url: {elsewhere.as_uri()}'))
-    assert run('models', 'fetch', 'tiny').exit_code == 0
-    assert (models / 'network.onnx').read_bytes() == elsewhere.read_bytes()
-    (models / 'network.onnx').unlink()
-    elsewhere.write_bytes(b'other'.ljust(2_000_000))
-    assert 'its content was altered' in str(run('models', 'fetch', 'tiny').exception)
-    assert not (models / 'network.onnx').exists()
-    elsewhere.unlink()
-    assert 'cannot be fetched' in str(run('models', 'fetch', 'tiny').exception)
 
 
 @pytest.mark.parametrize('layout', ['table', 'yaml'])

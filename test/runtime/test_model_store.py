@@ -88,6 +88,19 @@ def test_each_name_is_listed_once(store: ModelStore):
     assert store.names('pose') == ['spd_lite']
 
 
+def test_a_model_that_is_still_being_put_together_is_not_listed(store: ModelStore, tmp_path: Path):
+    make_model(tmp_path / 'first' / 'big.part')
+    assert store.names() == ['detector', 'spd_lite']
+
+
+def test_a_damaged_manifest_hides_no_other_model(store: ModelStore, tmp_path: Path):
+    (tmp_path / 'first' / 'detector' / 'model.yaml').write_text('name: [')
+    assert store.names() == ['detector', 'spd_lite']
+    assert store.find('spd_lite', task='pose').manifest.name == 'spd_lite'
+    with pytest.raises(ModelError, match='not valid YAML'):
+        store.find('detector')
+
+
 def test_the_environment_variable_comes_first_and_the_cache_last(
         monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
     monkeypatch.setenv('POSE_ESTIMATION_MODELS', f'{tmp_path / "a"}:{tmp_path / "b"}')
