@@ -41,13 +41,14 @@ class FrameFiles:
     Attributes:
         name: For people.
         color: Colour image.
-        depth: Depth image: 16-bit counts, or three 8-bit channels (NOCS CAMERA).
+        depth: Depth image: 16-bit counts, or three 8-bit channels (NOCS CAMERA); None = colour
+            only.
         calibration: Of the camera.
     """
 
     name: str
     color: Path
-    depth: Path
+    depth: Path | None
     calibration: Calibration
 
     def load(self, stamp_ns: int) -> RGBDFrame:
@@ -56,13 +57,18 @@ class FrameFiles:
         Raises:
             InvalidInputError: If an image is missing or damaged, or sizes do not agree.
         """
-        rgb = cv2.cvtColor(_read(self.color, cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB)
-        counts = depth_counts(_read(self.depth, cv2.IMREAD_UNCHANGED), self.depth)
-        depth = counts.astype(np.float32) * np.float32(self.calibration.depth_unit)
-        depth[counts == 0] = np.nan
+        rgb = cv2.cvtColor(read_image(self.color, cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB)
         height, width = rgb.shape[:2]
         camera = CameraIntrinsics(width, height, self.calibration.K, D=self.calibration.D)
-        return RGBDFrame(stamp_ns, FRAME_ID, rgb, depth, camera)
+        return RGBDFrame(stamp_ns, FRAME_ID, rgb, self._load_depth(), camera)
+
+    def _load_depth(self) -> NDArray[np.float32] | None:
+        if self.depth is None:
+            return None
+        counts = depth_counts(read_image(self.depth, cv2.IMREAD_UNCHANGED), self.depth)
+        depth = counts.astype(np.float32) * np.float32(self.calibration.depth_unit)
+        depth[counts == 0] = np.nan
+        return depth
 
 
 def read_calibration(path: Path) -> Calibration:
@@ -122,7 +128,16 @@ def depth_counts(image: NDArray[Any], path: Path) -> NDArray[np.uint16]:
                             'image of one channel')
 
 
-def _read(path: Path, flags: int) -> NDArray[Any]:
+def read_image(path: Path, flags: int) -> NDArray[Any]:
+    """Read an image as OpenCV does.
+
+    Args:
+        path: Of the image.
+        flags: `cv2.IMREAD_COLOR`, `cv2.IMREAD_GRAYSCALE` or `cv2.IMREAD_UNCHANGED`.
+
+    Raises:
+        InvalidInputError: If the file is missing or damaged.
+    """
     image = cv2.imread(str(path), flags)
     if image is None:
         raise InvalidInputError(f'{path} is missing or not an image that can be read')

@@ -1,0 +1,172 @@
+"""The JSON files of one BOP scene, checked and converted to metres.
+
+Source: https://github.com/thodan/bop_toolkit/blob/master/docs/bop_datasets_format.md
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pose_estimation_ros.core.errors import InvalidInputError
+from pose_estimation_ros.core.se3 import make_transform
+from pose_estimation_ros.datasets.frame_files import MILLIMETRE, Calibration, read_json
+
+FloatArray = NDArray[np.float64]
+
+CAMERA = 'scene_camera.json'
+TRUTH = 'scene_gt.json'
+TRUTH_INFO = 'scene_gt_info.json'
+# Released rotations are printed with few digits; what is farther from a rotation is damaged.
+_ROTATION_TOLERANCE = 1e-3
+
+
+@dataclass(frozen=True, eq=False)
+class BopTruth:
+    """The objects annotated in one image, in the order of `scene_gt.json`.
+
+    Attributes:
+        obj_ids: (N,) int64 numbers of the models.
+        T_camera_object: (N, 4, 4) float64 rigid poses, metres, camera optical frame.
+        visibility: (N,) float64 share of the silhouette that is visible, NaN = unknown.
+        visible_boxes: (N, 4) float64 (x_min, y_min, x_max, y_max) pixels of the visible part,
+            upper bounds exclusive, NaN = unknown or nothing visible.
+        boxes: (N, 4) float64 the same of the whole silhouette, also where it leaves the image.
+    """
+
+    obj_ids: NDArray[np.int64]
+    T_camera_object: FloatArray
+    visibility: FloatArray
+    visible_boxes: FloatArray
+    boxes: FloatArray
+
+
+class BopScene:
+    """One scene: a folder with images and `scene_camera.json`.
+
+    The truth is read when it is first asked for and then kept, some hundred bytes per object.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        """Read the cameras.
+
+        Args:
+            folder: Named by the scene's number, such as `000048`.
+
+        Raises:
+            InvalidInputError: If `scene_camera.json` is missing or an entry lacks cam_K.
+        """
+        self.folder = folder
+        self.scene_id = int(folder.name)
+        cameras = folder / CAMERA
+        self._cameras = {int(key): _calibration(cameras, key, values)
+                         for key, values in read_json(cameras).items()}
+
+    @property
+    def image_ids(self) -> tuple[int, ...]:
+        """Numbers of the images, sorted."""
+        return tuple(sorted(self._cameras))
+
+    def calibration(self, image_id: int) -> Calibration:
+        """Return the camera of an image.
+
+        Raises:
+            InvalidInputError: If the scene has no such image.
+        """
+        if image_id not in self._cameras:
+            raise InvalidInputError(f'{self.folder / CAMERA} has no image {image_id}; it has '
+                                    f'{_range(self.image_ids)}')
+        return self._cameras[image_id]
+
+    def truth(self, image_id: int) -> BopTruth:
+        """Return what is annotated in an image.
+
+        Raises:
+            InvalidInputError: If the scene has no annotations, or none of this image, or a value
+                of them cannot be used.
+        """
+        if image_id not in self._truth:
+            raise InvalidInputError(f'{self.folder / TRUTH} has no image {image_id}; it has '
+                                    f'{_range(tuple(sorted(self._truth)))}')
+        return self._truth[image_id]
+
+    @cached_property
+    def _truth(self) -> dict[int, BopTruth]:
+        path = self.folder / TRUTH
+        if not path.is_file():
+            raise InvalidInputError(
+                f'{path} is missing; the annotations of some test splits are not public: choose a '
+                'split with annotations, or read the frames without them (open_frames)')
+        info_path = self.folder / TRUTH_INFO
+        infos = read_json(info_path) if info_path.is_file() else {}
+        return {int(key): self._image_truth(key, entries, infos.get(key))
+                for key, entries in read_json(path).items()}
+
+    def _image_truth(self, image_id: str, entries: Sequence[Mapping[str, Any]],
+                     infos: Sequence[Mapping[str, Any]] | None) -> BopTruth:
+        where = f'{self.folder / TRUTH}, image {image_id}'
+        poses = np.array([_pose(f'{where}, entry {index}', entry)
+                          for index, entry in enumerate(entries)]).reshape(-1, 4, 4)
+        if infos is None:
+            infos = [{}] * len(entries)
+        elif len(infos) != len(entries):
+            raise InvalidInputError(
+                f'{self.folder / TRUTH_INFO}, image {image_id} has {len(infos)} entries, '
+                f'{TRUTH} has {len(entries)}; compute it anew (bop_toolkit: calc_gt_info.py)')
+        return BopTruth(
+            obj_ids=np.array([entry['obj_id'] for entry in entries], dtype=np.int64),
+            T_camera_object=poses,
+            visibility=np.array([info.get('visib_fract', np.nan) for info in infos], np.float64),
+            visible_boxes=_boxes(infos, 'bbox_visib'),
+            boxes=_boxes(infos, 'bbox_obj'))
+
+
+def _calibration(path: Path, image_id: str, values: Mapping[str, Any]) -> Calibration:
+    try:
+        K = np.array(values['cam_K'], dtype=np.float64).reshape(3, 3)
+        unit = MILLIMETRE * float(values.get('depth_scale', 1.0))
+    except (KeyError, ValueError, TypeError) as error:
+        raise InvalidInputError(f'{path}: the camera of image {image_id} cannot be used '
+                                f'({error!r}); it needs cam_K with 9 numbers') from error
+    return Calibration(K, np.zeros(0), unit)
+
+
+def _pose(where: str, entry: Mapping[str, Any]) -> FloatArray:
+    """Return the (4, 4) pose of an entry of `scene_gt.json`, metres."""
+    try:
+        int(entry['obj_id'])
+        R = np.array(entry['cam_R_m2c'], dtype=np.float64).reshape(3, 3)
+        t = MILLIMETRE * np.array(entry['cam_t_m2c'], dtype=np.float64).reshape(3)
+    except (KeyError, ValueError, TypeError) as error:
+        raise InvalidInputError(f'{where} cannot be used ({error!r}); it needs obj_id, cam_R_m2c '
+                                '(9 numbers) and cam_t_m2c (3 numbers, mm)') from error
+    if not (np.isfinite(R).all() and np.isfinite(t).all()):
+        raise InvalidInputError(f'{where}: the pose of object {entry["obj_id"]} is not finite, '
+                                f'R {R.ravel().tolist()}, t {t.tolist()} m; correct or remove it')
+    if np.abs(R @ R.T - np.eye(3)).max() > _ROTATION_TOLERANCE or np.linalg.det(R) < 0:
+        raise InvalidInputError(f'{where}: cam_R_m2c of object {entry["obj_id"]} is no rotation: '
+                                f'{R.ravel().tolist()}; correct it')
+    # The digits of the file are too few for code that checks rotations closely.
+    U, _, Vt = np.linalg.svd(R)
+    return make_transform(U @ Vt, t)
+
+
+def _boxes(infos: Sequence[Mapping[str, Any]], key: str) -> FloatArray:
+    boxes = np.full((len(infos), 4), np.nan)
+    for index, info in enumerate(infos):
+        x, y, width, height = info.get(key, (-1, -1, -1, -1))
+        if width > 0 and height > 0:
+            boxes[index] = x, y, x + width, y + height
+    return boxes
+
+
+def _range(image_ids: Sequence[int]) -> str:
+    if not image_ids:
+        return 'no image'
+    return f'{len(image_ids)} images from {image_ids[0]} to {image_ids[-1]}'
