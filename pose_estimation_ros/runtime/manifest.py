@@ -97,8 +97,10 @@ def write_manifest(manifest: ModelManifest, folder: Path) -> Path:
         role: {key: value for key, value in asdict(file).items() if value != ''}
         for role, file in manifest.files.items()}
     path = folder / MANIFEST_NAME
-    path.write_text(yaml.safe_dump(content, sort_keys=False, allow_unicode=True, width=99),
-                    encoding='utf-8')
+    partial = path.with_name(f'{path.name}.part')
+    partial.write_text(yaml.safe_dump(content, sort_keys=False, allow_unicode=True, width=99),
+                       encoding='utf-8')
+    partial.replace(path)
     return path
 
 

@@ -21,7 +21,8 @@ from pose_estimation_ros.runtime.manifest import (
     file_sha256,
     read_manifest,
 )
-from pose_estimation_ros.runtime.model_store import UNFINISHED_SUFFIX, Model
+from pose_estimation_ros.runtime.model_folder import finish_folder, unfinished_folder
+from pose_estimation_ros.runtime.model_store import Model
 
 ARCHIVE_SUFFIXES = ('.zip', '.tar', '.tar.gz', '.tgz', '.tar.xz', '.tar.bz2')
 
@@ -166,25 +167,15 @@ def _staging_folder(manifest: ModelManifest, folder: Path) -> Path:
     if PurePosixPath(manifest.name).parts != (manifest.name,) or manifest.name == '..':
         raise ModelError(f'the manifest names its model {manifest.name!r}, which cannot be the '
                          "name of a folder; correct the manifest's name")
-    staging = folder / (manifest.name + UNFINISHED_SUFFIX)
-    staging.mkdir(parents=True, exist_ok=True)
-    return staging
+    return unfinished_folder(folder / manifest.name)
 
 
 def _publish(manifest: ModelManifest, staging: Path, folder: Path) -> Model:
     """Give a complete model its name if every file is right, else throw the wrong ones away."""
     for role in manifest.files:
         _check(Model(manifest, staging), role)
-    target = folder / manifest.name
-    if target.exists():
-        replaced = folder / f'{manifest.name}.old{UNFINISHED_SUFFIX}'
-        shutil.rmtree(replaced, ignore_errors=True)
-        target.rename(replaced)
-        staging.rename(target)
-        shutil.rmtree(replaced)
-    else:
-        staging.rename(target)
-    return Model(manifest, target)
+    finish_folder(folder / manifest.name)
+    return Model(manifest, folder / manifest.name)
 
 
 def _check(model: Model, role: str) -> None:

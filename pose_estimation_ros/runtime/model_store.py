@@ -19,8 +19,6 @@ from pose_estimation_ros.runtime.manifest import (
 
 PACKAGE = 'pose_estimation_ros'
 MODELS_VARIABLE = 'POSE_ESTIMATION_MODELS'
-UNFINISHED_SUFFIX = '.part'
-"""Ends the names of folders in which a model is still being put together."""
 
 
 @dataclass(frozen=True)
@@ -115,7 +113,7 @@ class ModelStore:
         for folder in self.folders:
             for path in sorted(folder.glob(f'*/{MANIFEST_NAME}')):
                 name = path.parent.name
-                if name not in seen and not name.endswith(UNFINISHED_SUFFIX):
+                if name not in seen:
                     seen.add(name)
                     yield path.parent
 

@@ -89,7 +89,7 @@ def test_each_name_is_listed_once(store: ModelStore):
 
 
 def test_a_model_that_is_still_being_put_together_is_not_listed(store: ModelStore, tmp_path: Path):
-    make_model(tmp_path / 'first' / 'big.part')
+    make_model(tmp_path / 'first' / 'big.part' / 'big')
     assert store.names() == ['detector', 'spd_lite']
 
 
