@@ -5,26 +5,18 @@ from __future__ import annotations
 import json
 import math
 import os
-import pickle
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from pose_estimation_ros.core.categories import CATEGORY_NAMES
 from pose_estimation_ros.core.detection import Detection
 from pose_estimation_ros.core.errors import InvalidInputError
+from pose_estimation_ros.datasets.nocs_pickles import read_pickle
 from pose_estimation_ros.evaluation.predictions import mask_as_runs, mask_from_runs
-
-# Pickles run code when they are read; arrays need these few names only.
-_NUMPY_MODULES = ('numpy', 'numpy.core.multiarray', 'numpy._core.multiarray',
-                  'numpy.core.numeric', 'numpy._core.numeric')
-_ARRAY_NAMES = frozenset({('_codecs', 'encode'), *(
-    (module, name) for module in _NUMPY_MODULES
-    for name in ('_reconstruct', 'ndarray', 'dtype', 'scalar', '_frombuffer'))})
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,7 +91,7 @@ def read_nocs_detections(folder: Path, name: str) -> tuple[Detection, ...]:
     if not path.is_file():
         raise InvalidInputError(f'{path} is missing; put the detector\'s pickles of this split '
                                 f'there, or give another source of masks than {folder}')
-    content = _load_arrays(path)
+    content = read_pickle(path)
     try:
         boxes, labels = np.asarray(content['rois']), np.asarray(content['class_ids'])
         scores, masks = np.asarray(content['scores']), np.asarray(content['masks'], bool)
@@ -126,27 +118,3 @@ def _from_json(content: Mapping[str, Any]) -> Detection:
     x, y = content['offset']
     return Detection(content['label'], float(content['score']), np.array(content['box']),
                      mask_from_runs(content['mask']), (int(x), int(y)))
-
-
-class _ArraysOnly(pickle.Unpickler):
-    """Reads containers and arrays, and refuses everything else."""
-
-    def find_class(self, module: str, name: str) -> object:
-        if (module, name) in _ARRAY_NAMES:
-            return super().find_class(module, name)
-        raise pickle.UnpicklingError(f'it asks for {module}.{name}, which no array needs')
-
-
-def _load_arrays(path: Path) -> Mapping[str, NDArray[Any]]:
-    file: BinaryIO
-    with path.open('rb') as file:
-        try:
-            # Python 2 wrote the published files.
-            content = _ArraysOnly(file, encoding='latin1').load()
-        except (pickle.UnpicklingError, EOFError, ValueError, AttributeError) as error:
-            raise InvalidInputError(f'{path} cannot be read as a pickle of arrays: {error}; '
-                                    'download it again') from error
-    if not isinstance(content, dict):
-        raise InvalidInputError(f'{path} holds {type(content).__name__} instead of a dictionary; '
-                                'give the folder of the mrcnn_results')
-    return content
