@@ -8,6 +8,8 @@ Source: specs/mrc_c2f_disp6d.md, section 4 (bop_toolkit cea62d6).
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -17,8 +19,9 @@ from pose_estimation_ros.evaluation.bop_symmetries import SymmetryTransforms
 
 FloatArray = NDArray[np.float64]
 
-# Bounds the memory of the blocks of symmetries that are worked on at once.
-_NUMBERS_AT_ONCE = 2_000_000
+# The maximum over some vertices bounds that over all, which is then needed for few symmetries.
+_PROBES = 128
+_SYMMETRIES_AT_ONCE = 8
 
 
 def maximum_surface_distance(estimates: FloatArray, truth: FloatArray, points: FloatArray,
@@ -36,23 +39,17 @@ def maximum_surface_distance(estimates: FloatArray, truth: FloatArray, points: F
         (E,) metres.
     """
     errors = np.full(len(estimates), np.inf)
-    near = translation_errors(estimates, truth) < diameter
+    near = np.flatnonzero(translation_errors(estimates, truth) < diameter)
+    monomials = _monomials(points)
     # Distances do not change when both poses are seen from the true object. There, with x
     # extended by 1, |(A - S) x|^2 is a quadratic form of x, so one matrix product gives the
     # squared distances of all symmetries and vertices.
-    relative = inverse(truth) @ estimates[near]
-    monomials = _monomials(points)
-    lowest = np.empty(len(relative))
-    for row, A in enumerate(relative):
-        difference = (A - symmetries.T)[:, :3]
-        form = difference.transpose(0, 2, 1) @ difference
-        least = np.inf
-        for chosen in _blocks(len(form), len(points)):
-            squared = _coefficients(form[chosen]) @ monomials
-            least = min(least, float(squared.max(axis=1).min()))
-        lowest[row] = least
-    errors[near] = np.sqrt(np.maximum(lowest, 0.0))
-    return errors
+    for index, A in zip(near, inverse(truth) @ estimates[near], strict=True):
+        factors = _coefficients(_form(A - symmetries.T))
+        probed = (factors @ monomials[:, ::_stride(points)]).max(axis=1)
+        errors[index] = _least(probed, lambda chosen, factors=factors: (
+            factors[chosen] @ monomials).max(axis=1))
+    return np.sqrt(np.maximum(errors, 0.0))
 
 
 def maximum_projection_distance(estimates: FloatArray, truth: FloatArray, points: FloatArray,
@@ -69,22 +66,20 @@ def maximum_projection_distance(estimates: FloatArray, truth: FloatArray, points
     Returns:
         (E,) pixels.
     """
-    projected = _project(K @ estimates[:, :3], points)
-    lowest = np.full(len(estimates), np.inf)
-    for chosen in _blocks(len(symmetries), 2 * len(points)):
-        true_pixels = _project(K @ (truth @ symmetries.T[chosen])[:, :3], points)
-        for row, pixels in enumerate(projected):
-            offset = true_pixels - pixels
-            squared = np.square(offset[:, 0]) + np.square(offset[:, 1])
-            lowest[row] = min(lowest[row], float(squared.max(axis=1).min()))
-    return np.sqrt(lowest)
+    equivalents = K @ (truth @ symmetries.T)[:, :3]
+    stride = _stride(points)
+    true_probes = _project(equivalents, points[::stride])
+    errors = np.empty(len(estimates))
+    for index, pixels in enumerate(_project(K @ estimates[:, :3], points)):
+        probed = _squared(true_probes - pixels[:, ::stride]).max(axis=1)
+        errors[index] = _least(probed, lambda chosen, pixels=pixels: _squared(
+            _project(equivalents[chosen], points) - pixels).max(axis=1))
+    return np.sqrt(errors)
 
 
 def average_distance(estimates: FloatArray, truth: FloatArray, points: FloatArray) -> FloatArray:
     """Return ADD: the mean distance of (V, 3) vertices under both poses, (E,) metres."""
-    relative = inverse(truth) @ estimates
-    difference = (relative - np.eye(4))[:, :3]
-    form = difference.transpose(0, 2, 1) @ difference
+    form = _form(inverse(truth) @ estimates - np.eye(4))
     squared = _coefficients(form) @ _monomials(points)
     return np.asarray(np.sqrt(np.maximum(squared, 0.0)).mean(axis=1))
 
@@ -119,6 +114,29 @@ def translation_errors(estimates: FloatArray, truth: FloatArray) -> FloatArray:
     return np.asarray(np.linalg.norm(estimates[:, :3, 3] - truth[:3, 3], axis=-1))
 
 
+def _least(bounds: FloatArray, values: Callable[[NDArray[np.intp]], FloatArray]) -> float:
+    """Return the least of (S,) values, computing only those whose lower bound is promising."""
+    order = np.argsort(bounds)
+    least = np.inf
+    for start in range(0, len(order), _SYMMETRIES_AT_ONCE):
+        chosen = order[start:start + _SYMMETRIES_AT_ONCE]
+        if bounds[chosen[0]] >= least:
+            break
+        least = min(least, float(values(chosen).min()))
+    return least
+
+
+def _stride(points: FloatArray) -> int:
+    """Return every how manyth vertex is looked at for a lower bound of a maximum."""
+    return max(len(points) // _PROBES, 1)
+
+
+def _form(difference: FloatArray) -> FloatArray:
+    """Return the (N, 4, 4) quadratic forms x -> |D x|^2 of (N, 4, 4) differences of poses."""
+    D = difference[:, :3]
+    return np.asarray(D.transpose(0, 2, 1) @ D)
+
+
 def _monomials(points: FloatArray) -> FloatArray:
     """Return the (10, V) products of two of x, y, z and 1, squares first."""
     x, y, z = np.asarray(points, dtype=np.float64).T
@@ -139,7 +157,6 @@ def _project(P: FloatArray, points: FloatArray) -> FloatArray:
     return homogeneous[:, :2] / homogeneous[:, 2:]
 
 
-def _blocks(count: int, numbers_each: int) -> list[slice]:
-    """Return slices of 0..count that hold a bounded amount of numbers each."""
-    step = max(_NUMBERS_AT_ONCE // max(numbers_each, 1), 1)
-    return [slice(start, start + step) for start in range(0, count, step)]
+def _squared(offset: FloatArray) -> FloatArray:
+    """Return the (N, V) squared lengths of (N, 2, V) offsets."""
+    return np.asarray(np.square(offset[:, 0]) + np.square(offset[:, 1]))

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from pose_estimation_ros.core.camera import CameraIntrinsics
 from pose_estimation_ros.core.errors import InvalidInputError
 from pose_estimation_ros.core.se3 import inverse, transform_points
+from pose_estimation_ros.evaluation.bop_model import CadModel
 from pose_estimation_ros.rendering.renderer import RayCaster, Window, camera_rays
 
 FloatArray = NDArray[np.float64]
@@ -30,6 +31,19 @@ class MissingDepth(Enum):
 
     VISIBLE = 'bop19'
     HIDDEN = 'bop18'
+
+
+@dataclass(frozen=True)
+class VsdSettings:
+    """What counts as visible.
+
+    Attributes:
+        delta: How far a surface may lie behind the scene's, metres; BOP takes 5 mm for ITODD.
+        missing_depth: What is assumed where the scene's depth is unknown.
+    """
+
+    delta: float = 0.015
+    missing_depth: MissingDepth = MissingDepth.VISIBLE
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,8 +116,8 @@ def render_surface(caster: RayCaster, corners: FloatArray, T_camera_object: Floa
 
 
 def visible_surface_discrepancy(
-        estimate: Surface, truth: Surface, scene: Scene, taus: FloatArray, delta: float = 0.015,
-        missing_depth: MissingDepth = MissingDepth.VISIBLE) -> FloatArray:
+        estimate: Surface, truth: Surface, scene: Scene, taus: FloatArray,
+        settings: VsdSettings) -> FloatArray:
     """Return VSD for every misalignment tolerance.
 
     Args:
@@ -111,14 +125,13 @@ def visible_surface_discrepancy(
         truth: The model at the true pose.
         scene: What the camera saw.
         taus: (T,) distances from which on a pixel is wrong, metres.
-        delta: How far a surface may lie behind the scene and still count as visible, metres.
-        missing_depth: What is assumed where the scene's depth is unknown.
+        settings: What counts as visible.
 
     Returns:
         (T,) shares of the visible pixels that are wrong; 1 where nothing is visible.
     """
-    true_visible = _in_view(truth, scene, delta, missing_depth)
-    visible = _in_view(estimate, scene, delta, missing_depth)
+    true_visible = _in_view(truth, scene, settings)
+    visible = _in_view(estimate, scene, settings)
     _, in_truth, in_estimate = np.intersect1d(truth.pixels, estimate.pixels, assume_unique=True,
                                               return_indices=True)
     # Where the true surface is visible, an estimate there is too, even if it lies behind it.
@@ -130,6 +143,35 @@ def visible_surface_discrepancy(
     apart = np.abs(truth.distance[in_truth] - estimate.distance[in_estimate])[both]
     wrong = apart.size - np.searchsorted(np.sort(apart), taus, side='left')
     return np.asarray((wrong + union - apart.size) / union)
+
+
+def vsd_errors(estimates: FloatArray, truths: FloatArray, model: CadModel, scene: Scene,
+               taus: FloatArray, settings: VsdSettings) -> FloatArray:
+    """Return VSD of every estimate with every true pose.
+
+    Args:
+        estimates: (E, 4, 4) estimated poses.
+        truths: (G, 4, 4) true poses.
+        model: What is at these poses.
+        scene: What the camera saw.
+        taus: (T,) distances from which on a pixel is wrong, metres.
+        settings: What counts as visible.
+
+    Returns:
+        (T, E, G) errors from 0 to 1. Where the bounding spheres do not meet in the image it is
+        1, and nothing is rendered that is in no pair that does.
+    """
+    errors = np.ones((len(taus), len(estimates), len(truths)))
+    meet = np.stack([spheres_overlap(estimates, truth, model.diameter) for truth in truths],
+                    axis=-1) if len(truths) else np.zeros((len(estimates), 0), dtype=np.bool_)
+    true = {column: render_surface(model.caster, model.points, truths[column], scene.intrinsics)
+            for column in np.flatnonzero(meet.any(axis=0))}
+    for row in np.flatnonzero(meet.any(axis=1)):
+        estimate = render_surface(model.caster, model.points, estimates[row], scene.intrinsics)
+        for column in np.flatnonzero(meet[row]):
+            errors[:, row, column] = visible_surface_discrepancy(
+                estimate, true[column], scene, taus, settings)
+    return errors
 
 
 def spheres_overlap(estimates: FloatArray, truth: FloatArray, diameter: float
@@ -149,13 +191,12 @@ def spheres_overlap(estimates: FloatArray, truth: FloatArray, diameter: float
     return np.asarray(near & in_front[1:] & in_front[0])
 
 
-def _in_view(surface: Surface, scene: Scene, delta: float, missing_depth: MissingDepth
-             ) -> NDArray[np.bool_]:
+def _in_view(surface: Surface, scene: Scene, settings: VsdSettings) -> NDArray[np.bool_]:
     """Return which (P,) pixels of a surface the scene does not hide."""
     seen = scene.distance.ravel()[surface.pixels]
     # A comparison with NaN is false.
-    visible = surface.distance - seen <= delta
-    if missing_depth is MissingDepth.VISIBLE:
+    visible = surface.distance - seen <= settings.delta
+    if settings.missing_depth is MissingDepth.VISIBLE:
         visible |= np.isnan(seen)
     return np.asarray(visible)
 
