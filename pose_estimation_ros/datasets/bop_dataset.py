@@ -74,7 +74,8 @@ class BopDataset:
         if not (root / split).is_dir():
             raise InvalidInputError(f'{root} has no split {split!r}; it has '
                                     f'{", ".join(list_splits(root)) or "none (is it BOP?)"}')
-        self.models = read_models(root / models)
+        self.models_folder = root / models
+        self.models = read_models(self.models_folder)
         self._names = read_object_names(root)
         scenes = [BopScene(folder) for folder in _scene_folders(root / split)]
         if not scenes:
@@ -168,7 +169,8 @@ class BopDataset:
         if obj_id not in self.models:
             raise InvalidInputError(
                 f'{scene.folder}, image {image_id}: there is no object {obj_id} in '
-                f'{self.root / "models" / MODELS_INFO}; it has {sorted(self.models)}')
+                f'{self.models_folder / MODELS_INFO}; it has {sorted(self.models)}. Download the '
+                'models of this data set or correct obj_id')
         return self.models[obj_id]
 
 
