@@ -7,16 +7,22 @@ from pathlib import Path
 
 import typer
 
+from pose_estimation_ros.cli.teaching import examples
 from pose_estimation_ros.core.errors import ConfigurationError
-from pose_estimation_ros.runtime import ModelManifest
+from pose_estimation_ros.runtime.manifest import ModelManifest
+from pose_estimation_ros.runtime.model_store import cache_folder
+
+_DOCS = 'docs/models.md'
 
 imports = typer.Typer(no_args_is_help=True,
-                      help='Turn published checkpoints into models (needs PyTorch).')
+                      help='Turn published checkpoints into models (needs PyTorch).',
+                      epilog=examples('import spd --help', docs=_DOCS))
 
 _FOLDER_HELP = "Folder to write; its name is the model's. Default: the user's cache."
 
 
-@imports.command('maskrcnn-coco')
+@imports.command('maskrcnn-coco', epilog=examples(
+    'import maskrcnn-coco maskrcnn_resnet50_fpn_coco-bf2d0c1e.pth', docs=_DOCS))
 def maskrcnn_coco(
         weights: Path = typer.Argument(..., help="torchvision's maskrcnn_resnet50_fpn_coco file."),
         output: Path = typer.Option(None, help=_FOLDER_HELP),
@@ -28,18 +34,37 @@ def maskrcnn_coco(
     _report(import_coco_weights(weights, output))
 
 
-@imports.command()
+@imports.command(epilog=examples(
+    'import spd real/model_50.pth --priors mean_points_emb.npy',
+    'import spd camera/model_50.pth --priors mean_points_emb.npy --output models/spd_camera',
+    docs=_DOCS))
 def spd(
         checkpoint: Path = typer.Argument(..., help="The authors' checkpoint, model_50.pth."),
         priors: Path = typer.Option(..., help='mean_points_emb.npy it was trained with.'),
         output: Path = typer.Option(None, help=_FOLDER_HELP),
 ) -> None:
-    """Import a published SPD checkpoint."""
+    """Import a published SPD checkpoint.
+
+    Its weights belong to the published mean shapes and their frame of mugs; both go into the
+    model, whose poses are in this package's frame.
+    """
     _require_torch()
-    from pose_estimation_ros.runtime.model_store import cache_folder
     from pose_estimation_ros.training.spd_import import import_spd
 
     _report(import_spd(checkpoint, priors, output or cache_folder() / 'spd_published'))
+
+
+@imports.command('spd-autoencoder', epilog=examples(
+    'import spd-autoencoder model_50.pth', docs=_DOCS))
+def spd_autoencoder(
+        checkpoint: Path = typer.Argument(..., help="The auto-encoder's checkpoint."),
+        output: Path = typer.Option(None, help=_FOLDER_HELP),
+) -> None:
+    """Import a checkpoint of the auto-encoder that SPD's shape priors come from."""
+    _require_torch()
+    from pose_estimation_ros.training.autoencoder_import import import_autoencoder
+
+    _report(import_autoencoder(checkpoint, output or cache_folder() / 'spd_autoencoder'))
 
 
 def _require_torch() -> None:
@@ -49,4 +74,5 @@ def _require_torch() -> None:
 
 
 def _report(manifest: ModelManifest) -> None:
-    print(f'{manifest.name}: {manifest.task} of {", ".join(manifest.categories)}')
+    print(f'{manifest.name}: {manifest.task} of {", ".join(manifest.categories)}; licence '
+          f'{manifest.licence}')

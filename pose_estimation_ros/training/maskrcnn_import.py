@@ -18,7 +18,13 @@ from torchvision.models.detection.image_list import ImageList
 from torchvision.ops.misc import FrozenBatchNorm2d
 
 from pose_estimation_ros.core.errors import ModelError
-from pose_estimation_ros.runtime.manifest import ModelFile, ModelManifest, write_manifest
+from pose_estimation_ros.runtime.manifest import (
+    ModelFile,
+    ModelManifest,
+    file_sha256,
+    write_manifest,
+)
+from pose_estimation_ros.runtime.model_folder import new_model_folder
 from pose_estimation_ros.runtime.model_store import cache_folder
 from pose_estimation_ros.segmentation.preprocessing import InputSize
 from pose_estimation_ros.training.maskrcnn_export import NETWORK_FILE, export_onnx
@@ -109,20 +115,20 @@ def import_coco_weights(weights: Path, folder: Path | None = None,
         ModelError: If the file does not hold these weights.
     """
     network = load_coco_weights(weights)
-    folder = folder or cache_folder() / MODEL_NAME
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / NETWORK_FILE
-    export_onnx(CocoDetector(network), 3, size, path)
-    manifest = ModelManifest(
-        name=folder.name, task='segmentation', backend='maskrcnn', size='full',
-        files={'network': ModelFile.of(path, folder)}, categories=tuple(LABELS.values()),
-        input={'width': size.width, 'height': size.height, 'channels': ['red', 'green', 'blue'],
-               'mean': list(IMAGE_MEAN), 'deviation': list(IMAGE_DEVIATION)},
-        parameters={'score_threshold': 0.6, 'labels': LABELS},
-        training={'data': 'COCO 2017', 'source': "torchvision's published weights",
-                  'file': weights.name},
-        licence='BSD-3-Clause')
-    write_manifest(manifest, folder)
+    with new_model_folder(folder or cache_folder() / MODEL_NAME) as unfinished:
+        path = unfinished / NETWORK_FILE
+        export_onnx(CocoDetector(network), 3, size, path)
+        manifest = ModelManifest(
+            name=unfinished.name, task='segmentation', backend='maskrcnn', size='full',
+            files={'network': ModelFile.of(path, unfinished)}, categories=tuple(LABELS.values()),
+            input={'width': size.width, 'height': size.height,
+                   'channels': ['red', 'green', 'blue'],
+                   'mean': list(IMAGE_MEAN), 'deviation': list(IMAGE_DEVIATION)},
+            parameters={'score_threshold': 0.6, 'labels': LABELS},
+            training={'data': 'COCO 2017', 'source': "torchvision's published weights",
+                      'file': weights.name, 'checkpoint_sha256': file_sha256(weights)},
+            licence='BSD-3-Clause')
+        write_manifest(manifest, unfinished)
     return manifest
 
 

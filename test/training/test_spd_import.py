@@ -11,7 +11,7 @@ from pose_estimation_ros.core.categories import CATEGORY_NAMES
 from pose_estimation_ros.core.errors import ModelError
 from pose_estimation_ros.networks.shape_prior_autoencoder import ShapePriorAutoEncoder
 from pose_estimation_ros.networks.spd import SPD, reconstruct
-from pose_estimation_ros.runtime.manifest import read_manifest
+from pose_estimation_ros.runtime.manifest import file_sha256, read_manifest
 from pose_estimation_ros.runtime.model_store import ModelStore
 from pose_estimation_ros.runtime.session import InferenceSession
 from pose_estimation_ros.training.spd_import import import_spd, load_spd_checkpoint
@@ -52,6 +52,9 @@ def test_an_old_checkpoint_becomes_a_model_that_computes_the_same(
     assert (manifest.name, manifest.backend, manifest.size) == ('spd_real', 'spd', 'full')
     assert manifest.categories == CATEGORY_NAMES
     assert 'non-commercial' in manifest.licence
+    assert 'no licence' in manifest.training['licence_note']
+    assert manifest.training['checkpoint_sha256'] == file_sha256(checkpoint)
+    assert manifest.training['priors_sha256'] == file_sha256(priors)
     assert manifest.parameters['recentred_categories'] == ['mug']
     assert manifest.parameters['prior_box_centres']['mug'][0] == pytest.approx(0.1, abs=0.005)
     assert manifest.input['crop_rule'] == 'square-of-40s'
@@ -95,12 +98,15 @@ def test_the_prefix_of_data_parallel_is_stripped(network: SPD, tmp_path: Path) -
          r"values in 'instance_color\.0\.bias' that are no finite"),
         (lambda state: state.update({'transformer64.a': torch.zeros(1),
                                      'assignment0.0.weight': torch.zeros(512, 256, 1)}),
-         'no SPD checkpoint but CR-Net as released'),
+         'no checkpoint of SPD but of CR-Net as released'),
         (lambda state: state.update({'module.transformer64.a': torch.zeros(1),
                                      'assignment0.0.weight': torch.zeros(512, 128, 1)}),
          'development fork'),
+        (lambda state: state.update({'instance_geometry.SA_modules.0.mlps.0.layer0.conv.weight':
+                                     torch.zeros(1)}),
+         'no checkpoint of SPD but of SGPA'),
     ],
-    ids=['missing', 'unknown', 'shape', 'nan', 'CR-Net', 'CR-Net fork'],
+    ids=['missing', 'unknown', 'shape', 'nan', 'CR-Net', 'CR-Net fork', 'SGPA'],
 )
 def test_a_checkpoint_that_does_not_fit_is_refused_by_name(
     network: SPD, tmp_path: Path, change: object, message: str

@@ -1,0 +1,112 @@
+"""Checkpoints of the SPD family as their authors published them (spec 2).
+
+They are state dictionaries, some written by PyTorch 1.0 in the container without zip, some with
+the prefix `module.` of DataParallel. They do not say whose they are: their tensors do.
+"""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from pose_estimation_ros.core.errors import ModelError
+
+SPD_NETWORK = 'SPD'
+AUTOENCODER_NETWORK = 'the shape prior auto-encoder'
+
+LICENCE = 'LicenseRef-NOCS-non-commercial'
+LICENCE_NOTE = ('the authors state no licence for their weights, and the NOCS data they were '
+                'trained on are for non-commercial use')
+
+_WRAPPER_PREFIX = 'module.'
+
+
+def read_tensors(file: Path) -> dict[str, Tensor]:
+    """Return the tensors of a checkpoint, without the prefix of torch's DataParallel.
+
+    Raises:
+        ModelError: If the file is missing, damaged, or holds anything but named tensors.
+    """
+    if not file.is_file():
+        raise ModelError(f'There is no checkpoint at {file}. Check the path.')
+    try:
+        content: Any = torch.load(file, map_location='cpu', weights_only=True)
+    except (RuntimeError, EOFError, OSError, ValueError, KeyError,
+            pickle.UnpicklingError) as error:
+        raise ModelError(
+            f'The checkpoint {file} cannot be read: {str(error).splitlines()[0]}. Download it '
+            'again; only files of plain tensors are accepted, as others may run code.'
+        ) from error
+    if (
+        not isinstance(content, Mapping)
+        or not content
+        or not all(isinstance(value, Tensor) for value in content.values())
+    ):
+        raise ModelError(
+            f'{file} does not hold named tensors but {type(content).__name__}. Give the file '
+            'that torch.save(model.state_dict()) wrote.'
+        )
+    return {name.removeprefix(_WRAPPER_PREFIX): value for name, value in content.items()}
+
+
+def network_of(state: Mapping[str, Tensor]) -> str:
+    """Say in words which network of the family the tensors belong to."""
+    if any('SA_modules.' in name or name.startswith('conv1d_stpts_prob.') for name in state):
+        return 'SGPA'
+    if any(name.startswith('transformer64.') for name in state):
+        first = state.get('assignment0.0.weight')
+        width = first.shape[1] if first is not None and first.ndim == 3 else None
+        if width == 256:
+            return 'CR-Net as released'
+        if width == 128:
+            return "CR-Net of the authors' development fork"
+        return 'a variant of CR-Net'
+    if 'encoder.conv1.weight' in state and 'decoder.fc1.weight' in state:
+        return AUTOENCODER_NETWORK
+    if not any(name.startswith('psp.') for name in state):
+        return f'an unknown network whose first tensor is {next(iter(state))!r}'
+    return SPD_NETWORK
+
+
+def check_tensors(
+    file: Path, network: str, state: Mapping[str, Tensor], expected: Mapping[str, Tensor]
+) -> None:
+    """Compare names, shapes and values of a checkpoint with the network's.
+
+    Raises:
+        ModelError: If it is a checkpoint of another network, a tensor is missing, unknown or of
+            another shape, or a value is not finite.
+    """
+    found = network_of(state)
+    if found != network:
+        raise ModelError(
+            f'{file} is no checkpoint of {network} but of {found}. Give the file of {network}.'
+        )
+    missing = [name for name in expected if name not in state]
+    unknown = [name for name in state if name not in expected]
+    if missing or unknown:
+        faults = [
+            f'{kind} {len(names)} of the tensors, first {names[0]!r}'
+            for kind, names in (('lacks', missing), ('has unknown', unknown))
+            if names
+        ]
+        raise ModelError(
+            f'The checkpoint {file} of {network} {" and ".join(faults)}. Download it again.'
+        )
+    for name, value in state.items():
+        if value.shape != expected[name].shape:
+            raise ModelError(
+                f'The checkpoint {file} of {network} has {name!r} of shape {list(value.shape)} '
+                f'instead of {list(expected[name].shape)}. Only the published sizes are '
+                'supported.'
+            )
+        if not value.is_floating_point() or not torch.isfinite(value).all():
+            raise ModelError(
+                f'The checkpoint {file} of {network} has values in {name!r} that are no finite '
+                'numbers. Download it again.'
+            )
