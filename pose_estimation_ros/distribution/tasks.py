@@ -14,8 +14,6 @@ from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
-import cv2
-
 from pose_estimation_ros.core.errors import ConfigurationError, PoseEstimationError
 
 if TYPE_CHECKING:
@@ -149,6 +147,9 @@ def _connected(address: str) -> Iterator[Client]:
 
 def _run_alone(function: Callable[[Item], Result], item: Item) -> Result:
     """Run beside other workers: parallel libraries inside would only fight for the cores."""
+    # The command line imports this module, and is to start before OpenCV is loaded.
+    import cv2
+
     cv2.setNumThreads(1)
     return function(item)
 

@@ -24,7 +24,7 @@ class PoseSample:
         nocs: (N, 3) float32 NOCS coordinates of the true surface at each point's pixel; for
             points that are not on the object, where they lie in the object's frame.
         inlier: (N,) bool, whether the point is on the object and near its true surface.
-        category: Index into `core.categories.CATEGORIES`.
+        category: Index into the categories of the source of objects, by default the six.
         T_camera_object: (4, 4) float64 pose, metres.
         size: (3,) float64 extent of the object's box, metres.
         visibility: Share of the object's pixels in the image that nothing covers, 0 to 1.
@@ -55,7 +55,7 @@ class Crops:
         points: (S, N, 3) float32 metres, camera optical frame.
         nocs: (S, N, 3) float32 NOCS coordinates.
         member: (S, N) bool, whether a point is on the object and near its true surface.
-        category: (S,) int64 index into `core.categories.CATEGORIES`.
+        category: (S,) int64 index into the categories of the data, by default the six.
         T_camera_object: (S, 4, 4) float64.
         size: (S, 3) float64 metres.
         shape: (S, 1024, 3) float32 points of the whole surface, NOCS coordinates.
@@ -110,7 +110,7 @@ def pack_crops(crops: Crops) -> dict[str, NDArray[np.generic]]:
     return {
         'center': center, 'offset': (crops.points - center[:, None]).astype(np.float16),
         'nocs': nocs.astype(np.int16), 'member': np.packbits(crops.member, axis=1),
-        'category': crops.category.astype(np.int8), 'T_camera_object': crops.T_camera_object,
+        'category': crops.category.astype(np.int16), 'T_camera_object': crops.T_camera_object,
         'size': crops.size, 'visibility': crops.visibility,
         'handle_visibility': crops.handle_visibility, 'model': model.astype(np.int32),
         'model_name': names, 'model_points': crops.shape[first], 'up': crops.up}

@@ -14,7 +14,6 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from pose_estimation_ros.core.categories import CATEGORY_NAMES
 from pose_estimation_ros.core.se3 import inverse
 from pose_estimation_ros.rendering.renderer import Window
 from pose_estimation_ros.synthetic.crop_samples import (
@@ -25,6 +24,7 @@ from pose_estimation_ros.synthetic.crop_samples import (
 )
 from pose_estimation_ros.synthetic.depth_sensor import simulate_depth
 from pose_estimation_ros.synthetic.mask_errors import detector_mask
+from pose_estimation_ros.synthetic.object_source import ObjectSource, ProceduralObjects
 from pose_estimation_ros.synthetic.scene import SCENES_PER_POOL, Body, Scene, SceneGenerator
 from pose_estimation_ros.synthetic.scene_renderer import (
     body_looks,
@@ -33,7 +33,7 @@ from pose_estimation_ros.synthetic.scene_renderer import (
     share_in_image,
     visibility_of,
 )
-from pose_estimation_ros.synthetic.shard_files import Report, no_report, write_shards
+from pose_estimation_ros.synthetic.shard_files import ALONE, Workers, write_shards
 from pose_estimation_ros.synthetic.viewpoints import View
 
 __all__ = ['Crops', 'PoseSample', 'iterate_crops', 'read_crop_shard', 'render_crops',
@@ -53,8 +53,9 @@ _MAX_SHARDS = 1 << 14
 
 
 def iterate_crops(domain: str, split: str, seed: int, worker: int = 0, workers: int = 1,
-                  point_count: int = 1024) -> Iterator[PoseSample]:
-    """Yield samples without end, the six categories about equally often.
+                  point_count: int = 1024,
+                  source: ObjectSource | None = None) -> Iterator[PoseSample]:
+    """Yield samples without end, all categories about equally often.
 
     Args:
         domain: 'primary' or 'second'.
@@ -63,9 +64,11 @@ def iterate_crops(domain: str, split: str, seed: int, worker: int = 0, workers: 
         worker: Number of this worker, from 0.
         workers: How many workers share the seed; each makes other scenes.
         point_count: Points per sample.
+        source: The objects; None = the generated ones of the six categories.
     """
-    scenes = SceneGenerator(domain, split)
-    made: Counter[int] = Counter(dict.fromkeys(range(len(CATEGORY_NAMES)), 0))
+    source = ProceduralObjects(domain) if source is None else source
+    scenes = SceneGenerator(domain, split, source)
+    made: Counter[int] = Counter(dict.fromkeys(range(len(source.categories)), 0))
     # Blocks of seeds that share objects stay within one worker; seeds do not meet before 2^20
     # blocks are used up.
     block = (seed << 20) + worker
@@ -91,7 +94,7 @@ def render_crops(scene: Scene, point_count: int = 1024,
     generator = scene.generator(500)
     for view in scene.views(_VIEWS_PER_SCENE):
         for body in scene.instances:
-            category = CATEGORY_NAMES.index(body.solid.category)
+            category = scene.categories.index(body.solid.category)
             if made is not None and made[category] > min(made.values()) + _IMBALANCE:
                 continue
             sample = _crop(scene, view, body, category, point_count, generator)
@@ -146,8 +149,8 @@ def _crop(scene: Scene, view: View, body: Body, category: int, point_count: int,
 
 
 def write_crop_shards(folder: Path, count: int, domain: str, split: str, seed: int = 0,
-                      point_count: int = 1024, shard_size: int = 1000, processes: int = 1,
-                      report: Report = no_report) -> list[Path]:
+                      point_count: int = 1024, shard_size: int = 1000,
+                      source: ObjectSource | None = None, workers: Workers = ALONE) -> list[Path]:
     """Write samples to a folder; what an interrupted call left out is made by the next one.
 
     Args:
@@ -158,20 +161,21 @@ def write_crop_shards(folder: Path, count: int, domain: str, split: str, seed: i
         seed: As in `iterate_crops`; shard k holds what worker k yields first.
         point_count: Points per sample.
         shard_size: Samples per shard.
-        processes: How many shards are made at the same time.
-        report: Called with the finished and the total number of shards.
+        source: The objects; None = the generated ones of the six categories.
+        workers: Who makes the shards.
 
     Returns:
         The paths of the shards, for `read_crop_shard`.
     """
+    source = ProceduralObjects(domain) if source is None else source
     description = {'kind': 'crops', 'domain': domain, 'split': split, 'seed': seed,
-                   'points': point_count, 'shard_size': shard_size}
-    make = partial(_crop_shard, domain, split, seed, point_count, shard_size)
-    return write_shards(folder, -(-count // shard_size), description, make, processes, report)
+                   'points': point_count, 'shard_size': shard_size, **source.describe()}
+    make = partial(_crop_shard, domain, split, seed, point_count, shard_size, source)
+    return write_shards(folder, -(-count // shard_size), description, make, workers)
 
 
 def _crop_shard(domain: str, split: str, seed: int, point_count: int, shard_size: int,
-                number: int) -> dict[str, NDArray[np.generic]]:
+                source: ObjectSource, number: int) -> dict[str, NDArray[np.generic]]:
     # As many workers as there can ever be shards, so that more shards can be added later.
-    samples = iterate_crops(domain, split, seed, number, _MAX_SHARDS, point_count)
+    samples = iterate_crops(domain, split, seed, number, _MAX_SHARDS, point_count, source)
     return pack_crops(Crops.stack(list(islice(samples, shard_size))))

@@ -14,12 +14,13 @@ from numpy.typing import NDArray
 from pose_estimation_ros.core.camera import CameraIntrinsics
 from pose_estimation_ros.core.errors import InvalidInputError
 from pose_estimation_ros.core.frame import RGBDFrame
+from pose_estimation_ros.synthetic.object_source import ObjectSource, ProceduralObjects
 from pose_estimation_ros.synthetic.scene import SCENES_PER_POOL, SceneGenerator
 from pose_estimation_ros.synthetic.scene_renderer import FRAME_ID, render_frame
 from pose_estimation_ros.synthetic.shard_files import (
-    Report,
+    ALONE,
+    Workers,
     list_shards,
-    no_report,
     read_description,
     write_shards,
 )
@@ -33,8 +34,8 @@ _DEPTH_STEP = 1e-4
 
 def write_frame_shards(folder: Path, count: int, domain: str, split: str,
                        resolution: tuple[int, int] = (640, 480), seed: int = 0,
-                       shard_size: int = SCENES_PER_POOL, processes: int = 1,
-                       report: Report = no_report) -> list[Path]:
+                       shard_size: int = SCENES_PER_POOL, source: ObjectSource | None = None,
+                       workers: Workers = ALONE) -> list[Path]:
     """Write frames to a folder; what an interrupted call left out is made by the next one.
 
     Args:
@@ -45,17 +46,18 @@ def write_frame_shards(folder: Path, count: int, domain: str, split: str,
         resolution: Width and height, pixels.
         seed: 0 or more; different seeds give different scenes.
         shard_size: Frames per shard.
-        processes: How many shards are made at the same time.
-        report: Called with the finished and the total number of shards.
+        source: The objects; None = the generated ones of the six categories.
+        workers: Who makes the shards.
 
     Returns:
         The paths of the shards, for `read_frames` and `FrameShards`.
     """
+    source = ProceduralObjects(domain) if source is None else source
     description = {'kind': 'frames', 'domain': domain, 'split': split, 'seed': seed,
-                   'resolution': list(resolution), 'shard_size': shard_size}
-    make = partial(_frame_shard, domain, split, seed, resolution, shard_size)
-    return write_shards(folder, -(-count // shard_size), description, make, processes,
-                        report)
+                   'resolution': list(resolution), 'shard_size': shard_size,
+                   **source.describe()}
+    make = partial(_frame_shard, domain, split, seed, resolution, shard_size, source)
+    return write_shards(folder, -(-count // shard_size), description, make, workers)
 
 
 def read_frames(shard: Path) -> Iterator[SyntheticFrame]:
@@ -95,8 +97,8 @@ class FrameShards:
 
 
 def _frame_shard(domain: str, split: str, seed: int, resolution: tuple[int, int],
-                 shard_size: int, number: int) -> dict[str, NDArray[Any]]:
-    scenes = SceneGenerator(domain, split)
+                 shard_size: int, source: ObjectSource, number: int) -> dict[str, NDArray[Any]]:
+    scenes = SceneGenerator(domain, split, source)
     arrays: dict[str, NDArray[Any]] = {}
     truths = []
     # Whole blocks of scenes that share objects, so that no two shards share a scene.

@@ -1,6 +1,7 @@
-"""Random tabletop scenes: objects of the six categories among other things, and a camera.
+"""Random tabletop scenes: the objects to be found among other things, and a camera.
 
-World frame: z up, table top at z = 0, metres. A scene depends only on domain, split and seed.
+World frame: z up, table top at z = 0, metres. A scene depends only on its domain, split, seed
+and source of objects.
 """
 
 from __future__ import annotations
@@ -12,7 +13,6 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from pose_estimation_ros.core.categories import CATEGORY_NAMES
 from pose_estimation_ros.core.errors import ConfigurationError
 from pose_estimation_ros.core.rotation import axis_rotation, random_rotation
 from pose_estimation_ros.rendering.open3d_renderer import Open3DRayCaster
@@ -27,6 +27,7 @@ from pose_estimation_ros.synthetic.materials import (
     sample_object_materials,
 )
 from pose_estimation_ros.synthetic.object_model import DOMAINS
+from pose_estimation_ros.synthetic.object_source import ObjectSource, ProceduralObjects
 from pose_estimation_ros.synthetic.placement import (
     Placed,
     Stance,
@@ -34,7 +35,7 @@ from pose_estimation_ros.synthetic.placement import (
     stack_on,
 )
 from pose_estimation_ros.synthetic.solids import Solid, SolidCache
-from pose_estimation_ros.synthetic.splits import DISTRACTOR, SPLITS, instance_seed
+from pose_estimation_ros.synthetic.splits import BACKGROUND_ROLES, DISTRACTOR, ROOM_ROLES, SPLITS
 from pose_estimation_ros.synthetic.surroundings import (
     SURROUNDINGS_STYLES,
     Room,
@@ -50,7 +51,7 @@ FloatArray = NDArray[np.float64]
 # Scenes of neighbouring seeds draw from one pool of objects, since making objects costs.
 SCENES_PER_POOL = 48
 _POOL_SIZE = 10
-# Instances of a split that scenes draw from.
+# A pool draws its objects by numbers below this one.
 _INSTANCES = 1_000_000
 _CAMERA_CLEARANCE = 0.12
 _LUMINANCE_SAMPLES = 12
@@ -61,7 +62,7 @@ class LayoutStyle:
     """What a domain puts on its tables; counts are inclusive ranges.
 
     Attributes:
-        targets: Number of objects of the six categories in the group.
+        targets: Number of objects to be found in the group.
         distractors: Number of other objects in the group.
         clutter: Number of simple solids in the group.
         scattered: Number of things of any kind elsewhere on the table.
@@ -108,9 +109,9 @@ class Body:
         """One material per part of the solid."""
         generator = np.random.default_rng(self.look_seed)
         roles = self.solid.part_names
-        if self.solid.category in (*CATEGORY_NAMES, DISTRACTOR):
-            return sample_object_materials(roles, self.domain, generator)
-        return tuple(sample_material(role, self.domain, generator) for role in roles)
+        if self.solid.category in BACKGROUND_ROLES:
+            return tuple(sample_material(role, self.domain, generator) for role in roles)
+        return sample_object_materials(roles, self.domain, generator)
 
     @property
     def center(self) -> FloatArray:
@@ -154,7 +155,8 @@ class Scene:
         domain: 'primary' or 'second'.
         split: Where the objects are from.
         seed: What it was made from.
-        bodies: Everything; the instances of the six categories first.
+        categories: Names of all categories that the source of objects has.
+        bodies: Everything; the instances of these categories first.
         instance_count: How many of `bodies` are instances. Instance k has id k + 1.
         lighting: The lights.
         room: Floor, walls and furniture.
@@ -166,6 +168,7 @@ class Scene:
     domain: str
     split: str
     seed: int
+    categories: tuple[str, ...]
     bodies: tuple[Body, ...]
     instance_count: int
     lighting: Lighting
@@ -176,7 +179,7 @@ class Scene:
 
     @property
     def instances(self) -> tuple[Body, ...]:
-        """The bodies of the six categories."""
+        """The bodies that are to be found."""
         return self.bodies[:self.instance_count]
 
     @cached_property
@@ -216,12 +219,13 @@ class Scene:
 class SceneGenerator:
     """Makes scenes of one domain and split."""
 
-    def __init__(self, domain: str, split: str) -> None:
-        """Prepare an empty object cache.
+    def __init__(self, domain: str, split: str, source: ObjectSource | None = None) -> None:
+        """Prepare empty object caches.
 
         Args:
             domain: 'primary', or 'second', which is made differently and never trained on.
             split: 'train', 'val' or 'test': which object instances appear.
+            source: The objects to be found; None = the generated ones of the six categories.
 
         Raises:
             ConfigurationError: If domain or split is unknown.
@@ -232,7 +236,11 @@ class SceneGenerator:
                 f'{", ".join(DOMAINS)}, splits are {", ".join(SPLITS)}')
         self.domain = domain
         self.split = split
-        self._cache = SolidCache(domain, split)
+        generated = ProceduralObjects(domain)
+        source = generated if source is None else source
+        self._categories = tuple(category.name for category in source.categories)
+        self._targets = SolidCache(source, split)
+        self._distractors = SolidCache(generated, split)
 
     def scene(self, seed: int) -> Scene:
         """Return the scene of a seed, 0 or more."""
@@ -244,8 +252,8 @@ class SceneGenerator:
         room = sample_room(surroundings, table, layout)
         looks = _generator(self.domain, self.split, seed, 1)
         # A stable sort: the instances come first.
-        placed.sort(key=lambda thing: thing.solid.category not in CATEGORY_NAMES)
-        count = sum(thing.solid.category in CATEGORY_NAMES for thing in placed)
+        placed.sort(key=lambda thing: thing.solid.category not in self._categories)
+        count = sum(thing.solid.category in self._categories for thing in placed)
         things = [(thing.solid, thing.T_world_object) for thing in placed]
         things += [(table.solid, table.T_world_table),
                    *zip(room.solids, room.poses, strict=True)]
@@ -253,7 +261,7 @@ class SceneGenerator:
         bodies = [Body(solid, pose, self.domain, int(look))
                   for (solid, pose), look in zip(things, seeds, strict=True)]
         return Scene(
-            self.domain, self.split, seed, tuple(bodies), count,
+            self.domain, self.split, seed, self._categories, tuple(bodies), count,
             sample_lighting(self.domain, looks), room,
             _view(self.domain, bodies, count, room, layout),
             sample_color_camera(self.domain, looks), sample_depth_sensor(self.domain, looks))
@@ -261,7 +269,7 @@ class SceneGenerator:
     def _furnish(self, style: LayoutStyle, table: Table, seed: int,
                  generator: np.random.Generator) -> list[Placed]:
         """Return what is on the table: a group around the origin, and things elsewhere."""
-        targets = [self._object(str(generator.choice(CATEGORY_NAMES)), seed, generator)
+        targets = [self._object(str(generator.choice(self._categories)), seed, generator)
                    for _ in range(_count(style.targets, generator))]
         others = [self._object(DISTRACTOR, seed, generator)
                   for _ in range(_count(style.distractors, generator))]
@@ -289,14 +297,15 @@ class SceneGenerator:
         kind = generator.random()
         if kind < 0.3:
             return sample_clutter(generator)
-        category = DISTRACTOR if kind < 0.55 else str(generator.choice(CATEGORY_NAMES))
+        category = DISTRACTOR if kind < 0.55 else str(generator.choice(self._categories))
         return self._object(category, seed, generator)
 
     def _object(self, category: str, seed: int, generator: np.random.Generator) -> Solid:
         pool = _generator(self.domain, self.split, seed // SCENES_PER_POOL, 3)
         members = pool.integers(_INSTANCES, size=_POOL_SIZE)
         chosen = int(members[generator.integers(_POOL_SIZE)])
-        return self._cache.get(category, instance_seed(self.split, chosen))
+        cache = self._distractors if category == DISTRACTOR else self._targets
+        return cache.get(category, chosen)
 
 
 def _generator(domain: str, split: str, seed: int, purpose: int) -> np.random.Generator:
@@ -324,8 +333,7 @@ def _stance(solid: Solid, style: LayoutStyle, generator: np.random.Generator) ->
 def _view(domain: str, bodies: Sequence[Body], instance_count: int, room: Room,
           generator: np.random.Generator) -> View:
     """Return a random camera that looks at the instances and stands in free space."""
-    things = [body for body in bodies if body.solid.category in (
-        *CATEGORY_NAMES, DISTRACTOR, 'clutter')]
+    things = [body for body in bodies if body.solid.category not in ROOM_ROLES]
     centers = np.stack([body.center for body in things])
     radii = np.array([body.solid.diagonal / 2 for body in things])
 

@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 import json
-import multiprocessing
 import os
-from collections.abc import Callable, Mapping
-from concurrent.futures import ProcessPoolExecutor, as_completed
+import socket
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from pose_estimation_ros.core.errors import ConfigurationError
+from pose_estimation_ros.distribution import Report, map_shards, no_report
 
 Arrays = Mapping[str, NDArray[np.generic]]
 ShardMaker = Callable[[int], Arrays]
-Report = Callable[[int, int], None]
 
 _DESCRIPTION = 'description.json'
 _PATTERN = 'shard_*.npz'
@@ -34,25 +34,42 @@ def read_description(folder: Path) -> dict[str, Any]:
     return dict(json.loads((folder / _DESCRIPTION).read_text()))
 
 
-def no_report(done: int, total: int) -> None:
-    """Report progress to nobody."""
+@dataclass(frozen=True)
+class Workers:
+    """Who makes the shards.
+
+    Attributes:
+        processes: How many shards are made at the same time on this machine.
+        cluster: Address of a Dask scheduler whose workers make them instead; '' = this machine.
+        report: Called with the finished and the total number of shards after each.
+    """
+
+    processes: int = 1
+    cluster: str = ''
+    report: Report = no_report
+
+    def finish(self, make: Callable[[int], None], missing: Sequence[int], total: int) -> None:
+        """Call `make` for the missing ones of `total` shards; see `distribution.map_shards`."""
+        done = total - len(missing)
+        self.report(done, total)
+        map_shards(make, missing, self.cluster, self.processes,
+                   lambda finished, _: self.report(done + finished, total))
+
+
+ALONE = Workers()
 
 
 def write_shards(folder: Path, count: int, description: Mapping[str, object], make: ShardMaker,
-                 processes: int = 1, report: Report = no_report) -> list[Path]:
+                 workers: Workers = ALONE) -> list[Path]:
     """Make the shards 0 to count - 1 that are not there yet.
 
-    Processes are started afresh, so a script that calls this with more than one needs the usual
-    `if __name__ == '__main__'`.
-
     Args:
-        folder: Where to write; made if needed.
+        folder: Where to write; made if needed. The machines of a cluster must all see it.
         count: Number of shards in all.
         description: What the shards hold, written beside them. A folder is only continued with
             the same description.
         make: Returns the arrays of a shard; a module's function or a `functools.partial` of one.
-        processes: How many shards are made at the same time.
-        report: Called with the finished and the total number after each shard.
+        workers: Who makes them.
 
     Returns:
         The paths of all shards, in order.
@@ -60,29 +77,25 @@ def write_shards(folder: Path, count: int, description: Mapping[str, object], ma
     Raises:
         ConfigurationError: If the folder holds shards of another description.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    _claim(folder, description)
-    paths = [folder / _PATTERN.replace('*', f'{number:05d}') for number in range(count)]
+    folder = folder.resolve()
+    claim(folder, description)
+    paths = [_shard_path(folder, number) for number in range(count)]
     missing = [number for number, path in enumerate(paths) if not path.exists()]
-    done = count - len(missing)
-    if processes <= 1:
-        for number in missing:
-            _make_one(make, number, paths[number])
-            done += 1
-            report(done, count)
-        return paths
-    context = multiprocessing.get_context('spawn')
-    with ProcessPoolExecutor(processes, context, _use_one_thread) as pool:
-        jobs = [pool.submit(_make_one, make, number, paths[number]) for number in missing]
-        for job in as_completed(jobs):
-            job.result()
-            done += 1
-            report(done, count)
+    workers.finish(partial(_make_one, make, folder), missing, count)
     return paths
 
 
-def _claim(folder: Path, description: Mapping[str, object]) -> None:
-    """Write the description, or check that it is the one that is there."""
+def _shard_path(folder: Path, number: int) -> Path:
+    return folder / _PATTERN.replace('*', f'{number:05d}')
+
+
+def claim(folder: Path, description: Mapping[str, object]) -> None:
+    """Make the folder and write the description, or check that it is the one that is there.
+
+    Raises:
+        ConfigurationError: If the folder holds data of another description.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
     path = folder / _DESCRIPTION
     wanted = json.loads(json.dumps(description))
     if path.exists():
@@ -92,17 +105,16 @@ def _claim(folder: Path, description: Mapping[str, object]) -> None:
                 f'{folder} holds other data: {found}, but {wanted} was asked for; '
                 'choose another folder or delete this one')
     else:
-        path.write_text(json.dumps(wanted, indent=1) + '\n')
+        unfinished = path.with_name(f'{path.name}.{os.getpid()}.partial')
+        unfinished.write_text(json.dumps(wanted, indent=1) + '\n')
+        unfinished.replace(path)
 
 
-def _make_one(make: ShardMaker, number: int, path: Path) -> None:
+def _make_one(make: ShardMaker, folder: Path, number: int) -> None:
+    path = _shard_path(folder, number)
     arrays = make(number)
     # A reader never sees a half-written shard: renaming is atomic.
-    partial = path.with_name(f'{path.name}.{os.getpid()}.partial')
-    with partial.open('wb') as file:
+    unfinished = path.with_name(f'{path.name}.{socket.gethostname()}.{os.getpid()}.partial')
+    with unfinished.open('wb') as file:
         np.savez(file, **arrays)  # type: ignore[arg-type]
-    partial.replace(path)
-
-
-def _use_one_thread() -> None:
-    cv2.setNumThreads(1)
+    unfinished.replace(path)

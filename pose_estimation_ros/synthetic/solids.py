@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from pose_estimation_ros.rendering.mesh import Mesh, SurfaceSamples
 from pose_estimation_ros.rendering.open3d_renderer import Open3DRayCaster
 from pose_estimation_ros.rendering.renderer import RayCaster
-from pose_estimation_ros.synthetic.object_model import ObjectModel, make_object
+from pose_estimation_ros.synthetic.object_model import ObjectModel
+from pose_estimation_ros.synthetic.object_source import ObjectSource
 
 # Edges sharper than this stay sharp when the surface is shaded.
 _CREASE_COSINE = float(np.cos(np.radians(35.0)))
@@ -25,7 +26,7 @@ class Solid:
 
     Attributes:
         name: Unique name.
-        category: One of the six categories, 'distractor', 'clutter' or a background role.
+        category: That of an object, 'distractor', 'clutter' or a background role.
         mesh: Surface, metres, own frame.
         face_parts: (F,) int32 index into `part_names`.
         part_names: Roles of the parts, which decide their materials.
@@ -43,7 +44,7 @@ class Solid:
 
     @classmethod
     def of_model(cls, model: ObjectModel) -> Solid:
-        """Return the solid of a procedural object."""
+        """Return the solid of an object."""
         used, face_parts = np.unique(model.face_parts, return_inverse=True)
         return cls(model.name, model.category, model.mesh, face_parts.astype(np.int32),
                    tuple(model.part_names[index] for index in used), model.size,
@@ -103,27 +104,22 @@ def _corner_normals(mesh: Mesh) -> NDArray[np.float32]:
 
 
 class SolidCache:
-    """Makes procedural objects on demand and keeps the latest ones.
+    """Gets objects from their source on demand and keeps the latest ones."""
 
-    Attributes:
-        domain: 'primary' or 'second'.
-        split: 'train', 'val' or 'test'.
-    """
-
-    def __init__(self, domain: str, split: str, capacity: int = 256) -> None:
+    def __init__(self, source: ObjectSource, split: str, capacity: int = 256) -> None:
         """Start empty; `capacity` solids are kept."""
-        self.domain = domain
-        self.split = split
+        self._source = source
+        self._split = split
         self._capacity = capacity
         self._solids: OrderedDict[tuple[str, int], Solid] = OrderedDict()
 
-    def get(self, category: str, seed: int) -> Solid:
-        """Return the object of a category ('distractor' included) and instance seed."""
-        key = (category, seed)
+    def get(self, category: str, number: int) -> Solid:
+        """Return an object of a category; numbers beyond the source's count start over."""
+        key = (category, number % self._source.count(category, self._split))
         if key in self._solids:
             self._solids.move_to_end(key)
             return self._solids[key]
-        solid = Solid.of_model(make_object(category, seed, self.domain))
+        solid = Solid.of_model(self._source.model(category, self._split, key[1]))
         self._solids[key] = solid
         if len(self._solids) > self._capacity:
             self._solids.popitem(last=False)

@@ -14,6 +14,9 @@ from pose_estimation_ros.core.categories import CATEGORY_NAMES
 from pose_estimation_ros.core.errors import ConfigurationError
 
 DISTRACTOR = 'distractor'
+# What a solid can be besides an object; no category may be called so.
+ROOM_ROLES = ('table', 'floor', 'wall')
+BACKGROUND_ROLES = (*ROOM_ROLES, 'clutter')
 OBJECT_CATEGORIES: tuple[str, ...] = (*CATEGORY_NAMES, DISTRACTOR)
 
 _PERIOD = 10

@@ -15,7 +15,7 @@ from pose_estimation_ros.core.se3 import inverse, transform_points
 
 @dataclass(frozen=True, eq=False)
 class Instance:
-    """The truth about one object of the six categories in a frame.
+    """The truth about one object to be found in a frame.
 
     Attributes:
         id: Its value in the instance map, 1 or more.

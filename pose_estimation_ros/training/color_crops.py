@@ -28,7 +28,7 @@ from pose_estimation_ros.core.detection import Detection
 from pose_estimation_ros.core.errors import InvalidInputError
 from pose_estimation_ros.synthetic.scene import SCENES_PER_POOL, Scene, SceneGenerator
 from pose_estimation_ros.synthetic.scene_renderer import render_frame
-from pose_estimation_ros.synthetic.shard_files import list_shards, write_shards
+from pose_estimation_ros.synthetic.shard_files import Workers, list_shards, write_shards
 
 POINTS = 1024
 
@@ -125,10 +125,10 @@ def write_color_crops(
     description = {'kind': 'color crops', 'domain': domain, 'split': split, 'seed': seed,
                    'points': POINTS, 'scenes_per_shard': SCENES_PER_POOL}
     make = partial(_shard, domain, split, seed)
-    return write_shards(
-        folder, -(-scenes // SCENES_PER_POOL), description, make, processes,
-        lambda done, total: _logger.info('%d of %d shards', done, total),
+    workers = Workers(
+        processes, report=lambda done, total: _logger.info('%d of %d shards', done, total)
     )
+    return write_shards(folder, -(-scenes // SCENES_PER_POOL), description, make, workers)
 
 
 def read_color_crops(folder: Path) -> ColorCrops:

@@ -1,0 +1,154 @@
+"""`objects.yaml`: what a folder of meshes cannot say of itself: unit, axes and symmetry."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import yaml
+
+from pose_estimation_ros.core.categories import Category, category_named
+from pose_estimation_ros.core.errors import ConfigurationError
+from pose_estimation_ros.core.rotation import axis_rotation
+from pose_estimation_ros.core.symmetry import NO_SYMMETRY, Symmetry
+
+FILE_NAME = 'objects.yaml'
+UNITS: dict[str, float] = {'m': 1.0, 'mm': 0.001, 'cm': 0.01}
+RESTING = ('stable', 'upright')
+
+_AXES: dict[str, tuple[float, float, float]] = {
+    'x': (1.0, 0.0, 0.0), 'y': (0.0, 1.0, 0.0), 'z': (0.0, 0.0, 1.0),
+    '-x': (-1.0, 0.0, 0.0), '-y': (0.0, -1.0, 0.0), '-z': (0.0, 0.0, -1.0)}
+_FILE_RULES = ('unit', 'up', 'front', 'resting')
+_CATEGORY_RULES = (*_FILE_RULES, 'symmetry', 'mirrors')
+_LARGEST_FOLD = 36
+# The largest group of rotations of a solid is the icosahedron's; prisms may have more.
+_LARGEST_GROUP = 2 * _LARGEST_FOLD
+
+
+@dataclass(frozen=True)
+class ObjectRules:
+    """How the mesh files of one category are to be read.
+
+    Attributes:
+        category: Its name, symmetry in the canonical frame, and whether mirror images belong.
+        unit: Metres per unit of the files.
+        R_object_file: (3, 3) rotation from the files' axes to the canonical frame (+y up, +x
+            front).
+        resting: 'stable': on every side on which it stays put; 'upright': only as it stands.
+    """
+
+    category: Category
+    unit: float
+    R_object_file: npt.NDArray[np.float64]
+    resting: str
+
+    def as_plain(self) -> dict[str, Any]:
+        """Return the rules as numbers and words, to be written beside data made of them."""
+        return {**self.category.as_plain(), 'unit': self.unit, 'resting': self.resting,
+                'R_object_file': self.R_object_file.tolist()}
+
+
+def read_rules(folder: Path, names: Sequence[str]) -> dict[str, ObjectRules]:
+    """Return the rules of all categories of a folder; without `objects.yaml`, the defaults.
+
+    The defaults are metres, +y up, +x front, all stable sides, no symmetry; a category that is
+    one of the six has their symmetry.
+
+    Args:
+        folder: The folder of meshes.
+        names: The categories in it.
+
+    Raises:
+        ConfigurationError: If the file is not YAML, or an entry is unknown or wrong.
+    """
+    path = folder / FILE_NAME
+    content: Any = {}
+    if path.is_file():
+        try:
+            content = yaml.safe_load(path.read_text(encoding='utf-8')) or {}
+        except (yaml.YAMLError, UnicodeDecodeError) as error:
+            raise ConfigurationError(f'{path} is not valid YAML: {error}') from error
+    _check_keys(path, 'file', content, (*_FILE_RULES, 'categories'))
+    common = {key: value for key, value in content.items() if key != 'categories'}
+    single = content.get('categories') or {}
+    _check_keys(path, 'entry categories', single, names)
+    return {name: _category_rules(path, name, common, single.get(name) or {}) for name in names}
+
+
+def _category_rules(path: Path, name: str, common: Mapping[str, Any],
+                    own: Mapping[str, Any]) -> ObjectRules:
+    _check_keys(path, f'category {name!r}', own, _CATEGORY_RULES)
+    rules = {'unit': 'm', 'up': 'y', 'resting': 'stable', **common, **own}
+    for key, known in (('unit', UNITS), ('resting', RESTING), ('up', _AXES)):
+        if rules[key] not in known:
+            raise ConfigurationError(f'{path}: {key} of {name!r} is {rules[key]!r}; it must be '
+                                     f'one of {", ".join(known)}')
+    known_category = category_named(name)
+    symmetry = known_category.symmetry if known_category else NO_SYMMETRY
+    mirrors = known_category.mirrors if known_category else False
+    if 'symmetry' in rules:
+        symmetry = _symmetry(path, name, rules['symmetry'])
+    category = Category(name, symmetry, mirrors=bool(rules.get('mirrors', mirrors)))
+    if known_category is not None:
+        category = Category(name, symmetry, known_category.color, category.mirrors)
+    return ObjectRules(category, UNITS[rules['unit']], _axes(path, name, rules),
+                       str(rules['resting']))
+
+
+def _axes(path: Path, name: str, rules: Mapping[str, Any]) -> npt.NDArray[np.float64]:
+    """Return the rotation whose rows are the canonical axes in the files' coordinates."""
+    up = rules['up']
+    front = rules.get('front', 'z' if up in ('x', '-x') else 'x')
+    if front not in _AXES or front[-1] == up[-1]:
+        raise ConfigurationError(f'{path}: front of {name!r} is {front!r}; it must be one of '
+                                 f'{", ".join(_AXES)}, and not along up ({up})')
+    x, y = np.array(_AXES[front]), np.array(_AXES[up])
+    return np.stack([x, y, np.cross(x, y)])
+
+
+def _symmetry(path: Path, name: str, plain: Any) -> Symmetry:
+    """Return the symmetry of {axis: y, discrete: [{about: x, fold: 2}]}."""
+    plain = {} if plain in (None, 'none') else plain
+    _check_keys(path, f'symmetry of {name!r}', plain, ('axis', 'discrete'))
+    axis = plain.get('axis')
+    turns = plain.get('discrete') or []
+    turns = [turns] if isinstance(turns, Mapping) else turns
+    is_turn = all(isinstance(turn, Mapping) and set(turn) == {'about', 'fold'}
+                  and turn['about'] in ('x', 'y', 'z') and isinstance(turn['fold'], int)
+                  and 2 <= turn['fold'] <= _LARGEST_FOLD for turn in turns)
+    if axis not in (None, 'x', 'y', 'z') or not is_turn:
+        raise ConfigurationError(
+            f'{path}: symmetry of {name!r} is {plain}; axis must be x, y or z of the canonical '
+            'frame (+y up, +x front), discrete a list such as [{about: y, fold: 4}] with fold '
+            f'from 2 to {_LARGEST_FOLD}')
+    generators = [axis_rotation(_AXES[turn['about']], 2 * np.pi / turn['fold']) for turn in turns]
+    return Symmetry(None if axis is None else _AXES[axis], _closed(path, name, generators))
+
+
+def _closed(path: Path, name: str, generators: Sequence[npt.NDArray[np.float64]]
+            ) -> tuple[tuple[float, ...], ...]:
+    """Return all products of rotations, less the identity, each as 9 numbers."""
+    group = [np.eye(3)]
+    for member in group:
+        for generator in generators:
+            product = member @ generator
+            if not any(np.abs(product - other).max() < 1e-6 for other in group):
+                group.append(product)
+        if len(group) > _LARGEST_GROUP:
+            raise ConfigurationError(f'{path}: the discrete symmetries of {name!r} generate more '
+                                     f'than {_LARGEST_GROUP} rotations; give fewer, or an axis')
+    return tuple(tuple(float(x) for x in np.round(rotation, 12).ravel()) for rotation in group[1:])
+
+
+def _check_keys(path: Path, where: str, content: Any, known: Sequence[str]) -> None:
+    if not isinstance(content, Mapping):
+        raise ConfigurationError(f'{path}: {where} must be a mapping, it is {content!r}')
+    unknown = sorted(map(str, content.keys() - set(known)))
+    if unknown:
+        raise ConfigurationError(f'{path}: {where} has the unknown entries {", ".join(unknown)}; '
+                                 f'known are {", ".join(known)}')
