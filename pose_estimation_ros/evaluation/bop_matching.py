@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pose_estimation_ros.core.errors import InvalidInputError
+from pose_estimation_ros.datasets.bop_dataset import BopDataset
 from pose_estimation_ros.evaluation.predictions import FramePredictions, FrameTruth
 
 FloatArray = NDArray[np.float64]
@@ -46,6 +47,20 @@ def visible_targets(truth: FrameTruth, least_visibility: float = LEAST_VISIBILIT
     """
     return dict(Counter(annotation.label for annotation in truth.objects
                         if not annotation.visibility < least_visibility))
+
+
+def listed_targets(dataset: BopDataset) -> dict[str, dict[str, int]]:
+    """Return how many objects of each label are to be found, by frame, as the data set lists it.
+
+    Lists in the form of BOP 2024 name no objects: frames of theirs are left out, and
+    `visible_targets` answers for them.
+    """
+    by_frame: dict[str, dict[str, int]] = {}
+    for target in dataset.targets:
+        if target.obj_id is not None:
+            frame = by_frame.setdefault(f'{target.scene_id:06d}/{target.image_id:06d}', {})
+            frame[dataset.label(target.obj_id)] = target.instance_count or 1
+    return by_frame
 
 
 def candidates(truth: FrameTruth, predictions: FramePredictions, targets: Mapping[str, int],

@@ -8,9 +8,8 @@ Source: specs/mrc_c2f_disp6d.md, section 4; docs/bop_challenge_2019.md of bop_to
 from __future__ import annotations
 
 import math
-import os
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,6 +18,9 @@ from numpy.typing import NDArray
 
 from pose_estimation_ros.core.errors import InvalidInputError
 from pose_estimation_ros.core.se3 import is_rigid, make_transform
+from pose_estimation_ros.datasets.atomic_files import write_atomically
+from pose_estimation_ros.datasets.bop_dataset import BopDataset
+from pose_estimation_ros.evaluation.bop_model import object_numbers
 from pose_estimation_ros.evaluation.predictions import FramePredictions, Prediction
 
 COLUMNS = ('scene_id', 'im_id', 'obj_id', 'score', 'R', 't', 'time')
@@ -118,10 +120,8 @@ def write_results(folder: Path, name: ResultName, results: Sequence[BopResult]) 
     """
     path = folder / str(name)
     _check_times(results, [f'result {index}' for index in range(len(results))], str(path))
-    folder.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f'{path.name}.{os.getpid()}.partial')
-    partial.write_text('\n'.join([_HEADER, *map(_line, results)]) + '\n', encoding='utf-8')
-    return partial.replace(path)
+    write_atomically(path, ('\n'.join([_HEADER, *map(_line, results)]) + '\n').encode())
+    return path
 
 
 def read_results(path: Path) -> list[BopResult]:
@@ -146,55 +146,45 @@ def read_results(path: Path) -> list[BopResult]:
     return results
 
 
-def object_label(object_id: int) -> str:
-    """Return the label of an object in BOP's data sets, as its model file is named."""
-    return f'obj_{object_id:06d}'
-
-
-def object_number(label: str) -> int:
-    """Return the number of an object, given its label.
+def as_predictions(results: Iterable[BopResult], dataset: BopDataset) -> list[FramePredictions]:
+    """Return the results as predictions per frame of the data set that they are for.
 
     Raises:
-        InvalidInputError: If the label is not that of a BOP object.
+        InvalidInputError: If an object does not occur in the data set.
     """
-    found = re.fullmatch(r'(?:obj_)?(\d+)', label)
-    if found is None:
-        raise InvalidInputError(f'{label!r} is no object of a BOP data set, such as '
-                                f'{object_label(1)!r}; write results with numbered objects only')
-    return int(found[1])
-
-
-def as_predictions(results: Iterable[BopResult], sizes: Callable[[str], NDArray[np.float64]]
-                   ) -> list[FramePredictions]:
-    """Return the results as predictions per frame, named '<scene>/<image>' with six digits each.
-
-    Args:
-        results: Of a file.
-        sizes: (3,) extent of an object, metres, given its label.
-    """
-    by_frame: dict[str, list[BopResult]] = {}
+    by_frame: dict[tuple[int, int], list[BopResult]] = {}
     for result in results:
-        by_frame.setdefault(f'{result.scene_id:06d}/{result.image_id:06d}', []).append(result)
-    return [FramePredictions(name, tuple(
-        Prediction(object_label(r.object_id), r.score, _orthonormal(r.T_camera_object),
-                   sizes(object_label(r.object_id))) for r in own), own[0].seconds)
-        for name, own in by_frame.items()]
+        if result.object_id not in dataset.models:
+            raise InvalidInputError(
+                f'scene {result.scene_id}, image {result.image_id} has a result for object '
+                f'{result.object_id}; {dataset.name} has {sorted(dataset.models)}: evaluate on '
+                'the data set that the results are for')
+        by_frame.setdefault((result.scene_id, result.image_id), []).append(result)
+    return [FramePredictions(f'{scene:06d}/{image:06d}', tuple(
+        Prediction(dataset.label(r.object_id), r.score, _orthonormal(r.T_camera_object),
+                   dataset.models[r.object_id].size) for r in own), own[0].seconds)
+        for (scene, image), own in by_frame.items()]
 
 
-def as_results(frames: Iterable[FramePredictions]) -> list[BopResult]:
-    """Return predictions as BOP results.
+def as_results(frames: Iterable[FramePredictions], dataset: BopDataset) -> list[BopResult]:
+    """Return predictions for frames of a BOP data set as results.
 
     Raises:
-        InvalidInputError: If a frame or a label is not that of a BOP data set.
+        InvalidInputError: If a frame or a label is not one of the data set, or objects of it
+            share a label.
     """
+    numbers = object_numbers(dataset)
     results = []
     for frame in frames:
-        found = re.fullmatch(r'(?:.*/)?(\d+)/(\d+)', frame.name)
-        if found is None:
-            raise InvalidInputError(f'{frame.name!r} is no frame of a BOP data set, such as '
-                                    "'000001/000017'; write results for BOP data only")
+        found = re.fullmatch(r'(\d+)/(\d+)', frame.name)
+        strange = next((p.label for p in frame.predictions if p.label not in numbers), None)
+        if found is None or strange is not None:
+            fault = (f'no frame {frame.name!r}' if found is None
+                     else f'no object {strange!r} (it is in frame {frame.name!r})')
+            raise InvalidInputError(f'{dataset.name} has {fault}; write results for the data set '
+                                    'that the predictions were made on')
         scene, image = map(int, found.groups())
-        results += [BopResult(scene, image, object_number(p.label), p.score, p.T_camera_object,
+        results += [BopResult(scene, image, numbers[p.label], p.score, p.T_camera_object,
                               frame.seconds) for p in frame.predictions]
     return results
 

@@ -18,7 +18,7 @@ from known_objects import HALF_TURN, annotation, at, frame, model, prediction, p
 
 from pose_estimation_ros.evaluation.predictions import FrameTruth
 
-MODELS = {'obj_000001': model(), 'obj_000002': model(SymmetryTransforms.of([HALF_TURN]))}
+MODELS = {'obj_000001': model(), 'obj_000002': model(SymmetryTransforms.of(HALF_TURN[None], []))}
 
 
 def errors_of(truth, estimates, label: str = 'obj_000001', count: int = 1):

@@ -30,7 +30,7 @@ from known_objects import (
     predictions,
 )
 
-MODELS = {'obj_000001': model(), 'obj_000002': model(SymmetryTransforms.of([HALF_TURN]))}
+MODELS = {'obj_000001': model(), 'obj_000002': model(SymmetryTransforms.of(HALF_TURN[None], []))}
 ALL_PARTS = AverageRecallSettings()
 SURFACE_ONLY = AverageRecallSettings(parts=('MSSD',))
 

@@ -10,6 +10,7 @@ from pose_estimation_ros.core.camera import CameraIntrinsics
 from pose_estimation_ros.core.errors import InvalidInputError
 from pose_estimation_ros.core.rotation import random_rotation
 from pose_estimation_ros.core.se3 import make_transform, transform_points
+from pose_estimation_ros.datasets.bop_models import SymmetryLine
 from pose_estimation_ros.evaluation.bop_errors import (
     average_distance,
     average_nearest_distance,
@@ -19,7 +20,7 @@ from pose_estimation_ros.evaluation.bop_errors import (
     translation_errors,
 )
 from pose_estimation_ros.evaluation.bop_model import CadModel
-from pose_estimation_ros.evaluation.bop_symmetries import SymmetryAxis, SymmetryTransforms
+from pose_estimation_ros.evaluation.bop_symmetries import SymmetryTransforms
 from pose_estimation_ros.evaluation.bop_vsd import (
     MissingDepth,
     Scene,
@@ -31,9 +32,10 @@ from pose_estimation_ros.rendering.mesh import Mesh
 
 FIXTURE = np.load(Path(__file__).parents[1] / 'data' / 'rgb' / 'bop_metrics_fixture.npz')
 MILLIMETRES = 1000.0
+ABOUT_Z = SymmetryLine((0, 0, 1), (0, 0, 0))
 # The second object looks the same upside down and under any turn about its axis.
 SYMMETRIES = {1: SymmetryTransforms.none(),
-              2: SymmetryTransforms.of([np.diag([1.0, -1, -1, 1])], [SymmetryAxis((0, 0, 1))])}
+              2: SymmetryTransforms.of(np.diag([1.0, -1, -1, 1])[None], [ABOUT_Z])}
 
 
 @dataclass(frozen=True)
@@ -181,8 +183,8 @@ def test_errors_over_symmetries_are_those_of_the_definition():
     generator = np.random.default_rng(3)
     points = generator.normal(0.0, 0.05, (700, 3))
     symmetries = SymmetryTransforms.of(
-        [make_transform(random_rotation(generator), generator.normal(0, 0.01, 3))],
-        [SymmetryAxis((1.0, 2.0, 0.5), (0.01, 0.0, 0.02))], steps=40)
+        make_transform(random_rotation(generator), generator.normal(0, 0.01, 3))[None],
+        [SymmetryLine((1.0, 2.0, 0.5), (0.01, 0.0, 0.02))], steps=40)
     truth = make_transform(random_rotation(generator), (0.1, 0.0, 0.8))
     estimates = np.stack([make_transform(random_rotation(generator), (0.1, 0.02, 0.85))
                           for _ in range(3)])

@@ -8,12 +8,12 @@ from hypothesis import strategies as st
 from pose_estimation_ros.core.errors import InvalidInputError
 from pose_estimation_ros.core.rotation import random_rotation
 from pose_estimation_ros.core.se3 import make_transform
+from pose_estimation_ros.datasets.bop_models import BopModel
 from pose_estimation_ros.evaluation.bop_results import (
     BopResult,
     ResultName,
     as_predictions,
     as_results,
-    object_number,
     read_results,
     write_results,
 )
@@ -56,24 +56,49 @@ def test_the_file_has_millimetres_rows_of_the_rotation_and_minus_one_for_no_time
     assert path.read_text() == f'{HEADER}\n1,17,5,0.5,0 -1 0 1 0 0 0 0 1,100 -20 750,-1\n'
 
 
+class FiveObjects:
+    """What is asked of a data set: its objects, of which the fifth has a name."""
+
+    name = 'tless-test'
+
+    def __init__(self) -> None:
+        self.models = {number: BopModel(
+            number, Path(f'obj_{number:06d}.ply'), 0.1, np.zeros(3), np.full(3, 0.01 * number),
+            np.zeros((0, 4, 4)), ()) for number in range(1, 6)}
+
+    def label(self, obj_id: int) -> str:
+        return 'mug' if obj_id == 5 else self.models[obj_id].name
+
+
 def test_predictions_become_results_and_back():
-    frames = [FramePredictions('000001/000017', (Prediction('obj_000005', 0.5, pose(0),
-                                                            np.ones(3)),), 0.25)]
-    results = as_results(frames)
-    assert (results[0].scene_id, results[0].image_id, results[0].object_id) == (1, 17, 5)
-    back, = as_predictions(results, lambda label: np.full(3, object_number(label)))
+    frames = [FramePredictions('000001/000017', (
+        Prediction('mug', 0.5, pose(0), np.ones(3)),
+        Prediction('obj_000002', 0.25, pose(1), np.ones(3))), 0.25)]
+    results = as_results(frames, FiveObjects())
+    assert [(r.scene_id, r.image_id, r.object_id) for r in results] == [(1, 17, 5), (1, 17, 2)]
+    back, = as_predictions(results, FiveObjects())
     assert (back.name, back.seconds) == ('000001/000017', 0.25)
-    assert back.predictions[0].label == 'obj_000005'
-    np.testing.assert_array_equal(back.predictions[0].size, [5, 5, 5])
+    assert [prediction.label for prediction in back.predictions] == ['mug', 'obj_000002']
+    np.testing.assert_allclose(back.predictions[0].size, 0.05)
     np.testing.assert_allclose(back.predictions[0].T_camera_object, pose(0), atol=1e-12)
 
 
-def test_what_is_no_frame_or_object_of_bop_cannot_be_written():
-    mug = Prediction('mug', 0.5, pose(0), np.ones(3))
-    with pytest.raises(InvalidInputError, match="'mug' is no object of a BOP data set"):
-        as_results([FramePredictions('000001/000017', (mug,))])
-    with pytest.raises(InvalidInputError, match="'val/a' is no frame of a BOP data set"):
-        as_results([FramePredictions('val/a', (mug,))])
+def test_rotations_of_few_digits_become_orthonormal(tmp_path: Path):
+    path = written(tmp_path, '1,17,5,0.5,0.8660 -0.5 0 0.5 0.8660 0 0 0 1,0 0 600,-1')
+    frame, = as_predictions(read_results(path), FiveObjects())
+    R = frame.predictions[0].T_camera_object[:3, :3]
+    np.testing.assert_allclose(R @ R.T, np.eye(3), atol=1e-12)
+    np.testing.assert_allclose(R[0, 0], np.cos(np.pi / 6), atol=1e-4)
+
+
+def test_frames_and_objects_of_another_data_set_are_refused():
+    cup = Prediction('cup', 0.5, pose(0), np.ones(3))
+    with pytest.raises(InvalidInputError, match="tless-test has no object 'cup'"):
+        as_results([FramePredictions('000001/000017', (cup,))], FiveObjects())
+    with pytest.raises(InvalidInputError, match="tless-test has no frame 'val/a'"):
+        as_results([FramePredictions('val/a', ())], FiveObjects())
+    with pytest.raises(InvalidInputError, match='scene 1, image 17 .* object 6; tless-test has'):
+        as_predictions([BopResult(1, 17, 6, 0.5, pose(0))], FiveObjects())
 
 
 def test_blanks_and_empty_lines_do_no_harm(tmp_path: Path):
