@@ -143,6 +143,18 @@ class NocsDataset:
         return AnnotatedFrame(name, frame, objects, instance_map,
                               self._object_nocs(nocs_map, instance_map, labels))
 
+    def shape(self, annotation: ObjectAnnotation) -> NDArray[np.float32]:
+        """Return (1024, 3) surface points of an object's model, NOCS coordinates.
+
+        Raises:
+            InvalidInputError: If the model is missing.
+        """
+        points = self.models.points(annotation.model)
+        if self.convention == 'spd':
+            return points
+        back = self.models.recentring(annotation.model, annotation.label).inverse
+        return np.asarray(back.points(points), dtype=np.float32)
+
     def raw_labels(self, name: str) -> tuple[NocsLabel, ...]:
         """Return the labels of a frame, computed from its raw data though it may have some.
 

@@ -20,7 +20,7 @@ from pose_estimation_ros.core.errors import InvalidInputError
 from pose_estimation_ros.datasets.nocs_images import MetaLine
 from pose_estimation_ros.datasets.nocs_models import (
     UNUSABLE_MODEL,
-    NocsModels,
+    ModelFrames,
     centred_extent,
 )
 from pose_estimation_ros.datasets.nocs_pickles import entry, read_pickle, write_pickle
@@ -117,7 +117,7 @@ def visible_objects(instance_map: NDArray[np.int32], depth: NDArray[np.float32],
 
 
 def read_labels(path: Path, categories: Sequence[Category],
-                models: NocsModels) -> tuple[NocsLabel, ...]:
+                models: ModelFrames) -> tuple[NocsLabel, ...]:
     """Read a `_label.pkl`.
 
     Args:
@@ -161,7 +161,7 @@ def read_labels(path: Path, categories: Sequence[Category],
 
 
 def write_labels(path: Path, labels: Sequence[NocsLabel], categories: Sequence[Category],
-                 models: NocsModels) -> None:
+                 models: ModelFrames) -> None:
     """Write a `_label.pkl` that the published code can use, all of it or nothing.
 
     Besides the published entries it keeps each object's plain box ('box_sizes', metres) where it

@@ -24,7 +24,6 @@ SUBSETS: tuple[Subset, ...] = get_args(Subset)
 SYNSETS = ('02876657', '02880940', '02942699', '02946921', '03642806', '03797390')
 MUG = 'mug'
 
-_CATEGORIES_FILE = 'categories.json'
 _TITLES = {'camera_train': 'CAMERA-train', 'camera_val': 'CAMERA25-val',
            'real_train': 'REAL-train', 'real_test': 'REAL275-test'}
 
@@ -81,6 +80,11 @@ class NocsLayout:
     def models_folder(self) -> Path:
         """Folder of the subset's meshes."""
         return self.root / 'obj_models' / (self.split if self.is_synthetic else self.subset)
+
+    def scene_folder(self, number: int) -> Path:
+        """Return the folder of a scene, such as `CAMERA/val/00012` or `Real/test/scene_12`."""
+        name = f'{number:05d}' if self.is_synthetic else f'scene_{number}'
+        return self.source / self.split / name
 
     @property
     def points_file(self) -> Path:
@@ -161,10 +165,16 @@ class NocsLayout:
         found = []
         for color in sorted((self.source / self.split).glob('*/*_color.png')):
             name = color.relative_to(self.source).as_posix().removesuffix('_color.png')
-            if all(self.file(name, suffix).is_file()
+            # A folder with a dot is still being written.
+            if not color.parent.name.startswith('.') and all(self.file(name, suffix).is_file()
                    for suffix in ('depth.png', 'mask.png', 'meta.txt')):
                 found.append(name)
         return tuple(found)
+
+    @property
+    def categories_file(self) -> Path:
+        """Description of the categories, where they are not the six of NOCS."""
+        return self.root / 'categories.json'
 
     def categories(self) -> tuple[Category, ...]:
         """Return the categories by class id, from 1: NOCS's six, or those of `categories.json`.
@@ -172,7 +182,7 @@ class NocsLayout:
         Raises:
             InvalidInputError: If that file cannot be used.
         """
-        path = self.root / _CATEGORIES_FILE
+        path = self.categories_file
         if not path.is_file():
             return CATEGORIES
         try:

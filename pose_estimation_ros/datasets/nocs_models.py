@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -100,6 +100,16 @@ def centred_extent(points: NDArray[np.floating]) -> FloatArray:
     This is the published size of an object, measured on 1024 surface points.
     """
     return np.asarray(2.0 * np.abs(points).max(axis=0), dtype=np.float64)
+
+
+class ModelFrames(Protocol):
+    """Models in the frame of the SPD family, and how they came there."""
+
+    def recentring(self, model: str, category: str) -> Recentring:
+        """Return how the SPD family changed the frame of a model."""
+
+    def points(self, model: str) -> NDArray[np.float32]:
+        """Return the (1024, 3) surface points of a model, in the frame of the SPD family."""
 
 
 @dataclass(frozen=True)
