@@ -63,7 +63,7 @@ def start_estimator(context):
     value = {name: LaunchConfiguration(name).perform(context) for name, *_ in ARGUMENTS}
     parameters = {parameter: yaml.safe_load(value[name]) if value[name] in SWITCH else value[name]
                   for name, parameter in PARAMETERS.items() if value[name]}
-    color_image = value['color_image']
+    color_image, depth_image = value['color_image'], value['depth_image']
     return [LifecycleNode(
         package='pose_estimation_ros',
         executable='pose_estimator',
@@ -75,7 +75,8 @@ def start_estimator(context):
             ('color/image_raw', color_image),
             ('color/image_raw/compressed', f'{color_image}/compressed'),
             ('color/camera_info', value['color_info']),
-            ('depth/image_raw', value['depth_image']),
+            ('depth/image_raw', depth_image),
+            ('depth/image_raw/compressedDepth', f'{depth_image}/compressedDepth'),
             ('depth/camera_info', value['depth_info']),
         ],
         arguments=['--ros-args', '--log-level', value['log_level']],

@@ -23,6 +23,7 @@ from pose_estimation_ros.core.camera import CameraIntrinsics
 from pose_estimation_ros.core.errors import InvalidInputError
 from pose_estimation_ros.core.rotation import quaternion_to_matrix
 from pose_estimation_ros.core.se3 import make_transform
+from pose_estimation_ros.nodes.compressed_images import decode_color, decode_depth
 
 
 @dataclass(frozen=True)
@@ -63,7 +64,7 @@ def color_image(message: Image | CompressedImage) -> NDArray[np.uint8]:
         InvalidInputError: If the encoding is unknown or data are missing.
     """
     if isinstance(message, CompressedImage):
-        return _decompress(message)
+        return decode_color(message)
     layout = _layout(message, _COLOR_LAYOUTS, 'colour')
     pixels = _pixels(message, layout, 'colour')
     if layout.to_rgb is None:
@@ -71,7 +72,7 @@ def color_image(message: Image | CompressedImage) -> NDArray[np.uint8]:
     return np.asarray(cv2.cvtColor(pixels, layout.to_rgb), np.uint8)
 
 
-def depth_image(message: Image) -> NDArray[np.float32]:
+def depth_image(message: Image | CompressedImage) -> NDArray[np.float32]:
     """Return the (H, W) float32 depth in metres of a message, NaN = unknown.
 
     The encoding alone says the unit: 16UC1 and mono16 are millimetres with 0 = unknown, 32FC1 is
@@ -80,7 +81,8 @@ def depth_image(message: Image) -> NDArray[np.float32]:
     Raises:
         InvalidInputError: If the encoding is unknown or data are missing.
     """
-    counts = _pixels(message, _layout(message, _DEPTH_LAYOUTS, 'depth'), 'depth')
+    counts = (decode_depth(message) if isinstance(message, CompressedImage)
+              else _pixels(message, _layout(message, _DEPTH_LAYOUTS, 'depth'), 'depth'))
     depth = (counts.astype(np.float32) if counts.dtype.kind == 'f'
              else counts.astype(np.float32) * _MILLIMETRE)
     depth[~((depth > 0) & (depth < np.inf))] = np.nan
@@ -188,17 +190,6 @@ def pose_matrix(message: Pose) -> NDArray[np.float64]:
     """Return the (4, 4) transform of a pose message."""
     p, q = message.position, message.orientation
     return make_transform(quaternion_to_matrix((q.x, q.y, q.z, q.w)), (p.x, p.y, p.z))
-
-
-def _decompress(message: CompressedImage) -> NDArray[np.uint8]:
-    decoded = None
-    if len(message.data) > 0:
-        decoded = cv2.imdecode(np.frombuffer(message.data, np.uint8), cv2.IMREAD_COLOR)
-    if decoded is None:
-        raise InvalidInputError(
-            f'compressed colour image ({message.format!r}, {len(message.data)} bytes) cannot be '
-            'decoded; it is truncated or neither JPEG nor PNG')
-    return np.asarray(cv2.cvtColor(decoded, cv2.COLOR_BGR2RGB), np.uint8)
 
 
 def _layout(message: Image, known: dict[str, _Layout], what: str) -> _Layout:

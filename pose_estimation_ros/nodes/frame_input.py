@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypeAlias
 
 from rclpy.clock import Clock
 from rclpy.node import Node
@@ -29,8 +30,13 @@ COLOR_TOPIC = 'color/image_raw'
 COLOR_INFO_TOPIC = 'color/camera_info'
 DEPTH_TOPIC = 'depth/image_raw'
 DEPTH_INFO_TOPIC = 'depth/camera_info'
+# What image_transport adds to a topic's name for each way of sending its images.
+COLOR_TRANSPORTS = {'raw': '', 'compressed': '/compressed'}
+DEPTH_TRANSPORTS = {'raw': '', 'compressedDepth': '/compressedDepth'}
 _QUEUE = 5
 _INFOS_KEPT = 30
+
+_AnyImage: TypeAlias = Image | CompressedImage
 
 
 @dataclass(frozen=True)
@@ -38,14 +44,16 @@ class InputOptions:
     """How the inputs are subscribed and read.
 
     Attributes:
-        compressed: Colour comes as CompressedImage.
+        color_transport: One of `COLOR_TRANSPORTS`.
+        depth_transport: One of `DEPTH_TRANSPORTS`.
         reliable: Ask for reliable transport; False receives from every publisher.
         rectified: Images are rectified: the camera is P without distortion.
         slop_ns: Largest difference of the stamps of colour and depth, nanoseconds.
         with_depth: Depth is needed.
     """
 
-    compressed: bool
+    color_transport: str
+    depth_transport: str
     reliable: bool
     rectified: bool
     slop_ns: int
@@ -63,8 +71,8 @@ class RawFrame:
         depth_info: The same of the depth camera, None if nobody publishes it.
     """
 
-    color: Image | CompressedImage
-    depth: Image | None
+    color: _AnyImage
+    depth: _AnyImage | None
     color_info: CameraInfo
     depth_info: CameraInfo | None
 
@@ -103,25 +111,22 @@ class FrameInput:
         self._monitor = monitor
         self._on_frame = on_frame
         self._on_fault = on_fault
-        self._pairs: StampSynchronizer[Image | CompressedImage, Image] = StampSynchronizer(
-            options.slop_ns)
+        self._pairs: StampSynchronizer[_AnyImage, _AnyImage] = StampSynchronizer(options.slop_ns)
         self._color_infos = _Infos()
         self._depth_infos = _Infos()
         self._infos_follow = True
-        self._waiting: tuple[Image | CompressedImage, Image | None] | None = None
+        self._waiting: tuple[_AnyImage, _AnyImage | None] | None = None
         self._subscriptions: dict[str, Subscription] = {}
         # Infos first: what is ready at the same time is taken in this order.
         self._subscribe('camera_info', CameraInfo, COLOR_INFO_TOPIC, self._receive_color_info)
         if options.with_depth:
             self._subscribe('depth camera_info', CameraInfo, DEPTH_INFO_TOPIC,
                             self._depth_infos.add)
-        if options.compressed:
-            self._subscribe('colour', CompressedImage, f'{COLOR_TOPIC}/compressed',
-                            self._receive_color)
-        else:
-            self._subscribe('colour', Image, COLOR_TOPIC, self._receive_color)
+        self._subscribe_images('colour', COLOR_TOPIC, COLOR_TRANSPORTS[options.color_transport],
+                               self._receive_color)
         if options.with_depth:
-            self._subscribe('depth', Image, DEPTH_TOPIC, self._receive_depth)
+            self._subscribe_images('depth', DEPTH_TOPIC, DEPTH_TRANSPORTS[options.depth_transport],
+                                   self._receive_depth)
 
     def facts(self) -> list[InputFacts]:
         """Return what the graph shows of each input that must be there."""
@@ -142,12 +147,16 @@ class FrameInput:
             self._node.destroy_subscription(subscription)
         self._subscriptions.clear()
 
+    def _subscribe_images(self, name: str, topic: str, suffix: str,
+                          callback: Callable[..., None]) -> None:
+        self._subscribe(name, CompressedImage if suffix else Image, topic + suffix, callback)
+
     def _subscribe(self, name: str, message_type: type, topic: str,
                    callback: Callable[..., None]) -> None:
         reliability = (ReliabilityPolicy.RELIABLE if self._options.reliable
                        else ReliabilityPolicy.BEST_EFFORT)
 
-        def receive(message: Image | CompressedImage | CameraInfo) -> None:
+        def receive(message: _AnyImage | CameraInfo) -> None:
             self._monitor.received(name, self._clock.now().nanoseconds)
             callback(message)
 
@@ -158,7 +167,7 @@ class FrameInput:
                 incompatible_qos=lambda event: self._monitor.incompatible(
                     name, qos_policy_name_from_kind(event.last_policy_kind).lower())))
 
-    def _receive_color(self, message: Image | CompressedImage) -> None:
+    def _receive_color(self, message: _AnyImage) -> None:
         if not self._options.with_depth:
             self._complete(message, None)
             return
@@ -172,7 +181,7 @@ class FrameInput:
                 f'{self._options.slop_ns / 1e9:g} s; switch synchronisation on in the camera '
                 '(RealSense: enable_sync:=true) or raise sync.slop')
 
-    def _receive_depth(self, message: Image) -> None:
+    def _receive_depth(self, message: _AnyImage) -> None:
         pair = self._pairs.add_depth(stamp_to_ns(message.header.stamp), message)
         if pair is not None:
             self._complete(*pair)
@@ -182,7 +191,7 @@ class FrameInput:
         if self._waiting is not None and self._color_infos.has_that_of(self._waiting[0]):
             self._hand_on(*self._waiting)
 
-    def _complete(self, color: Image | CompressedImage, depth: Image | None) -> None:
+    def _complete(self, color: _AnyImage, depth: _AnyImage | None) -> None:
         """Hand a pair on, but wait for the info of its own stamp where the camera sends one."""
         if self._waiting is not None:
             # No info has come for the pair before: this camera sends infos at another pace.
@@ -193,7 +202,7 @@ class FrameInput:
         else:
             self._hand_on(color, depth)
 
-    def _hand_on(self, color: Image | CompressedImage, depth: Image | None) -> None:
+    def _hand_on(self, color: _AnyImage, depth: _AnyImage | None) -> None:
         self._waiting = None
         color_info = self._color_infos.belonging_to(color)
         if color_info is None:
@@ -215,11 +224,11 @@ class _Infos:
     def add(self, info: CameraInfo) -> None:
         self._infos.append(info)
 
-    def has_that_of(self, image: Image | CompressedImage) -> bool:
+    def has_that_of(self, image: _AnyImage) -> bool:
         """Return whether there is an info with the image's stamp."""
         return any(info.header.stamp == image.header.stamp for info in self._infos)
 
-    def belonging_to(self, image: Image | CompressedImage) -> CameraInfo | None:
+    def belonging_to(self, image: _AnyImage) -> CameraInfo | None:
         """Return the info with the image's stamp, else the newest, None if there is none."""
         same = (info for info in self._infos if info.header.stamp == image.header.stamp)
         return next(same, self._infos[-1] if self._infos else None)

@@ -96,6 +96,9 @@ ESTIMATOR_PARAMETERS: tuple[ParameterSpec, ...] = (
     ParameterSpec('color.rectified', default=False, inactive_only=True,
                   description='The images are rectified: the camera is P of camera_info without '
                   'distortion. Otherwise K and D, and the node undistorts.'),
+    ParameterSpec('depth.transport', 'raw', 'Subscribe to depth/image_raw, or to '
+                  'depth/image_raw/compressedDepth.', choices=('raw', 'compressedDepth'),
+                  inactive_only=True),
     ParameterSpec('input_reliability', 'best_effort', 'Reliability asked of the camera; '
                   'best_effort receives from every publisher.',
                   choices=('best_effort', 'reliable'), inactive_only=True),

@@ -62,7 +62,8 @@ class EstimatorSettings:
                 tracker=tracker,
                 selection=Selection(labels, values['min_score'], values['max_objects'])),
             input=InputOptions(
-                compressed=values['color.transport'] == 'compressed',
+                color_transport=values['color.transport'],
+                depth_transport=values['depth.transport'],
                 reliable=values['input_reliability'] == 'reliable',
                 rectified=values['color.rectified'],
                 slop_ns=round(values['sync.slop'] * 1e9), with_depth=True),

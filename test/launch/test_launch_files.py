@@ -113,8 +113,11 @@ def test_the_devices_offered_are_those_of_the_estimator():
 
 def test_the_topics_remapped_are_those_that_the_estimator_listens_to():
     from pose_estimation_ros.nodes import frame_input
-    topics = {frame_input.COLOR_TOPIC, frame_input.COLOR_INFO_TOPIC, frame_input.DEPTH_TOPIC,
-              frame_input.DEPTH_INFO_TOPIC, f'{frame_input.COLOR_TOPIC}/compressed'}
+    topics = {frame_input.COLOR_INFO_TOPIC, frame_input.DEPTH_INFO_TOPIC,
+              *(frame_input.COLOR_TOPIC + suffix
+                for suffix in frame_input.COLOR_TRANSPORTS.values()),
+              *(frame_input.DEPTH_TOPIC + suffix
+                for suffix in frame_input.DEPTH_TRANSPORTS.values())}
     assert topics <= string_constants(CORE)
 
 

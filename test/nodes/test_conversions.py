@@ -1,9 +1,8 @@
 from array import array
 
-import cv2
 import numpy as np
 import pytest
-from sensor_msgs.msg import CameraInfo, CompressedImage, Image, RegionOfInterest
+from sensor_msgs.msg import CameraInfo, Image, RegionOfInterest
 from std_msgs.msg import Header
 
 from pose_estimation_ros.core.camera import CameraIntrinsics
@@ -86,20 +85,6 @@ def test_depth_in_metres_keeps_only_finite_positive_values(is_bigendian):
     message = image_message(depth.astype('>f4' if is_bigendian else '<f4'), '32FC1', Header())
     message.is_bigendian = is_bigendian
     np.testing.assert_allclose(depth_image(message), [[np.nan, 0.5, *[np.nan] * 4]])
-
-
-def test_a_compressed_image_is_decoded():
-    image = np.full((20, 30, 3), (200, 30, 60), np.uint8)
-    _, png = cv2.imencode('.png', image[..., ::-1])
-    _, jpeg = cv2.imencode('.jpg', image[..., ::-1])
-    np.testing.assert_array_equal(color_image(CompressedImage(data=png.tobytes())), image)
-    assert np.abs(color_image(CompressedImage(data=jpeg.tobytes())).astype(int) - image).max() < 5
-
-
-@pytest.mark.parametrize('data', [b'', b'\xff\xd8 not a picture'])
-def test_a_damaged_compressed_image_is_refused(data):
-    with pytest.raises(InvalidInputError, match='cannot be decoded'):
-        color_image(CompressedImage(format='jpeg', data=data))
 
 
 def test_a_step_shorter_than_a_row_is_refused():

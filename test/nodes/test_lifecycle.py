@@ -127,24 +127,29 @@ def test_poses_are_given_in_the_output_frame_at_the_stamp_of_the_image(client: C
     assert 'extrapolation into the past' in told
 
 
-def test_compressed_colour_is_taken_if_asked_for(client: Client, node):
-    node(color__transport='compressed')
-    publisher = client.node.create_publisher(CompressedImage, 'color/image_raw/compressed', 5)
+def test_compressed_images_are_taken_if_asked_for(client: Client, node):
+    node(color__transport='compressed', depth__transport='compressedDepth')
+    color = client.node.create_publisher(CompressedImage, 'color/image_raw/compressed', 5)
+    depth = client.node.create_publisher(CompressedImage, 'depth/image_raw/compressedDepth', 5)
     frame = Frame()
 
     def publish(sender, stamp_ns):
         header = Header(stamp=ns_to_stamp(stamp_ns), frame_id=frame.frame_id)
-        _, png = cv2.imencode('.png', frame.rgb[..., ::-1])
+        color_png, depth_png = (cv2.imencode('.png', image)[1].tobytes()
+                                for image in (frame.rgb[..., ::-1], frame.depth))
         sender.color_info.publish(frame.info_message(header))
-        sender.depth.publish(frame.depth_message(header))
-        publisher.publish(CompressedImage(header=header, format='png', data=png.tobytes()))
+        depth.publish(CompressedImage(header=header, format='16UC1; compressedDepth png',
+                                      data=bytes(12) + depth_png))
+        color.publish(CompressedImage(header=header, format='png', data=color_png))
 
     frame.publish = publish
-    client.wait_for(publisher.get_subscription_count, 'a subscription')
+    for publisher in (color, depth):
+        client.wait_for(publisher.get_subscription_count, 'a subscription')
     stamp, _ = client.result_of(frame)
     (pose,) = client.with_stamp('object_poses', stamp, 1)
     assert position(pose.pose) == pytest.approx(center(BOX, 0.5), abs=1e-5)
-    client.node.destroy_publisher(publisher)
+    for publisher in (color, depth):
+        client.node.destroy_publisher(publisher)
 
 
 def test_an_incompatible_camera_is_told_with_the_parameter_that_cures_it(client: Client, node):

@@ -69,7 +69,7 @@ def test_settings_carry_the_parameters_to_the_stages():
     values = {spec.name: spec.default for spec in ESTIMATOR_PARAMETERS}
     values |= {'labels': ' mug, can ,', 'segmentation.min_score': 0.7, 'max_objects': 5,
                'tracking.enabled': False, 'color.transport': 'compressed', 'sync.slop': 0.05,
-               'min_score': 0.2, 'seed': 3}
+               'min_score': 0.2, 'seed': 3, 'depth.transport': 'compressedDepth'}
     settings = EstimatorSettings.from_values(values)
     assert settings.pipeline.selection.labels == ('mug', 'can')
     assert settings.pipeline.selection.min_pose_score == 0.2
@@ -77,5 +77,6 @@ def test_settings_carry_the_parameters_to_the_stages():
     assert settings.pipeline.segmenter_options.max_objects == settings.output.max_objects == 5
     assert settings.pipeline.backend_options.seed == 3
     assert settings.pipeline.tracker is None
-    assert settings.input.compressed
+    assert settings.input.color_transport == 'compressed'
+    assert settings.input.depth_transport == 'compressedDepth'
     assert settings.input.slop_ns == 50_000_000
