@@ -46,8 +46,8 @@ def _annotation(number: int, generator: np.random.Generator) -> ObjectAnnotation
     category = CATEGORIES[generator.integers(len(CATEGORIES))]
     centre = generator.uniform((-0.3, -0.2, 0.5), (0.3, 0.2, 1.5))
     return ObjectAnnotation(number, category.name, '',
-                            make_transform(random_rotation(generator), centre), generator.uniform(0.05, 0.3, 3),
-                            category.symmetry, generator.random(),
+                            make_transform(random_rotation(generator), centre),
+                            generator.uniform(0.05, 0.3, 3), category.symmetry, generator.random(),
                             handle_visible=bool(generator.random() < 0.8))
 
 
