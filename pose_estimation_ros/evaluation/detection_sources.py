@@ -7,7 +7,7 @@ detections that were stored before or published by others.
 from __future__ import annotations
 
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Protocol
 
@@ -16,13 +16,15 @@ from numpy.typing import NDArray
 
 from pose_estimation_ros.core.detection import Detection
 from pose_estimation_ros.core.errors import InvalidInputError
-from pose_estimation_ros.datasets.annotated_frame import AnnotatedFrame
+from pose_estimation_ros.datasets.annotated_frame import AnnotatedFrame, ObjectAnnotation
 from pose_estimation_ros.evaluation.detection_files import (
     FrameDetections,
     read_detections,
     read_nocs_detections,
 )
 from pose_estimation_ros.synthetic.mask_errors import detector_mask
+
+Mask = NDArray[np.bool_]
 
 MODEL, TRUTH, ERRORS = 'model', 'truth', 'errors'
 # What is hidden or a few pixels small is not asked for, as a detector would not find it.
@@ -37,38 +39,48 @@ class DetectionSource(Protocol):
         ...
 
 
-class TrueMasks:
+class MaskSource:
     """Every object of at least 32 visible pixels, with its own mask."""
 
     def __call__(self, frame: AnnotatedFrame) -> tuple[Detection, ...]:
         """Return one detection of score 1 per object, in the order of the objects."""
-        return tuple(_detection(annotation.label, mask)
-                     for annotation in frame.objects
-                     if (mask := frame.mask(annotation)).sum() >= _LEAST_PIXELS)
+        return tuple(detection for _, detection in self.pairs(frame))
+
+    def pairs(self, frame: AnnotatedFrame) -> Iterator[tuple[ObjectAnnotation, Detection]]:
+        """Yield each object with its detection; those whose mask is empty are left out.
+
+        Raises:
+            InvalidInputError: If the data set has no masks.
+        """
+        for annotation in frame.objects:
+            own = frame.mask(annotation)
+            if own.sum() < _LEAST_PIXELS:
+                continue
+            mask = self._mask(own, frame.name, annotation.instance_id)
+            if mask.any():
+                yield annotation, _detection(annotation.label, mask)
+
+    def _mask(self, own: Mask, _frame: str, _instance_id: int) -> Mask:
+        """Return the mask that is given out for an object's own."""
+        return own
 
 
-class MasksWithErrors:
-    """The same with the faults of a detector's masks; equal seeds give equal masks."""
+class TrueMasks(MaskSource):
+    """True masks as they are."""
+
+
+class MasksWithErrors(MaskSource):
+    """True masks with the faults of a detector's masks; equal seeds give equal masks."""
 
     def __init__(self, seed: int = 0) -> None:
         """Set the seed of the errors."""
         self._seed = seed
 
-    def __call__(self, frame: AnnotatedFrame) -> tuple[Detection, ...]:
-        """Return one detection of score 1 per object whose faulty mask is not empty."""
-        detections = []
-        for annotation in frame.objects:
-            mask = frame.mask(annotation)
-            if mask.sum() < _LEAST_PIXELS:
-                continue
-            # The errors of an object depend on nothing but its name, in whatever order or on
-            # whatever machine the frames come.
-            generator = np.random.default_rng(
-                (self._seed, zlib.crc32(frame.name.encode()), annotation.instance_id))
-            mask = detector_mask(mask, np.zeros_like(mask), generator)
-            if mask.any():
-                detections.append(_detection(annotation.label, mask))
-        return tuple(detections)
+    def _mask(self, own: Mask, frame: str, instance_id: int) -> Mask:
+        # The errors of an object depend on nothing but its name, in whatever order or on
+        # whatever machine the frames come.
+        generator = np.random.default_rng((self._seed, zlib.crc32(frame.encode()), instance_id))
+        return detector_mask(own, np.zeros_like(own), generator)
 
 
 class StoredDetections:
@@ -138,7 +150,7 @@ def open_source(masks: str, seed: int) -> DetectionSource:
                             '`pose-estimation evaluate ... --protocol detection`')
 
 
-def _detection(label: str, mask: NDArray[np.bool_]) -> Detection:
+def _detection(label: str, mask: Mask) -> Detection:
     rows, columns = np.nonzero(mask)
     box = np.array([columns.min(), rows.min(), columns.max() + 1, rows.max() + 1], np.float64)
     return Detection(label, 1.0, box, mask)
