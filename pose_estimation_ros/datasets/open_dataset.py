@@ -29,12 +29,14 @@ class _Layout:
         signs: What its folder holds, for people.
         splits: Returns the splits of a folder; none if the folder has another layout.
         open: Opens a split of a folder.
+        aliases: Other names that `open` understands.
     """
 
     name: str
     signs: str
     splits: Callable[[Path], Sequence[str]]
     open: Callable[[Path, str], AnnotatedDataset]
+    aliases: tuple[str, ...] = ()
 
 
 def open_dataset(folder: Path, split: str = '') -> AnnotatedDataset:
@@ -65,7 +67,7 @@ def open_dataset(folder: Path, split: str = '') -> AnnotatedDataset:
 def _choose(folder: Path, layout: _Layout, splits: Sequence[str], wanted: str) -> str:
     if not wanted and len(splits) == 1:
         return splits[0]
-    if wanted in splits or wanted in _ALIASES:
+    if wanted in splits or wanted in layout.aliases:
         return wanted
     fault = f'has no split {wanted!r}' if wanted else 'has several splits'
     raise ConfigurationError(f'{folder} ({layout.name}) {fault}; choose one of '
@@ -107,7 +109,6 @@ def _open_occluded(folder: Path, level: str) -> AnnotatedDataset:
                             f'link {_PASCAL3D_FOLDER} into it or beside it')
 
 
-_ALIASES = ('L1', 'L2', 'L3')
 _LAYOUTS = (
     _Layout('NOCS', 'CAMERA/<split>/ or Real/<split>/', _nocs_subsets, _open_nocs),
     _Layout('BOP', f'models/{MODELS_INFO}, <split>/000000/scene_camera.json', _bop_splits,
@@ -115,5 +116,5 @@ _LAYOUTS = (
     _Layout('PASCAL3D+ or ObjectNet3D', 'Annotations/, Images/, CAD/, Image_sets/',
             _pascal3d_splits, Pascal3dDataset),
     _Layout('OccludedPASCAL3D+', 'images/, annotations/, lists/<class>FGL1_BGL1.txt',
-            list_levels, _open_occluded),
+            list_levels, _open_occluded, aliases=('L1', 'L2', 'L3')),
 )

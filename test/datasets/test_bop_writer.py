@@ -28,6 +28,7 @@ from pose_estimation_ros.core.symmetry import NO_SYMMETRY
 from pose_estimation_ros.datasets.bop_dataset import BopDataset, BopTarget, read_targets
 from pose_estimation_ros.datasets.bop_writer import BopWriter
 
+
 def read_info(root, scene=0):
     return json.loads((root / 'test' / f'{scene:06d}' / 'scene_gt_info.json').read_text())
 
@@ -138,10 +139,11 @@ def test_the_camera_of_the_data_set_is_written(tmp_path):
 
 
 def test_processes_write_scenes_side_by_side(tmp_path):
+    writer = make_writer(tmp_path)
     context = multiprocessing.get_context('spawn')
     with ProcessPoolExecutor(2, context) as pool:
         list(pool.map(write_scene, [tmp_path] * 3, range(3)))
-    make_writer(tmp_path).finish()
+    writer.finish()
     dataset = BopDataset(tmp_path, 'test')
     assert [dataset.frame_name(index) for index in range(len(dataset))] == [
         f'{scene:06d}/{image:06d}' for scene in range(3) for image in range(2)]
