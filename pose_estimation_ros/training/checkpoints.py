@@ -4,55 +4,52 @@ from __future__ import annotations
 
 import os
 import pickle
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from pose_estimation_ros.core.errors import ModelError
+
+_AVERAGE_PREFIX = 'module.'
 
 
 @dataclass
 class TrainingState:
     """Everything that a training run must remember.
 
+    Random numbers are no part of it: they follow from seed and step.
+
     Attributes:
         model: The network that is trained.
-        optimizer: Its optimizer.
+        optimizers: The optimizer of each player.
         step: Number of optimizer steps done.
         average: The averaged (EMA) weights, if the run keeps them.
-        generators: NumPy generators (PCG64, NumPy's default) that the run draws from, by name.
+        scalers: Loss scaling of each player, for float16.
         notes: Small plain values (numbers, strings, lists of them) to keep beside, such as the
             configuration or the best validation score.
     """
 
     model: nn.Module
-    optimizer: torch.optim.Optimizer
+    optimizers: Mapping[str, torch.optim.Optimizer]
     step: int = 0
     average: nn.Module | None = None
-    generators: dict[str, np.random.Generator] = field(default_factory=dict)
+    scalers: Mapping[str, torch.amp.GradScaler] = field(default_factory=dict)
     notes: dict[str, Any] = field(default_factory=dict)
 
 
 def save_checkpoint(path: Path, state: TrainingState) -> None:
-    """Write the state and torch's random generators to `path`.
-
-    A run killed while it writes leaves the old file whole.
-    """
+    """Write the state to `path`; a run killed while it writes leaves the old file whole."""
     content = {
         'step': state.step,
         'model': state.model.state_dict(),
-        'optimizer': state.optimizer.state_dict(),
+        'optimizer': {name: one.state_dict() for name, one in state.optimizers.items()},
         'average': state.average.state_dict() if state.average is not None else None,
+        'scaler': {name: one.state_dict() for name, one in state.scalers.items()},
         'notes': state.notes,
-        'generators': {
-            name: generator.bit_generator.state for name, generator in state.generators.items()
-        },
-        'torch': torch.get_rng_state(),
-        'cuda': torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
     }
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f'{path.name}.partial')
@@ -63,33 +60,55 @@ def save_checkpoint(path: Path, state: TrainingState) -> None:
     temporary.replace(path)
 
 
-def load_checkpoint(path: Path, state: TrainingState) -> None:
-    """Put a saved state back into `state` (in place) and torch's random generators.
+def restore(state: TrainingState, content: Mapping[str, Any], path: Path) -> None:
+    """Put what `read_checkpoint` returned back into `state`, in place.
 
     Raises:
-        ModelError: The file is missing, damaged, or belongs to another network.
+        ModelError: The checkpoint belongs to another network.
     """
-    content = read_checkpoint(path)
+    saved = content['optimizer']
+    if 'param_groups' in saved:
+        # Runs of before there were several players.
+        saved = {next(iter(state.optimizers)): saved}
     try:
         state.model.load_state_dict(content['model'])
-        state.optimizer.load_state_dict(content['optimizer'])
+        for name, optimizer in state.optimizers.items():
+            optimizer.load_state_dict(saved[name])
         if state.average is not None:
-            state.average.load_state_dict(content['average'] or content['model'])
-    except (RuntimeError, ValueError, KeyError) as error:
+            state.average.load_state_dict(content['average'])
+        for name, scaler in state.scalers.items():
+            if content.get('scaler', {}).get(name):
+                scaler.load_state_dict(content['scaler'][name])
+    except (RuntimeError, ValueError, KeyError, AttributeError, TypeError) as error:
         raise ModelError(
             f'The checkpoint {path} does not fit this network: {error}. '
             'Use the configuration it was trained with, or start a new run in another folder.'
         ) from error
     state.step = content['step']
-    state.notes = content['notes']
-    for name, generator in state.generators.items():
-        if name in content['generators']:
-            generator.bit_generator.state = content['generators'][name]
-    torch.set_rng_state(content['torch'].cpu())
-    if torch.cuda.is_available() and content['cuda']:
-        # A run may go on with another number of devices than it had.
-        for device, words in zip(range(torch.cuda.device_count()), content['cuda'], strict=False):
-            torch.cuda.set_rng_state(words.cpu(), device)
+    state.notes |= content['notes']
+
+
+def begin_with(state: TrainingState, weights: Mapping[str, Tensor], path: Path) -> None:
+    """Give a new run the weights of a trained network.
+
+    Raises:
+        ModelError: If they are those of another network.
+    """
+    try:
+        state.model.load_state_dict(weights)
+        if state.average is not None:
+            state.average.module.load_state_dict(weights)
+    except RuntimeError as error:
+        raise ModelError(f'the weights of {path} do not fit this network: {error}; give a '
+                         'checkpoint of the same configuration') from error
+
+
+def trained_weights(content: Mapping[str, Any]) -> dict[str, Tensor]:
+    """Return the weights to use of a checkpoint: the averaged ones where the run kept them."""
+    if content.get('average') is None:
+        return dict(content['model'])
+    return {name.removeprefix(_AVERAGE_PREFIX): value
+            for name, value in content['average'].items() if name.startswith(_AVERAGE_PREFIX)}
 
 
 def read_checkpoint(path: Path) -> dict[str, Any]:
@@ -109,3 +128,15 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     if not isinstance(content, dict) or 'model' not in content or 'step' not in content:
         raise ModelError(f'{path} is not a checkpoint of this package: it lacks model and step.')
     return content
+
+
+def check_network(content: Mapping[str, Any], network: str, path: Path) -> None:
+    """Refuse the checkpoint of another network by its name.
+
+    Raises:
+        ModelError: If the checkpoint says that it belongs to another network.
+    """
+    found = content.get('notes', {}).get('network', network)
+    if found != network:
+        raise ModelError(f'{path} is a checkpoint of {found}, not of {network}; give one that '
+                         f'`pose-estimation train {network}` wrote, or use another folder')

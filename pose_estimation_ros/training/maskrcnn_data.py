@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import cv2
@@ -12,11 +10,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.utils.data import IterableDataset, get_worker_info
 
 from pose_estimation_ros.core.camera import CameraIntrinsics
 from pose_estimation_ros.core.categories import CATEGORY_NAMES
-from pose_estimation_ros.core.errors import ConfigurationError
 from pose_estimation_ros.segmentation.preprocessing import (
     InputSize,
     resize_color,
@@ -39,8 +35,6 @@ Sample = tuple[Tensor, Target]
 LEAST_VISIBILITY = 0.15
 LEAST_SIDE = 8
 LEAST_AREA = 40
-_SHUFFLE_BUFFER = 64
-_OPEN_SHARDS = 6
 
 
 @dataclass(frozen=True)
@@ -161,6 +155,13 @@ def training_sample(frame: SyntheticFrame, size: InputSize,
     return torch.from_numpy(channels), target
 
 
+def whole_sample(frame: SyntheticFrame, size: InputSize) -> Sample:
+    """Return the input tensor (8, h, w) of a frame as at run time, and its target."""
+    view = whole_view(frame, size)
+    channels = stack_channels(view.rgb, view.depth, view.intrinsics)
+    return torch.from_numpy(channels), instance_targets(view)
+
+
 def instance_targets(view: View) -> Target:
     """Return what the network shall find in a view, in torchvision's terms.
 
@@ -189,76 +190,6 @@ def instance_targets(view: View) -> Target:
         'labels': torch.tensor(labels, dtype=torch.int64),
         'masks': torch.from_numpy(np.stack(masks) if masks else np.zeros((0, *size), np.uint8)),
         'ignored_boxes': torch.tensor(ignored, dtype=torch.float32).reshape(-1, 4)}
-
-
-class FrameStream(IterableDataset[Sample]):
-    """An endless stream of augmented samples from the shards of a folder.
-
-    The folder is listed again after each pass, so shards that are still being written join in.
-    """
-
-    def __init__(self, list_shards: Callable[[], Sequence[Path]],
-                 read_shard: Callable[[Path], Iterator[SyntheticFrame]], size: InputSize,
-                 seed: int) -> None:
-        """Make a stream.
-
-        Args:
-            list_shards: Returns the shard files there are by now.
-            read_shard: Yields the frames of one shard.
-            size: Input size of the detector.
-            seed: Makes the order and the augmentation repeatable; change it when a run resumes.
-        """
-        super().__init__()
-        self._list_shards = list_shards
-        self._read_shard = read_shard
-        self._size = size
-        self._seed = seed
-
-    def __iter__(self) -> Iterator[Sample]:
-        """Yield samples for ever.
-
-        Raises:
-            ConfigurationError: If there is no shard.
-        """
-        worker = get_worker_info()
-        index, count = (0, 1) if worker is None else (worker.id, worker.num_workers)
-        generator = np.random.default_rng((self._seed, index))
-        cv2.setNumThreads(1)
-        buffer: list[SyntheticFrame] = []
-        while True:
-            shards = list(self._list_shards())
-            if not shards:
-                raise ConfigurationError(
-                    'no frame shards to train on; make some first and give their folder as --data')
-            for frame in self._mixed(shards[index::count] or shards, generator):
-                if len(buffer) < _SHUFFLE_BUFFER:
-                    buffer.append(frame)
-                    continue
-                slot = int(generator.integers(_SHUFFLE_BUFFER))
-                chosen, buffer[slot] = buffer[slot], frame
-                yield training_sample(chosen, self._size, generator)
-            # A folder smaller than the buffer must still give samples.
-            for slot in generator.permutation(len(buffer)):
-                yield training_sample(buffer[slot], self._size, generator)
-            buffer.clear()
-
-    def _mixed(self, shards: Sequence[Path],
-               generator: np.random.Generator) -> Iterator[SyntheticFrame]:
-        """Yield the frames of all shards once, several shards at a time.
-
-        The frames of one shard show the same few objects.
-        """
-        waiting = [shards[place] for place in generator.permutation(len(shards))]
-        opened: list[Iterator[SyntheticFrame]] = []
-        while waiting or opened:
-            while waiting and len(opened) < _OPEN_SHARDS:
-                opened.append(self._read_shard(waiting.pop()))
-            place = int(generator.integers(len(opened)))
-            frame = next(opened[place], None)
-            if frame is None:
-                opened.pop(place)
-            else:
-                yield frame
 
 
 def collate(samples: list[Sample]) -> tuple[Tensor, list[Target]]:

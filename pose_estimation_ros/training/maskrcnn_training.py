@@ -1,190 +1,133 @@
-"""Training of the `lite` Mask R-CNN on stored synthetic frames, within a given time.
-
-    python -m pose_estimation_ros.training.maskrcnn_training \
-        --data <folder of frame shards> --out runs/maskrcnn --minutes 60 --threads 1
-
-A run that is stopped goes on where its last checkpoint is when the same command is given again.
-"""
+"""Training of the `lite` Mask R-CNN on synthetic frames."""
 
 from __future__ import annotations
 
-import argparse
-import logging
-import math
-import time
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
-from torch.utils.data import DataLoader
+from torch import nn
 
+from pose_estimation_ros.core.errors import InvalidInputError
 from pose_estimation_ros.networks.mask_rcnn import MaskRCNN, MaskRCNNConfig
 from pose_estimation_ros.segmentation.preprocessing import InputSize
-from pose_estimation_ros.synthetic.frame_cache import list_shards, read_frames
-from pose_estimation_ros.training.checkpoints import (
-    TrainingState,
-    load_checkpoint,
-    save_checkpoint,
+from pose_estimation_ros.synthetic.frame_cache import FrameShards
+from pose_estimation_ros.training.batch_plan import BatchRequest, PassOrder
+from pose_estimation_ros.training.detection_error import detection_error
+from pose_estimation_ros.training.maskrcnn_data import (
+    Sample,
+    collate,
+    training_sample,
+    whole_sample,
 )
-from pose_estimation_ros.training.maskrcnn_data import FrameStream, Target, collate
-from pose_estimation_ros.training.training_log import TrainingLog
-from pose_estimation_ros.training.weight_average import averaged_weights
+from pose_estimation_ros.training.sources import SampleSource, SourcedTask, StoredSamples
+from pose_estimation_ros.training.stages import StageSettings
+from pose_estimation_ros.training.step_batches import on_device
+from pose_estimation_ros.training.task import Losses, Player, TrainingData, TrainingSettings
 
-CHECKPOINT_SECONDS = 120.0
-LOG_STEPS = 50
-_WARM_UP_STEPS = 300
-_LEAST_RATE = 0.01
+NETWORK = 'maskrcnn'
+DEFAULTS = TrainingSettings(
+    stages=(StageSettings(6000, 1e-3, 'cosine', warm_up=300),), batch=8, precision='bfloat16',
+    clip=5.0, average=0.999, workers=1)
 
-_logger = logging.getLogger(__name__)
+_WEIGHT_DECAY = 0.02
+_VALIDATION_BATCH = 8
 
 
-@dataclass(frozen=True)
-class MaskRCNNTraining:
-    """One training run.
+class MaskRCNNTask(SourcedTask):
+    """The detector with its data and losses; see `task.TrainingTask`.
 
-    Attributes:
-        data: Folder of frame shards; it may still grow.
-        out: Folder of the checkpoint and the logs.
-        minutes: Time to train in all, over all resumptions.
-        batch: Pictures a step.
-        threads: CPU threads of the network.
-        workers: Processes that read and augment; 0 = this one.
-        learning_rate: Highest rate of AdamW.
-        weight_decay: Decay of weights, not of biases and normalisations.
-        seed: Seed of weights, order and augmentation.
-        device: 'auto', 'cpu' or 'cuda'.
+    Its losses count proposals that it chooses at random, so with several processes they are close
+    to those of one, and not equal.
     """
 
-    data: Path
-    out: Path
-    minutes: float = 60.0
-    batch: int = 8
-    threads: int = 1
-    workers: int = 1
-    learning_rate: float = 1e-3
-    weight_decay: float = 0.02
-    seed: int = 0
-    device: str = 'auto'
+    network = NETWORK
+    figure = 'error'
+
+    def __init__(self, sources: Sequence[SampleSource], validation: FrameShards | None,
+                 config: MaskRCNNConfig, size: InputSize) -> None:
+        """Join network and data.
+
+        Args:
+            sources: Training frames, as lists of `SyntheticFrame`.
+            validation: Validation frames; None = no validation.
+            config: Sizes of the network.
+            size: Input size of the detector.
+        """
+        super().__init__(sources)
+        self._validation, self._config, self._size = validation, config, size
+
+    def new_model(self) -> nn.Module:
+        """Return the network with random weights."""
+        return MaskRCNN(self._config).to(memory_format=torch.channels_last)
+
+    def players(self, model: nn.Module) -> list[Player]:
+        """Return the network as the one player; biases and normalisations do not decay."""
+        decayed = [p for p in model.parameters() if p.ndim > 1]
+        free = [p for p in model.parameters() if p.ndim <= 1]
+        groups = [{'params': decayed, 'weight_decay': _WEIGHT_DECAY},
+                  {'params': free, 'weight_decay': 0.0}]
+        return [Player('', model, torch.optim.AdamW(groups))]
+
+    def batch(self, request: BatchRequest) -> Sample:
+        """Return augmented pictures and what is in them."""
+        return collate([training_sample(frame, self._size, grain.generator)
+                        for grain in request.grains(1) for draw in grain.draws
+                        for frame in self._sources[draw.source].samples(draw)])
+
+    def losses(self, modules: Mapping[str, nn.Module], player: str, batch: Any) -> Losses:
+        """Return torchvision's losses of a batch."""
+        images, targets = batch
+        _, terms = modules[player](images.contiguous(memory_format=torch.channels_last), targets)
+        return {'total': torch.stack(list(terms.values())).sum(), **terms}
+
+    def validate(self, model: nn.Module) -> dict[str, float]:
+        """Return one minus the F-score of the detections."""
+        if self._validation is None:
+            return {}
+        device = next(model.parameters()).device
+        found, true = [], []
+        for start in range(0, len(self._validation), _VALIDATION_BATCH):
+            end = min(start + _VALIDATION_BATCH, len(self._validation))
+            images, targets = collate([whole_sample(self._validation[index], self._size)
+                                       for index in range(start, end)])
+            found += on_device(model(images.to(device))[0], torch.device('cpu'))
+            true += targets
+        return {'error': detection_error(found, true)}
+
+    def notes(self) -> dict[str, Any]:
+        """Return the sizes for the exporter."""
+        return {'config': asdict(self._config)}
 
 
-def train(run: MaskRCNNTraining, config: MaskRCNNConfig | None = None) -> Path:
-    """Train until the time is up and return the path of the checkpoint.
+def make_task(data: TrainingData, settings: TrainingSettings) -> MaskRCNNTask:
+    """Return the task on the given data.
 
     Raises:
-        ModelError: If the checkpoint in the folder belongs to another network.
-        ConfigurationError: If there are no frames.
+        InvalidInputError: If a folder holds no frames.
     """
-    torch.set_num_threads(run.threads)
-    torch.manual_seed(run.seed)
-    device = _choose_device(run.device)
-    config = config or MaskRCNNConfig()
-    model = MaskRCNN(config).to(device, memory_format=torch.channels_last).train()
-    state = TrainingState(
-        model, torch.optim.AdamW(_parameter_groups(model, run.weight_decay), run.learning_rate),
-        average=averaged_weights(model),
-        notes={'config': asdict(config), 'seconds': 0.0})
-    checkpoint = run.out / 'last.pt'
-    if checkpoint.is_file():
-        load_checkpoint(checkpoint, state)
-        _logger.info('resumed at step %d, %.1f min', state.step, state.notes['seconds'] / 60)
-    with TrainingLog(run.out, state.step) as log:
-        _train_until(run, state, log, checkpoint, device)
-    save_checkpoint(checkpoint, state)
-    _logger.info('done: %d steps in %.1f min, %s', state.step, state.notes['seconds'] / 60,
-                 checkpoint)
-    return checkpoint
+    validation = None if data.validation is None else stored_frames(data.validation)
+    return MaskRCNNTask([frame_source(source, data, settings.seed) for source in data.sources],
+                        validation, MaskRCNNConfig(), InputSize())
 
 
-def _train_until(run: MaskRCNNTraining, state: TrainingState, log: TrainingLog,
-                 checkpoint: Path, device: torch.device) -> None:
-    samples = _batches(run, state.step)
-    sums: dict[str, Tensor] = {}
-    count = 0
-    before = state.notes['seconds']
-    start = saved = logged = time.monotonic()
-    while (elapsed := before + time.monotonic() - start) < 60 * run.minutes:
-        rate = _rate(state.step, elapsed / (60 * run.minutes)) * run.learning_rate
-        for group in state.optimizer.param_groups:
-            group['lr'] = rate
-        losses = _step(state, *next(samples), device)
-        for name, value in losses.items():
-            sums[name] = sums.get(name, torch.zeros((), device=device)) + value.detach()
-        count += 1
-        now = time.monotonic()
-        state.notes['seconds'] = before + now - start
-        if state.step % LOG_STEPS == 0:
-            means = {name: float(value) / count for name, value in sums.items()}
-            means = {'loss': sum(means.values()), **means, 'rate': rate,
-                     'images_per_second': count * run.batch / (now - logged)}
-            log.write(state.step, means)
-            _logger.info('%6.1f min  step %d  loss %.3f  %.1f images/s',
-                         state.notes['seconds'] / 60, state.step, means['loss'],
-                         means['images_per_second'])
-            sums, count, logged = {}, 0, now
-        if now - saved > CHECKPOINT_SECONDS:
-            save_checkpoint(checkpoint, state)
-            saved = now
+def frame_source(source: str, data: TrainingData, seed: int) -> SampleSource:  # noqa: ARG001
+    """Return a source of frames."""
+    frames = stored_frames(Path(source))
+    return StoredSamples(lambda items: [frames[int(item)] for item in items],
+                         PassOrder(len(frames)))
 
 
-def _step(state: TrainingState, images: Tensor, targets: list[Target],
-          device: torch.device) -> dict[str, Tensor]:
-    """Do one optimizer step and return its losses."""
-    images = images.to(device, memory_format=torch.channels_last)
-    targets = [{name: value.to(device) for name, value in target.items()} for target in targets]
-    with torch.autocast(device.type, torch.bfloat16):
-        _, losses = state.model(images, targets)
-    total = torch.stack(list(losses.values())).sum()
-    state.optimizer.zero_grad(set_to_none=True)
-    total.backward()
-    norm = nn.utils.clip_grad_norm_(state.model.parameters(), 5.0)
-    if torch.isfinite(norm):
-        state.optimizer.step()
-        state.average.update_parameters(state.model)
-    state.step += 1
-    return losses
+def stored_frames(folder: Path) -> FrameShards:
+    """Return the frames of a folder of shards.
 
-
-def _rate(step: int, progress: float) -> float:
-    """Return the learning rate's share of its maximum: linear warm-up, then half a cosine."""
-    cosine = 0.5 * (1 + math.cos(math.pi * min(progress, 1.0)))
-    return min((step + 1) / _WARM_UP_STEPS, 1.0) * (_LEAST_RATE + (1 - _LEAST_RATE) * cosine)
-
-
-def _parameter_groups(model: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
-    decayed = [p for p in model.parameters() if p.ndim > 1]
-    free = [p for p in model.parameters() if p.ndim <= 1]
-    return [{'params': decayed, 'weight_decay': weight_decay},
-            {'params': free, 'weight_decay': 0.0}]
-
-
-def _batches(run: MaskRCNNTraining, step: int) -> Iterator[tuple[Tensor, list[Target]]]:
-    """Yield batches for ever; a resumed run sees another order than the one it had."""
-    stream = FrameStream(lambda: list_shards(run.data), read_frames, InputSize(),
-                         seed=run.seed + 1_000_003 * (step + 1))
-    return iter(DataLoader(stream, run.batch, num_workers=run.workers, collate_fn=collate,
-                           prefetch_factor=4 if run.workers else None))
-
-
-def _choose_device(name: str) -> torch.device:
-    if name == 'auto':
-        name = 'cuda' if torch.cuda.is_available() else 'cpu'
-    return torch.device(name)
-
-
-def main() -> None:
-    """Train as the command line says."""
-    logging.basicConfig(level=logging.INFO, format='%(message)s')
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    for field in fields(MaskRCNNTraining):
-        required = field.name in ('data', 'out')
-        kind = Path if required else type(field.default)
-        parser.add_argument(f'--{field.name.replace("_", "-")}', type=kind, required=required,
-                            default=None if required else field.default)
-    train(MaskRCNNTraining(**vars(parser.parse_args())))
-
-
-if __name__ == '__main__':
-    main()
+    Raises:
+        InvalidInputError: If there are none.
+    """
+    try:
+        return FrameShards(folder)
+    except InvalidInputError as error:
+        raise InvalidInputError(f'{folder} holds no frames; make some with: pose-estimation '
+                                f'dataset frames {folder}') from error

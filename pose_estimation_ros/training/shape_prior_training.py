@@ -2,36 +2,39 @@
 
 from __future__ import annotations
 
-import logging
-import time
-from dataclasses import dataclass
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
 from pose_estimation_ros.networks.shape_prior_autoencoder import ShapePriorAutoEncoder
-from pose_estimation_ros.training.checkpoints import (
-    TrainingState,
-    load_checkpoint,
-    save_checkpoint,
-)
+from pose_estimation_ros.training.batch_plan import BatchRequest
+from pose_estimation_ros.training.loop import run
 from pose_estimation_ros.training.losses import chamfer_distance
-from pose_estimation_ros.training.schedules import StagedSchedule, forget_moments, set_rate
-from pose_estimation_ros.training.training_log import TrainingLog
+from pose_estimation_ros.training.sources import SourcedTask
+from pose_estimation_ros.training.stages import StageSettings, stretched
+from pose_estimation_ros.training.task import Losses, Player, TrainingSettings
 
+NETWORK = 'shape-prior'
 # Published: 50 epochs of 10 passes; the rate falls every 5000 steps.
 PUBLISHED_STEPS = 20_000
+DEFAULTS = TrainingSettings(
+    stages=tuple(StageSettings(PUBLISHED_STEPS // 4, 1e-4 * factor)
+                 for factor in (1.0, 0.6, 0.3, 0.1)),
+    batch=32, log_every=20)
+# Published: 2048; fewer are quicker.
+INPUT_POINTS = 512
 
+_GRAIN = 8
 _NOISE = 0.01
 _LARGEST_NOISE = 0.02
 _LARGEST_SHIFT = 0.02
-_LOG_EVERY = 20
-_SAVE_EVERY = 200
-
-_logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -43,8 +46,7 @@ class AutoEncoderTraining:
         steps: Steps of the whole training, over which the learning rate falls.
         minutes: The run stops after this time; call again to go on.
         batch_size: Clouds per step.
-        input_points: Points drawn from each cloud, which are the target as well (published:
-            2048; fewer are quicker).
+        input_points: Points drawn from each cloud, which are the target as well.
         device: 'cpu' or 'cuda'.
         seed: Seed of weights and data.
     """
@@ -53,9 +55,63 @@ class AutoEncoderTraining:
     steps: int = PUBLISHED_STEPS
     minutes: float = 30.0
     batch_size: int = 32
-    input_points: int = 512
+    input_points: int = INPUT_POINTS
     device: str = 'cpu'
     seed: int = 0
+
+
+class AutoEncoderTask(SourcedTask):
+    """The auto-encoder with its clouds and loss; see `task.TrainingTask`."""
+
+    network = NETWORK
+    figure = 'chamfer'
+
+    def __init__(self, clouds: NDArray[np.float32], input_points: int = INPUT_POINTS) -> None:
+        """Take the clouds.
+
+        Args:
+            clouds: (M, P, 3) NOCS surface points of the training instances of all categories.
+            input_points: Points drawn from each cloud, which are the target as well.
+        """
+        super().__init__([])
+        self._clouds, self._input_points = clouds, input_points
+
+    def new_model(self) -> nn.Module:
+        """Return the auto-encoder with random weights."""
+        return ShapePriorAutoEncoder()
+
+    def players(self, model: nn.Module) -> list[Player]:
+        """Return the auto-encoder as the one player."""
+        return [Player('', model, torch.optim.Adam(model.parameters()))]
+
+    def batch(self, request: BatchRequest) -> Tensor:
+        """Return (B, input points, 3) points drawn with replacement, with noise and a shift."""
+        size = math.gcd(request.size, _GRAIN)
+        return torch.cat([self._augmented(size, grain.generator)
+                          for grain in request.grains(size)])
+
+    def losses(self, modules: Mapping[str, nn.Module], player: str, batch: Tensor) -> Losses:
+        """Return the Chamfer distance between input and output."""
+        return {'total': chamfer_distance(modules[player](batch)[1], batch)}
+
+    def validate(self, model: nn.Module) -> dict[str, float]:  # noqa: ARG002
+        """Return nothing: the auto-encoder is judged by the priors it gives."""
+        return {}
+
+    def notes(self) -> dict[str, Any]:
+        """Return how the data are drawn."""
+        return {'input_points': self._input_points, 'clouds': len(self._clouds)}
+
+    def advance(self, now: BatchRequest, ahead: BatchRequest) -> None:
+        """Do nothing: all clouds are there."""
+
+    def _augmented(self, count: int, generator: np.random.Generator) -> Tensor:
+        instance = generator.integers(len(self._clouds), size=(count, 1))
+        point = generator.integers(self._clouds.shape[1], size=(count, self._input_points))
+        points = self._clouds[instance, point]
+        noise = generator.normal(0.0, _NOISE, points.shape).clip(-_LARGEST_NOISE, _LARGEST_NOISE)
+        shift = generator.uniform(-_LARGEST_SHIFT, _LARGEST_SHIFT, (count, 1, 3))
+        return torch.from_numpy((points + noise + shift).astype(np.float32))
 
 
 def train_autoencoder(
@@ -70,37 +126,12 @@ def train_autoencoder(
     Returns:
         The auto-encoder in evaluation mode, trained as far as the time allowed.
     """
-    torch.manual_seed(training.seed)
-    model = ShapePriorAutoEncoder().to(training.device)
-    generator = np.random.default_rng(training.seed)
-    state = TrainingState(
-        model, torch.optim.Adam(model.parameters(), lr=1e-4), generators={'data': generator}
-    )
-    checkpoint = training.folder / 'last.pt'
-    if checkpoint.is_file():
-        load_checkpoint(checkpoint, state)
-        _logger.info('resumed at step %d', state.step)
-    schedule = StagedSchedule(
-        1e-4, (1.0, 0.6, 0.3, 0.1), tuple(training.steps * k // 4 for k in range(4))
-    )
-    deadline = time.monotonic() + 60.0 * training.minutes
-    with TrainingLog(training.folder, state.step) as log:
-        while state.step < training.steps and time.monotonic() < deadline:
-            if schedule.starts_stage(state.step):
-                forget_moments(state.optimizer)
-            set_rate(state.optimizer, schedule.rate_at(state.step))
-            points = _augmented_batch(clouds, training, generator).to(training.device)
-            loss = chamfer_distance(model(points)[1], points)
-            state.optimizer.zero_grad(set_to_none=True)
-            loss.backward()
-            state.optimizer.step()
-            state.step += 1
-            if state.step % _LOG_EVERY == 0:
-                log.write(state.step, {'chamfer': loss.item()})
-            if state.step % _SAVE_EVERY == 0:
-                save_checkpoint(checkpoint, state)
-    save_checkpoint(checkpoint, state)
-    _logger.info('at step %d of %d', state.step, training.steps)
+    settings = replace(
+        DEFAULTS, stages=stretched(DEFAULTS.stages, training.steps), batch=training.batch_size,
+        seed=training.seed, device=training.device, minutes=training.minutes)
+    task = AutoEncoderTask(clouds, training.input_points)
+    model = run(task, settings, training.folder).model
+    assert isinstance(model, ShapePriorAutoEncoder)
     return model.eval()
 
 
@@ -114,17 +145,3 @@ def decoded_mean_shape(
         mean = torch.cat(embeddings).mean(dim=0, keepdim=True)
         shape: NDArray[np.float32] = model.decoder(mean)[0].cpu().numpy()
     return shape
-
-
-def _augmented_batch(
-    clouds: NDArray[np.float32], training: AutoEncoderTraining, generator: np.random.Generator
-) -> Tensor:
-    """Draw clouds and points (with replacement), add noise and a shift."""
-    instance = generator.integers(len(clouds), size=(training.batch_size, 1))
-    point = generator.integers(
-        clouds.shape[1], size=(training.batch_size, training.input_points)
-    )
-    points = clouds[instance, point]
-    noise = generator.normal(0.0, _NOISE, points.shape).clip(-_LARGEST_NOISE, _LARGEST_NOISE)
-    shift = generator.uniform(-_LARGEST_SHIFT, _LARGEST_SHIFT, (training.batch_size, 1, 3))
-    return torch.from_numpy((points + noise + shift).astype(np.float32))

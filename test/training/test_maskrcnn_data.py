@@ -1,13 +1,9 @@
-from dataclasses import replace
-from itertools import islice
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
 from pose_estimation_ros.core.camera import CameraIntrinsics
-from pose_estimation_ros.core.errors import ConfigurationError
 from pose_estimation_ros.core.frame import RGBDFrame
 from pose_estimation_ros.segmentation.preprocessing import (
     InputSize,
@@ -21,7 +17,6 @@ from pose_estimation_ros.training.maskrcnn_augmentation import (
     place_occluders,
 )
 from pose_estimation_ros.training.maskrcnn_data import (
-    FrameStream,
     collate,
     instance_targets,
     random_view,
@@ -137,28 +132,6 @@ def test_occluders_lie_before_the_scene_and_hide_the_labels():
     assert (instances[covered] == 0).all()
     np.testing.assert_array_equal(instances[~covered], picture.instance_map[~covered])
     assert (rgb[covered] != picture.frame.rgb[covered]).any()
-
-
-def test_the_stream_lists_the_folder_again_on_each_pass():
-    shards = [Path('a')]
-    read = []
-
-    def read_shard(path):
-        read.append(path.name)
-        return iter([frame(), replace(frame())])
-
-    stream = iter(FrameStream(lambda: list(shards), read_shard, SIZE, seed=0))
-    list(islice(stream, 2))
-    shards.append(Path('b'))
-    list(islice(stream, 4))
-    assert read[0] == 'a'
-    assert sorted(read[1:3]) == ['a', 'b']
-
-
-def test_an_empty_folder_says_what_to_do():
-    stream = FrameStream(list, lambda path: iter(()), SIZE, seed=0)
-    with pytest.raises(ConfigurationError, match='make some first'):
-        next(iter(stream))
 
 
 def test_batches_keep_a_list_of_targets():

@@ -1,8 +1,7 @@
-"""The full network's data, batches, and a training that goes on after an interruption."""
+"""The full network's data and batches, and what is made of its checkpoints."""
 
 import itertools
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -11,20 +10,17 @@ import torch
 from pose_estimation_ros.core.errors import InvalidInputError, ModelError
 from pose_estimation_ros.runtime.model_store import ModelStore
 from pose_estimation_ros.synthetic.scene import SceneGenerator
-from pose_estimation_ros.training.checkpoints import read_checkpoint
 from pose_estimation_ros.training.color_crops import (
     ColorCrops,
     read_color_crops,
     scene_crops,
     stack_crops,
 )
+from pose_estimation_ros.training.loop import run
 from pose_estimation_ros.training.shape_priors import save_priors
 from pose_estimation_ros.training.spd_full_export import export_full
-from pose_estimation_ros.training.spd_full_training import (
-    FullTraining,
-    augmented_batch,
-    train_full,
-)
+from pose_estimation_ros.training.spd_full_training import augmented_batch
+from test.training.tiny_tasks import settings, spd_full
 
 
 @pytest.fixture(scope='module')
@@ -34,13 +30,6 @@ def crops() -> ColorCrops:
         scene_crops(scenes.scene(seed), (320, 240)) for seed in itertools.count()
     )
     return stack_crops(list(itertools.islice(samples, 4)))
-
-
-def _few_points(crops: ColorCrops, count: int) -> ColorCrops:
-    """Return the crops with fewer points, which is quicker."""
-    return ColorCrops(crops.image, crops.points[:, :count], crops.pixel_index[:, :count],
-                      crops.nocs[:, :count], crops.category, crops.rotation,
-                      crops.shape[:, :count])
 
 
 def test_points_lie_where_their_true_coordinates_say(crops: ColorCrops) -> None:
@@ -61,7 +50,6 @@ def test_points_lie_where_their_true_coordinates_say(crops: ColorCrops) -> None:
 
 
 def test_batches_are_augmented_as_published(crops: ColorCrops) -> None:
-    torch.manual_seed(0)
     batch = augmented_batch(crops, np.random.default_rng(0))
     moved = batch.points.numpy() - crops.points
     shift = moved.mean(axis=1)
@@ -77,36 +65,13 @@ def test_batches_are_augmented_as_published(crops: ColorCrops) -> None:
                                atol=1e-5)
 
 
-def test_training_goes_on_after_an_interruption(
-    crops: ColorCrops, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    few = _few_points(crops, 64)
+def test_a_trained_network_becomes_a_model(tmp_path: Path) -> None:
+    run(spd_full(), settings(1, 1), tmp_path / 'run')
     priors = np.random.default_rng(0).uniform(-0.4, 0.4, (6, 1024, 3)).astype(np.float32)
-
-    def train(folder: str, minutes: float) -> torch.nn.Module:
-        training = FullTraining(tmp_path / folder, steps=2, minutes=minutes, batch_size=2)
-        return train_full(few, priors, training).model
-
-    # A clock that advances a second per look: one step takes two.
-    clock = SimpleNamespace(monotonic=itertools.count().__next__)
-    monkeypatch.setattr('pose_estimation_ros.training.spd_full_training.time', clock)
-    train('interrupted', 2.5 / 60)
-    assert read_checkpoint(tmp_path / 'interrupted/last.pt')['step'] == 1
-    resumed, whole = train('interrupted', 10.0), train('whole', 10.0)
-
-    for name, value in whole.state_dict().items():
-        assert torch.equal(resumed.state_dict()[name], value), name
-    logs = [(tmp_path / folder / 'train.csv').read_text().splitlines()
-            for folder in ('interrupted', 'whole')]
-    rows = [[line.split(',')[0:1] + line.split(',')[2:] for line in log] for log in logs]
-    assert rows[0] == rows[1]
-    assert rows[0][0] == ['step', 'total', 'correspondence', 'chamfer', 'entropy', 'deformation']
-    assert rows[0][1][0] == '2'
-
     save_priors(tmp_path / 'priors.npz', priors, 'random')
-    export_full(tmp_path / 'whole/last.pt', tmp_path / 'priors.npz', tmp_path / 'models/mine')
+    export_full(tmp_path / 'run/last.pt', tmp_path / 'priors.npz', tmp_path / 'models/mine')
     model = ModelStore([tmp_path / 'models']).find('mine', task='pose')
-    assert model.manifest.training['steps'] == 2
+    assert model.manifest.training['steps'] == 1
     assert model.file('network').stat().st_size > 70e6
 
 

@@ -1,0 +1,94 @@
+"""Where training samples come from: what is stored, or what is rendered meanwhile."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pose_estimation_ros.training.batch_plan import BatchRequest, Draw, PassOrder, WeightedOrder
+from pose_estimation_ros.training.synthetic_stream import SyntheticStream
+
+SYNTHETIC = 'synthetic'
+
+Items = NDArray[np.intp]
+
+
+class SampleSource(Protocol):
+    """Samples to draw from; what they are is between source and task."""
+
+    def samples(self, draw: Draw) -> Any:
+        """Return the samples of a draw, together."""
+
+    def advance(self, now: int, ahead: int) -> None:
+        """Prepare the samples from the `now`-th up to the `ahead`-th that is drawn."""
+
+    def close(self) -> None:
+        """Free what is held."""
+
+
+class StoredSamples:
+    """Samples that are all there."""
+
+    def __init__(self, take: Callable[[Items], Any], order: PassOrder | WeightedOrder) -> None:
+        """Take the function from indices to samples, and the order to draw them in."""
+        self._take, self._order = take, order
+
+    def samples(self, draw: Draw) -> Any:
+        """Return the samples of a draw."""
+        return self._take(self._order.items(draw))
+
+    def advance(self, now: int, ahead: int) -> None:
+        """Do nothing."""
+
+    def close(self) -> None:
+        """Do nothing."""
+
+
+class RenderedSamples:
+    """Samples that are made while the training runs."""
+
+    def __init__(self, stream: SyntheticStream,
+                 take: Callable[[tuple[Path, ...], Items], Any]) -> None:
+        """Take the stream, and the function from shards and indices to samples."""
+        self._stream, self._take = stream, take
+
+    def samples(self, draw: Draw) -> Any:
+        """Return the samples of a draw."""
+        return self._take(tuple(self._stream.paths(draw)), self._stream.items(draw))
+
+    def advance(self, now: int, ahead: int) -> None:
+        """Make shards ahead."""
+        self._stream.advance(now, ahead)
+
+    def close(self) -> None:
+        """End the makers."""
+        self._stream.close()
+
+
+class SourcedTask:
+    """The part of a `TrainingTask` that looks after its sources."""
+
+    def __init__(self, sources: Sequence[SampleSource]) -> None:
+        """Take the sources, one per share of the data ratio."""
+        self._sources = sources
+
+    def advance(self, now: BatchRequest, ahead: BatchRequest) -> None:
+        """Let the sources prepare what is soon drawn."""
+        for source, first, last in zip(self._sources, now.drawn_before(), ahead.drawn_before(),
+                                       strict=True):
+            source.advance(first, last)
+
+    def close(self) -> None:
+        """Close the sources."""
+        for source in self._sources:
+            source.close()
+
+
+def synthetic_domain(source: str) -> str | None:
+    """Return the domain of 'synthetic' or 'synthetic:<domain>', None for a folder."""
+    name, _, domain = source.partition(':')
+    return (domain or 'primary') if name == SYNTHETIC else None

@@ -1,0 +1,95 @@
+"""Every network as a training task of a size that tests can afford."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import numpy as np
+import torch
+
+from pose_estimation_ros.core.rotation import random_rotation
+from pose_estimation_ros.core.se3 import make_transform
+from pose_estimation_ros.networks.mask_rcnn import MaskRCNNConfig
+from pose_estimation_ros.networks.spd_lite import SpdLiteConfig
+from pose_estimation_ros.segmentation.preprocessing import InputSize
+from pose_estimation_ros.synthetic.crop_samples import Crops
+from pose_estimation_ros.training.batch_plan import PassOrder
+from pose_estimation_ros.training.color_crops import ColorCrops
+from pose_estimation_ros.training.crop_batches import take
+from pose_estimation_ros.training.maskrcnn_training import MaskRCNNTask
+from pose_estimation_ros.training.shape_prior_training import AutoEncoderTask
+from pose_estimation_ros.training.sources import StoredSamples
+from pose_estimation_ros.training.spd_full_training import SpdFullTask
+from pose_estimation_ros.training.spd_lite_training import SpdLiteTask
+from pose_estimation_ros.training.stages import StageSettings
+from pose_estimation_ros.training.task import TrainingSettings
+from test.training.test_maskrcnn_data import frame
+
+TINY_DETECTOR = MaskRCNNConfig(stem_width=8, widths=(8, 8, 16, 16), pyramid_width=16,
+                               box_head_width=16, mask_layers=1)
+
+
+def settings(steps: int, batch: int, **changes: object) -> TrainingSettings:
+    """Return settings for a few steps on the CPU."""
+    stages = (StageSettings(steps, 1e-3, 'cosine', warm_up=2),)
+    return TrainingSettings(**{'stages': stages, 'batch': batch, 'device': 'cpu', 'threads': 1,
+                               'log_every': 2, 'validate_every': 2, 'clip': 5.0, **changes})
+
+
+def random_crops(count: int = 24, points: int = 48, seed: int = 0) -> Crops:
+    """Return exact points of random boxes, all categories in turn."""
+    generator = np.random.default_rng(seed)
+    size = generator.uniform(0.05, 0.3, (count, 3))
+    nocs = generator.uniform(-0.5, 0.5, (count, points, 3))
+    nocs *= (size / np.linalg.norm(size, axis=1, keepdims=True))[:, None]
+    T = np.stack([make_transform(random_rotation(generator), (0.1, 0.1, 0.8))
+                  for _ in range(count)])
+    metric = nocs * np.linalg.norm(size, axis=1)[:, None, None]
+    metric = np.einsum('bij,bnj->bni', T[:, :3, :3], metric) + T[:, None, :3, 3]
+    return Crops(metric.astype(np.float32), nocs.astype(np.float32),
+                 np.ones((count, points), bool), np.arange(count) % 6, T, size,
+                 nocs.astype(np.float32), np.ones(count, np.float32),
+                 np.full(count, np.nan, np.float32), np.array(['box'] * count),
+                 np.tile((0.0, -0.8, -0.6), (count, 1)))
+
+
+def stored(crops: Crops) -> StoredSamples:
+    """Return crops as a source."""
+    return StoredSamples(partial(take, crops), PassOrder(len(crops)))
+
+
+def spd_lite(sources: int = 1) -> SpdLiteTask:
+    """SPD lite on random boxes."""
+    prior = np.random.default_rng(0).uniform(-0.3, 0.3, (6, 32, 3))
+    return SpdLiteTask([stored(random_crops(seed=seed)) for seed in range(sources)],
+                       random_crops(12, seed=9), torch.from_numpy(prior).float(),
+                       SpdLiteConfig(stages=1, width=16, context=16, embedding=8), 32)
+
+
+def autoencoder() -> AutoEncoderTask:
+    """The auto-encoder on random clouds."""
+    clouds = np.random.default_rng(0).uniform(-0.4, 0.4, (6, 128, 3)).astype(np.float32)
+    return AutoEncoderTask(clouds, input_points=32)
+
+
+def detector() -> MaskRCNNTask:
+    """Mask R-CNN on one picture."""
+    source = StoredSamples(lambda items: [frame() for _ in items], PassOrder(4))
+    return MaskRCNNTask([source], [frame()], TINY_DETECTOR, InputSize(80, 60))
+
+
+def spd_full() -> SpdFullTask:
+    """The full SPD network on random crops of few points."""
+    generator = np.random.default_rng(0)
+    count, points = 4, 24
+    crops = ColorCrops(
+        generator.integers(0, 255, (count, 192, 192, 3), dtype=np.uint8),
+        generator.uniform(-0.1, 0.1, (count, points, 3)).astype(np.float32),
+        generator.integers(0, 192 * 192, (count, points), dtype=np.int32),
+        generator.uniform(-0.4, 0.4, (count, points, 3)).astype(np.float32),
+        np.arange(count), np.stack([random_rotation(generator) for _ in range(count)]).astype(
+            np.float32),
+        generator.uniform(-0.4, 0.4, (count, 64, 3)).astype(np.float32))
+    priors = generator.uniform(-0.4, 0.4, (6, 1024, 3)).astype(np.float32)
+    return SpdFullTask([StoredSamples(crops.take, PassOrder(count))],
+                       crops.take(np.arange(2)), priors)
