@@ -122,8 +122,9 @@ def state(model: Model, figures: Sequence[Figure]) -> None:
 
 def _segmentation(model: Model, frames: Sequence[SyntheticFrame]) -> dict[str, float]:
     segmenter = MaskRCNNSegmenter.from_model(model, device='cpu', threads=1)
-    objects = [entry for frame in frames
-               for entry in compare(frame, segmenter.detect(frame.frame)).objects
+    objects = [entry for index, frame in enumerate(frames)
+               for entry in compare(annotated(f'{index:06d}', frame),
+                                    segmenter.detect(frame.frame)).objects
                if entry.visibility > LEAST_VISIBILITY]
     segmenter.close()
     overlaps = [entry.iou if entry.found_as == entry.category else 0.0 for entry in objects]
