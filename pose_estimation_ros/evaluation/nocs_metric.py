@@ -1,7 +1,8 @@
 """The NOCS protocol exactly as published, 'nocs-compat': for figures beside published ones only.
 
-Its "IoU" is not a volume's, its pose figures leave out what is missed or found wrongly, and it
-counts a failed estimate as an identity pose. Honest figures are in `pose_recall`.
+Its "IoU" is not a volume's, and its pose figures leave out what is missed or found wrongly.
+Published evaluations enter a failed estimate as an identity pose; here it is up to whoever makes
+the predictions whether to leave it out. Honest figures are in `pose_recall`.
 
 Source: specs/spd_crnet_acr.md, section 5 (NOCS, CVPR 2019; the evaluation of SPD, ECCV 2020, that
 CR-Net and ACR-Pose use gives the same tables).
@@ -29,6 +30,8 @@ from pose_estimation_ros.evaluation.precision_curves import (
 FloatArray = NDArray[np.float64]
 
 NAME = 'nocs-compat'
+# Quoted wherever it is printed, since it is no intersection over union.
+OVERLAP_NAME = 'NOCS "IoU"'
 # Pose figures are of what matches at this overlap.
 POSE_GATE = 0.1
 

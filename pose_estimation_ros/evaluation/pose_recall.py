@@ -33,6 +33,7 @@ FloatArray = NDArray[np.float64]
 BoolArray = NDArray[np.bool_]
 
 NAME = 'oriented-box'
+OVERLAP_NAME = 'box IoU'
 # An object counts as located where a box of its category overlaps its own by more than this.
 LOCATED = 0.1
 TABLE_OVERLAPS = (0.5, 0.75)
@@ -40,9 +41,9 @@ TABLE_OVERLAPS = (0.5, 0.75)
 VISIBILITY_BINS = ((0.0, 0.25), (0.25, 0.5), (0.5, 0.75), (0.75, 1.0))
 
 _AT = (*(f'{degrees}°{centimetres}cm' for degrees, centimetres in THRESHOLDS),
-       *(f'IoU > {overlap}' for overlap in TABLE_OVERLAPS))
+       *(f'{OVERLAP_NAME} > {overlap}' for overlap in TABLE_OVERLAPS))
 RECALL_COLUMNS = (
-    'category', 'objects', 'predictions', f'located (IoU > {LOCATED}), %',
+    'category', 'objects', 'predictions', f'located ({OVERLAP_NAME} > {LOCATED}), %',
     *(f'recall {limit}, %' for limit in _AT), *(f'precision {limit}, %' for limit in _AT),
     'median rotation, °', 'median translation, cm')
 VISIBILITY_COLUMNS = ('category', 'visibility', 'objects',
@@ -100,8 +101,9 @@ class Answers:
 
 def answers(pooled: CategoryPool, errors: PairErrors) -> Answers:
     """Find out which objects of a category are answered, at each threshold on its own."""
-    poses = match_poses(pooled, errors, *np.array(THRESHOLDS, dtype=np.float64).T,
-                        allowed=np.ones(len(errors.degrees), dtype=np.bool_))
+    degrees, centimetres = np.array(THRESHOLDS, dtype=np.float64).T
+    everything = np.ones(len(errors.degrees), dtype=np.bool_)
+    poses = match_poses(pooled, errors, degrees, centimetres, everything)
     boxes = match_overlaps(pooled, errors, TABLE_OVERLAPS)
     located = match_overlaps(pooled, errors, (LOCATED,))
     pair = located.pairs[:, 0]

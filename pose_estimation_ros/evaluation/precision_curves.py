@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from pose_estimation_ros.evaluation.average_precision import average_precision
 from pose_estimation_ros.evaluation.category_pool import (
@@ -29,8 +29,6 @@ DEGREES = np.array([*range(61), 360], dtype=np.float64)
 CENTIMETRES = np.array([*np.arange(21) / 2, 100], dtype=np.float64)
 OVERLAPS = np.arange(101) / 100
 TABLE_OVERLAPS = (0.25, 0.5, 0.75)
-COLUMNS = (*(f'IoU > {overlap}, %' for overlap in TABLE_OVERLAPS),
-           *(f'{degrees}°{centimetres}cm, %' for degrees, centimetres in THRESHOLDS))
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,7 +69,10 @@ class PrecisionCurves:
     pose_accuracy: FloatArray
 
     def precision_rows(self) -> list[tuple[object, ...]]:
-        """Return a row per category and one of their mean: average precision in percent."""
+        """Return a row per category and one of their mean: average precision in percent.
+
+        See `columns`.
+        """
         return self._rows(self.overlap_precision, self.pose_precision)
 
     def accuracy_rows(self) -> list[tuple[object, ...]]:
@@ -109,6 +110,13 @@ class PrecisionCurves:
                  self.pose_precision[:, -1, :-1])))
 
 
+def columns(overlap_name: str) -> tuple[str, ...]:
+    """Return the heads of the columns of the rows, with the overlap called as the caller says."""
+    return ('category', 'objects', 'predictions',
+            *(f'{overlap_name} > {limit}, %' for limit in TABLE_OVERLAPS),
+            *(f'{degrees}°{centimetres}cm, %' for degrees, centimetres in THRESHOLDS))
+
+
 def mean_of_categories(figures: FloatArray) -> FloatArray:
     """Return the unweighted mean over the first axis, of the categories that have a figure."""
     known = ~np.isnan(figures)
@@ -118,11 +126,11 @@ def mean_of_categories(figures: FloatArray) -> FloatArray:
 
 
 def match_overlaps(pooled: CategoryPool, errors: PairErrors,
-                   thresholds: Sequence[float]) -> Matching:
+                   thresholds: ArrayLike) -> Matching:
     """Match at each threshold: the overlap must be greater, and the greatest is preferred."""
     # float64 against the thresholds, as with the NumPy 1 of the published evaluation.
     overlap = errors.overlap.astype(np.float64)
-    limits = np.asarray(thresholds)
+    limits = np.asarray(thresholds, dtype=np.float64)
     return match(pooled, overlap, lambda pairs: overlap[pairs, None] > limits, len(limits))
 
 

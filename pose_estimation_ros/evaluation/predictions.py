@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -119,13 +120,14 @@ def paired(truth: Sequence[FrameTruth], predictions: Sequence[FramePredictions]
     Raises:
         InvalidInputError: If predictions belong to no frame, or a name occurs twice.
     """
+    for what, names in (('predictions', Counter(frame.name for frame in predictions)),
+                        ('truth', Counter(frame.name for frame in truth))):
+        name, times = next(iter(names.most_common(1)), ('', 0))
+        if times > 1:
+            raise InvalidInputError(f'the {what} of frame {name!r} occur {times} times; '
+                                    'keep one of them')
     by_name = {frame.name: frame for frame in predictions}
     known = {frame.name for frame in truth}
-    for what, names, frames in (('predictions', by_name, predictions), ('truth', known, truth)):
-        if len(names) < len(frames):
-            seen: set[str] = set()
-            twice = next(f.name for f in frames if f.name in seen or seen.add(f.name))
-            raise InvalidInputError(f'the {what} of frame {twice!r} occur twice; keep one of them')
     if strange := sorted(by_name.keys() - known):
         raise InvalidInputError(
             f'{len(strange)} frames with predictions have no truth, the first is {strange[0]!r} '

@@ -61,7 +61,7 @@ def test_a_missed_object_counts_as_wrong_and_a_false_one_costs_precision() -> No
     assert row['recall 10°5cm, %'] == 50.0
     assert row['precision 5°2cm, %'] == pytest.approx(100 / 3)
     assert row['precision 10°5cm, %'] == pytest.approx(200 / 3)
-    assert row['located (IoU > 0.1), %'] == 50.0
+    assert row['located (box IoU > 0.1), %'] == 50.0
     assert row['median rotation, °'] == pytest.approx(8.0)
 
 
@@ -71,7 +71,7 @@ def test_an_object_found_twice_is_found_once() -> None:
 
     assert row['recall 5°2cm, %'] == 100.0
     assert row['precision 5°2cm, %'] == 50.0
-    assert row['precision IoU > 0.5, %'] == 50.0
+    assert row['precision box IoU > 0.5, %'] == 50.0
 
 
 def test_mostly_missed_objects_have_an_infinite_median_error() -> None:

@@ -101,7 +101,7 @@ def test_predictions_join_their_truth_by_name_and_missing_ones_count_as_empty() 
 def test_predictions_of_unknown_or_doubled_frames_are_refused() -> None:
     with pytest.raises(InvalidInputError, match="first is 'c'"):
         paired([FrameTruth('a', ())], [FramePredictions('c', ())])
-    with pytest.raises(InvalidInputError, match="frame 'a' occur twice"):
+    with pytest.raises(InvalidInputError, match="frame 'a' occur 2 times"):
         paired([FrameTruth('a', ())], [FramePredictions('a', ()), FramePredictions('a', ())])
 
 
