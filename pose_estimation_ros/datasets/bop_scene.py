@@ -25,6 +25,7 @@ TRUTH = 'scene_gt.json'
 TRUTH_INFO = 'scene_gt_info.json'
 # Released rotations are printed with few digits; what is farther from a rotation is damaged.
 _ROTATION_TOLERANCE = 1e-3
+_NEEDED = 'it needs obj_id, cam_R_m2c (9 numbers) and cam_t_m2c (3 numbers, mm)'
 
 
 @dataclass(frozen=True, eq=False)
@@ -110,9 +111,7 @@ class BopScene:
 
     def _image_truth(self, image_id: str, entries: Sequence[Mapping[str, Any]],
                      infos: Sequence[Mapping[str, Any]] | None) -> BopTruth:
-        where = f'{self.folder / TRUTH}, image {image_id}'
-        poses = np.array([_pose(f'{where}, entry {index}', entry)
-                          for index, entry in enumerate(entries)]).reshape(-1, 4, 4)
+        poses = _poses(f'{self.folder / TRUTH}, image {image_id}', entries)
         if infos is None:
             infos = [{}] * len(entries)
         elif len(infos) != len(entries):
@@ -137,24 +136,38 @@ def _calibration(path: Path, image_id: str, values: Mapping[str, Any]) -> Calibr
     return Calibration(K, np.zeros(0), unit)
 
 
-def _pose(where: str, entry: Mapping[str, Any]) -> FloatArray:
-    """Return the (4, 4) pose of an entry of `scene_gt.json`, metres."""
-    try:
-        int(entry['obj_id'])
-        R = np.array(entry['cam_R_m2c'], dtype=np.float64).reshape(3, 3)
-        t = MILLIMETRE * np.array(entry['cam_t_m2c'], dtype=np.float64).reshape(3)
-    except (KeyError, ValueError, TypeError) as error:
-        raise InvalidInputError(f'{where} cannot be used ({error!r}); it needs obj_id, cam_R_m2c '
-                                '(9 numbers) and cam_t_m2c (3 numbers, mm)') from error
-    if not (np.isfinite(R).all() and np.isfinite(t).all()):
-        raise InvalidInputError(f'{where}: the pose of object {entry["obj_id"]} is not finite, '
-                                f'R {R.ravel().tolist()}, t {t.tolist()} m; correct or remove it')
-    if np.abs(R @ R.T - np.eye(3)).max() > _ROTATION_TOLERANCE or np.linalg.det(R) < 0:
-        raise InvalidInputError(f'{where}: cam_R_m2c of object {entry["obj_id"]} is no rotation: '
-                                f'{R.ravel().tolist()}; correct it')
+def _poses(where: str, entries: Sequence[Mapping[str, Any]]) -> FloatArray:
+    """Return the (N, 4, 4) poses of the entries of an image in `scene_gt.json`, metres."""
+    numbers = [_numbers(f'{where}, entry {index}', entry) for index, entry in enumerate(entries)]
+    values = np.array(numbers, dtype=np.float64).reshape(-1, 12)
+    R, t = values[:, :9].reshape(-1, 3, 3), MILLIMETRE * values[:, 9:]
+    finite = np.isfinite(values).all(axis=1)
+    for index in np.nonzero(~finite)[0]:
+        raise InvalidInputError(
+            f'{where}, entry {index}: the pose of object {entries[index]["obj_id"]} is not '
+            f'finite, R {R[index].ravel().tolist()}, t {t[index].tolist()} m; correct or remove it')
+    skewed = np.abs(R @ R.swapaxes(1, 2) - np.eye(3)).max(axis=(1, 2)) > _ROTATION_TOLERANCE
+    for index in np.nonzero(skewed | (np.linalg.det(R) < 0))[0]:
+        raise InvalidInputError(
+            f'{where}, entry {index}: cam_R_m2c of object {entries[index]["obj_id"]} is no '
+            f'rotation: {R[index].ravel().tolist()}; correct it')
     # The digits of the file are too few for code that checks rotations closely.
     U, _, Vt = np.linalg.svd(R)
     return make_transform(U @ Vt, t)
+
+
+def _numbers(where: str, entry: Mapping[str, Any]) -> list[float]:
+    """Return the 9 numbers of the rotation and the 3 of the translation (mm) of an entry."""
+    try:
+        int(entry['obj_id'])
+        numbers = [float(value) for value in (*entry['cam_R_m2c'], *entry['cam_t_m2c'])]
+        lengths = len(entry['cam_R_m2c']), len(entry['cam_t_m2c'])
+    except (KeyError, ValueError, TypeError) as error:
+        raise InvalidInputError(f'{where} cannot be used ({error!r}); {_NEEDED}') from error
+    if lengths != (9, 3):
+        raise InvalidInputError(f'{where} cannot be used (it has {lengths[0]} and {lengths[1]} '
+                                f'numbers); {_NEEDED}')
+    return numbers
 
 
 def _boxes(infos: Sequence[Mapping[str, Any]], key: str) -> FloatArray:

@@ -8,13 +8,13 @@ Source: https://github.com/thodan/bop_toolkit/blob/master/docs/bop_datasets_form
 from __future__ import annotations
 
 import json
-import os
 import shutil
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import cv2
 import numpy as np
@@ -98,6 +98,8 @@ class BopWriter:
         Raises:
             InvalidInputError: If the name has no number or the mesh is not in metres.
         """
+        if name in self._meshes:
+            return
         points = np.asarray(vertices, dtype=np.float64)
         check_extent(np.ptp(points, axis=0), f'model {name!r}', 'metres')
         obj_id = self._object_id(name)
@@ -129,13 +131,12 @@ class BopWriter:
         if folder.is_dir():
             raise InvalidInputError(f'{folder} is written already; ask is_written first, or '
                                     'delete it')
-        partial = folder.with_name(f'.{folder.name}.{os.getpid()}.partial')
-        shutil.rmtree(partial, ignore_errors=True)
+        partial = folder.with_name(f'.{folder.name}.{uuid4().hex}.partial')
         try:
             writer = BopSceneWriter(partial, self._numbered_model, self._depth_scale)
             yield writer
             writer.close()
-            partial.rename(folder)
+            _publish(partial, folder)
         finally:
             shutil.rmtree(partial, ignore_errors=True)
 
@@ -212,6 +213,15 @@ class BopWriter:
         _write_json(self._root / 'camera.json', {
             'fx': K[0, 0], 'fy': K[1, 1], 'cx': K[0, 2], 'cy': K[1, 2],
             'width': width, 'height': height, 'depth_scale': self._depth_scale})
+
+
+def _publish(partial: Path, folder: Path) -> None:
+    try:
+        partial.rename(folder)
+    except OSError:
+        # A cluster may give a scene to two machines; the one that was first is as good.
+        if not folder.is_dir():
+            raise
 
 
 def _targets(scene: BopScene) -> list[dict[str, int]]:

@@ -72,6 +72,11 @@ class CadModels:
         """Return the file of a model, counted from 1."""
         return self.folder / category / f'{cad_index:02d}.off'
 
+    def indices(self, category: str) -> tuple[int, ...]:
+        """Return the numbers of the models of a class."""
+        return tuple(sorted(int(path.stem) for path in (self.folder / category).glob('*.off')
+                            if path.stem.isdigit()))
+
     def read(self, category: str, cad_index: int) -> MeshData:
         """Read a model.
 
@@ -80,10 +85,9 @@ class CadModels:
         """
         path = self.path(category, cad_index)
         if not path.is_file():
-            there = sorted(model.stem for model in path.parent.glob('*.off'))
             raise InvalidInputError(
-                f'{path} is missing: class {category!r} has the models {", ".join(there) or "-"}; '
-                'unpack all CAD models or correct cad_index')
+                f'{path} is missing: class {category!r} has the models '
+                f'{list(self.indices(category))}; unpack all CAD models or correct cad_index')
         return read_mesh(path, unit=1.0)
 
     def size(self, category: str, cad_index: int) -> NDArray[np.float64]:

@@ -160,6 +160,17 @@ def test_a_scene_that_failed_leaves_nothing(tmp_path):
     assert list((tmp_path / 'test').iterdir()) == []
 
 
+def test_a_scene_that_two_processes_write_is_kept_once(tmp_path):
+    writer = make_writer(tmp_path)
+    with writer.scene(0) as late:
+        write_scene(tmp_path, 0, seeds=(0,))
+        late.write(*make_frame(1))
+        late.write(*make_frame(2))
+    writer.finish()
+    assert len(BopDataset(tmp_path, 'test')) == 1
+    assert [path.name for path in (tmp_path / 'test').iterdir()] == ['000000']
+
+
 def test_writing_goes_on_after_an_interruption_and_after_finish(tmp_path):
     write_scene(tmp_path, 0)
     make_writer(tmp_path).finish()

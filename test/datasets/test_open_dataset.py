@@ -71,7 +71,7 @@ def test_the_occluded_variant_finds_pascal3d_beside_it(tmp_path):
 
 
 def test_other_folders_are_refused_with_the_known_layouts(tmp_path):
-    with pytest.raises(InvalidInputError, match='is no data set of a known layout. Known are NOCS'):
+    with pytest.raises(InvalidInputError, match='is no data set of a known layout. Known are'):
         open_dataset(tmp_path)
     with pytest.raises(InvalidInputError, match='is not a folder'):
         open_dataset(tmp_path / 'none')
