@@ -14,17 +14,22 @@ from pose_estimation_ros.cli.dataset_options import (
     Domain,
     DomainOption,
     Folder,
+    Layout,
     Objects,
     Processes,
+    Resolution,
     Seed,
     Split,
     SplitOption,
     object_source,
+    resolution_of,
 )
 from pose_estimation_ros.cli.progress import progress_bar
 from pose_estimation_ros.cli.teaching import examples
 
 _DOCS = 'docs/custom_categories.md'
+# A BOP data set is of known objects, each with a model; most have thirty or fewer.
+_BOP_INSTANCES = 20
 
 dataset = typer.Typer(no_args_is_help=True, help='Make synthetic data. An interrupted command '
                       'goes on where it stopped when it is given again.',
@@ -70,3 +75,36 @@ def frames(folder: Folder, count: Count = 480, domain: DomainOption = Domain.pri
         write_frame_shards(folder, count, domain.value, split.value, resolution=(width, height),
                            seed=seed, source=source,
                            workers=Workers(processes, cluster, report))
+
+
+@dataset.command(epilog=examples(
+    'dataset generate data/nocs --format nocs --count 1000 --processes 4',
+    'dataset generate data/tools --format bop --objects meshes --split test --count 480',
+    'dataset generate /shared/bop --format bop --count 100000 --cluster tcp://10.0.0.5:8786',
+    docs=_DOCS))
+def generate(folder: Folder,
+             layout: Annotated[Layout, typer.Option('--format', help='nocs: CAMERA layout, frames '
+                               'in folders of ten; bop: scenes, models and targets; shards: our '
+                               'own, the smallest.')],
+             count: Count = 480, domain: DomainOption = Domain.primary,
+             split: SplitOption = Split.train, objects: Objects = GENERATED,
+             categories: Categories = '',
+             instances: Annotated[int, typer.Option(min=0, help='Objects per category and split '
+                                  'to choose from; 0 = all, with bop 20.')] = 0,
+             resolution: Resolution = '640x480', seed: Seed = 0, processes: Processes = 2,
+             cluster: Cluster = '') -> None:
+    """Make RGB-D frames with masks, poses and NOCS maps in a layout that others read, too.
+
+    NOCS: train becomes CAMERA/train, val and test become CAMERA/val; the camera is the published
+    one, which loaders of that layout take for granted. BOP: scenes hold 48 frames; other splits
+    can be added to the same folder if they are made of the same objects.
+    """
+    from pose_estimation_ros.synthetic.dataset_writing import generate_frames
+    from pose_estimation_ros.synthetic.recipe import FrameRecipe
+    from pose_estimation_ros.synthetic.shard_files import Workers
+
+    source = object_source(objects, categories, domain.value, instances or (
+        _BOP_INSTANCES if layout is Layout.bop else 0))
+    recipe = FrameRecipe(domain.value, split.value, source, seed, resolution_of(resolution))
+    with progress_bar('shards') as report:
+        generate_frames(folder, layout.value, count, recipe, Workers(processes, cluster, report))

@@ -32,6 +32,14 @@ class Split(str, Enum):
     test = 'test'
 
 
+class Layout(str, Enum):
+    """How frames lie on the disk."""
+
+    nocs = 'nocs'
+    bop = 'bop'
+    shards = 'shards'
+
+
 Folder = Annotated[Path, typer.Argument(help='Where the data goes.')]
 Count = Annotated[int, typer.Option(min=1, help='How many, rounded up to whole shards.')]
 DomainOption = Annotated[Domain, typer.Option(help='Which synthetic world.')]
@@ -48,22 +56,30 @@ Categories = Annotated[str, typer.Option(help='Only these, separated by commas; 
 Resolution = Annotated[str, typer.Option(help='WIDTHxHEIGHT, pixels.')]
 
 
-def object_source(objects: str, categories: str, domain: str) -> ObjectSource:
+def object_source(objects: str, categories: str, domain: str, instances: int = 0) -> ObjectSource:
     """Return the objects that the options name; every mesh of a folder is checked.
+
+    Args:
+        objects: 'categories', or a folder of meshes.
+        categories: Names separated by commas; '' = all.
+        domain: 'primary' or 'second'.
+        instances: Most objects per category and split; 0 = all.
 
     Raises:
         ConfigurationError: If the folder or a category is wrong.
         InvalidInputError: If a mesh is.
     """
     from pose_estimation_ros.synthetic.mesh_objects import open_mesh_folder
-    from pose_estimation_ros.synthetic.object_source import procedural_objects
+    from pose_estimation_ros.synthetic.object_source import FewObjects, procedural_objects
 
     names = tuple(name.strip() for name in categories.split(',') if name.strip())
+    source: ObjectSource
     if objects == GENERATED:
-        return procedural_objects(domain, names)
-    source = open_mesh_folder(Path(objects), names)
-    source.check()
-    return source
+        source = procedural_objects(domain, names)
+    else:
+        source = folder = open_mesh_folder(Path(objects), names)
+        folder.check()
+    return FewObjects(source, instances) if instances else source
 
 
 def resolution_of(text: str) -> tuple[int, int]:

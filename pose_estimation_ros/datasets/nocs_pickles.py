@@ -18,6 +18,8 @@ _ALLOWED = frozenset({
     *((f'numpy.{core}.numeric', '_frombuffer') for core in ('core', '_core')),
     ('numpy', 'ndarray'), ('numpy', 'dtype'),
     ('_codecs', 'encode'),
+    # The content of an array without elements, as Python 3 writes it for Python 2.
+    ('__builtin__', 'bytes'),
     ('collections', 'OrderedDict'),
 })
 

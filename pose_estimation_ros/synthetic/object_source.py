@@ -63,6 +63,36 @@ class ProceduralObjects:
         return {'categories': [category.as_plain() for category in self.categories]}
 
 
+@dataclass(frozen=True)
+class FewObjects:
+    """The first objects of each category of another source.
+
+    Attributes:
+        source: Where they are from.
+        most: How many instances of a category a split has at most.
+    """
+
+    source: ObjectSource
+    most: int
+
+    @property
+    def categories(self) -> tuple[Category, ...]:
+        """Those of the source."""
+        return self.source.categories
+
+    def count(self, category: str, split: str) -> int:
+        """Return how many instances of a category a split has."""
+        return min(self.most, self.source.count(category, split))
+
+    def model(self, category: str, split: str, number: int) -> ObjectModel:
+        """Return an instance of the source."""
+        return self.source.model(category, split, number)
+
+    def describe(self) -> dict[str, Any]:
+        """Return the description of the source and the limit."""
+        return {**self.source.describe(), 'instances': self.most}
+
+
 def procedural_objects(domain: str, names: Sequence[str] = ()) -> ProceduralObjects:
     """Return the generated objects of the named categories, none for all six.
 

@@ -90,24 +90,40 @@ def _shard_path(folder: Path, number: int) -> Path:
 
 
 def claim(folder: Path, description: Mapping[str, object]) -> None:
-    """Make the folder and write the description, or check that it is the one that is there.
+    """Write the description into a folder, or check that it is the one that is there.
 
     Raises:
         ConfigurationError: If the folder holds data of another description.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / _DESCRIPTION
+    claim_file(folder / _DESCRIPTION, description)
+
+
+def claim_file(path: Path, description: Mapping[str, object]) -> None:
+    """Write a description to a file, or check that it is the one that is there.
+
+    Raises:
+        ConfigurationError: If it is another one.
+    """
     wanted = json.loads(json.dumps(description))
     if path.exists():
-        found = read_description(folder)
+        found = json.loads(path.read_text())
         if found != wanted:
+            differing = sorted(key for key in found.keys() | wanted.keys()
+                               if found.get(key) != wanted.get(key))
             raise ConfigurationError(
-                f'{folder} holds other data: {found}, but {wanted} was asked for; '
-                'choose another folder or delete this one')
-    else:
-        unfinished = path.with_name(f'{path.name}.{os.getpid()}.partial')
-        unfinished.write_text(json.dumps(wanted, indent=1) + '\n')
-        unfinished.replace(path)
+                f'{path.parent} holds other data: {path.name} differs in '
+                f'{", ".join(_difference(key, found, wanted) for key in differing)}; choose '
+                'another folder or delete this one')
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = path.with_name(f'{path.name}.{os.getpid()}.partial')
+    unfinished.write_text(json.dumps(wanted, indent=1) + '\n')
+    unfinished.replace(path)
+
+
+def _difference(key: str, found: Mapping[str, Any], wanted: Mapping[str, Any]) -> str:
+    there, asked = (json.dumps(side.get(key)) for side in (found, wanted))
+    return f'{key} ({there[:60]} there, {asked[:60]} asked for)'
 
 
 def _make_one(make: ShardMaker, folder: Path, number: int) -> None:

@@ -2,9 +2,15 @@
 
 import json
 import pickle
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from mesh_files import save_boxes_and_tubes, save_mesh
 
 from pose_estimation_ros.core.errors import ConfigurationError, InvalidInputError
 from pose_estimation_ros.core.symmetry import NO_SYMMETRY, Y_AXIS_SYMMETRY
@@ -16,32 +22,12 @@ from pose_estimation_ros.synthetic.mesh_objects import open_mesh_folder, split_n
 from pose_estimation_ros.synthetic.object_source import categories_of, procedural_objects
 from pose_estimation_ros.synthetic.shard_files import read_description
 
-open3d = pytest.importorskip('open3d')
-
-
-def save(path, mesh, scale=1.0):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    shape = open3d.geometry.TriangleMesh(
-        open3d.utility.Vector3dVector(mesh.vertices.astype(float) * scale),
-        open3d.utility.Vector3iVector(mesh.faces))
-    shape.compute_triangle_normals()
-    assert open3d.io.write_triangle_mesh(str(path), shape)
+pytest.importorskip('open3d')
 
 
 @pytest.fixture
 def folder(tmp_path):
-    """Return boxes in metres, and z-up tubes in millimetres with an objects.yaml."""
-    root = tmp_path / 'meshes'
-    for index in range(4):
-        save(root / 'box' / f'box_{index}.ply', box((0.1 + 0.01 * index, 0.2, 0.05)))
-        save(root / 'tube' / f'tube_{index}.stl', cylinder(0.03, 0.15, 24), 1000.0)
-    (root / 'objects.yaml').write_text(
-        'categories:\n'
-        '  tube: {unit: mm, up: z, symmetry: {axis: y, discrete: [{about: x, fold: 2}]}}\n'
-        '  box:\n'
-        '    symmetry: {discrete: [{about: y, fold: 2}, {about: x, fold: 2}]}\n'
-        '    mirrors: yes\n')
-    return root
+    return save_boxes_and_tubes(tmp_path / 'meshes')
 
 
 def test_categories_are_the_subfolders_with_their_symmetries(folder):
@@ -68,14 +54,14 @@ def test_objects_are_metres_in_their_canonical_frame(folder):
 
 def test_an_inside_out_surface_is_turned_round(tmp_path):
     mesh = box((0.1, 0.2, 0.3))
-    save(tmp_path / 'thing.ply', Mesh(mesh.vertices, mesh.faces[:, ::-1].copy()))
+    save_mesh(tmp_path / 'thing.ply', Mesh(mesh.vertices, mesh.faces[:, ::-1].copy()))
     found = open_mesh_folder(tmp_path).model('thing', 'train', 0).mesh
     centres = found.vertices[found.faces].mean(axis=1)
     assert (np.einsum('fc,fc->f', found.face_normals, centres) > 0).all()
 
 
 def test_front_and_up_turn_the_files_axes(tmp_path):
-    save(tmp_path / 'thing.ply', box((0.1, 0.2, 0.3)))
+    save_mesh(tmp_path / 'thing.ply', box((0.1, 0.2, 0.3)))
     (tmp_path / 'objects.yaml').write_text('up: x\nfront: -z\n')
     np.testing.assert_allclose(open_mesh_folder(tmp_path).model('thing', 'val', 0).size,
                                (0.3, 0.1, 0.2), atol=1e-6)
@@ -98,21 +84,21 @@ def test_resting_upright_means_only_upright(folder):
 def test_what_cannot_stand_lies(tmp_path):
     rod = cylinder(0.01, 0.3, 16)
     pointed = np.where(rod.vertices[:, 2:] < 0, rod.vertices * (0.01, 0.01, 1), rod.vertices)
-    save(tmp_path / 'rod.ply', Mesh(pointed, rod.faces))
+    save_mesh(tmp_path / 'rod.ply', Mesh(pointed, rod.faces))
     (tmp_path / 'objects.yaml').write_text('up: z\n')
     first = open_mesh_folder(tmp_path).model('rod', 'train', 0).resting_rotations[0]
     assert abs((first @ (0.0, 1.0, 0.0))[2]) < 0.3
 
 
 def test_a_mesh_in_the_folder_itself_is_a_category_seen_in_every_split(tmp_path):
-    save(tmp_path / 'drill.ply', box((0.1, 0.2, 0.3)))
+    save_mesh(tmp_path / 'drill.ply', box((0.1, 0.2, 0.3)))
     source = open_mesh_folder(tmp_path)
     assert [source.count('drill', split) for split in ('train', 'val', 'test')] == [1, 1, 1]
 
 
 def test_a_folder_named_like_one_of_the_six_has_its_symmetry(tmp_path):
     for name in ('can', 'mug'):
-        save(tmp_path / name / 'a.ply', box((0.1, 0.1, 0.1)))
+        save_mesh(tmp_path / name / 'a.ply', box((0.1, 0.1, 0.1)))
     assert [category.symmetry for category in open_mesh_folder(tmp_path).categories] == [
         Y_AXIS_SYMMETRY, NO_SYMMETRY]
 
@@ -165,7 +151,7 @@ def test_a_damaged_mesh_is_named(folder):
 @pytest.mark.parametrize(('make', 'complaint'), [
     (lambda root: None, 'holds no meshes'),
     (lambda root: (root / 'cone').mkdir(), "category 'cone' has no mesh"),
-    (lambda root: save(root / 'table' / 'a.ply', box((1, 1, 1))), 'another name'),
+    (lambda root: save_mesh(root / 'table' / 'a.ply', box((1, 1, 1))), 'another name'),
     (lambda root: root.rmdir(), 'is no folder'),
 ])
 def test_a_wrong_folder_is_named(tmp_path, make, complaint):
@@ -213,7 +199,7 @@ def test_stored_data_tells_its_categories_and_refuses_other_objects(folder, tmp_
     description = read_description(stored)
     assert categories_of(description) == source.categories
     assert json.dumps(description)
-    save(folder / 'box' / 'another.ply', box((0.1, 0.1, 0.1)))
+    save_mesh(folder / 'box' / 'another.ply', box((0.1, 0.1, 0.1)))
     with pytest.raises(ConfigurationError, match='holds other data'):
         write_crop_shards(stored, 2, 'primary', 'val', point_count=64, shard_size=2,
                           source=open_mesh_folder(folder))
