@@ -145,7 +145,8 @@ def _poses(where: str, entries: Sequence[Mapping[str, Any]]) -> FloatArray:
     for index in np.nonzero(~finite)[0]:
         raise InvalidInputError(
             f'{where}, entry {index}: the pose of object {entries[index]["obj_id"]} is not '
-            f'finite, R {R[index].ravel().tolist()}, t {t[index].tolist()} m; correct or remove it')
+            f'finite, R {R[index].ravel().tolist()}, t {t[index].tolist()} m; correct or remove '
+            'it')
     skewed = np.abs(R @ R.swapaxes(1, 2) - np.eye(3)).max(axis=(1, 2)) > _ROTATION_TOLERANCE
     for index in np.nonzero(skewed | (np.linalg.det(R) < 0))[0]:
         raise InvalidInputError(

@@ -115,6 +115,15 @@ def test_depth_masks_and_visibility_may_be_missing(tmp_path):
     assert np.isnan(frame.objects[0].visibility)
 
 
+def test_an_image_may_show_no_object(tmp_path):
+    scene = write_dataset(tmp_path)
+    for name in ('scene_gt.json', 'scene_gt_info.json'):
+        write_json(scene / name, {'17': [], '20': []})
+    frame = BopDataset(tmp_path, 'test')[0]
+    assert frame.objects == ()
+    assert frame.instance_map.max() == 0
+
+
 def test_rotations_of_few_digits_become_rigid(tmp_path):
     scene = write_dataset(tmp_path)
     change_truth(scene, cam_R_m2c=[0.99999, 0, 0, 0, 0.8, -0.60003, 0, 0.60001, 0.8])
