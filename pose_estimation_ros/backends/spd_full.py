@@ -120,12 +120,18 @@ class SpdFullBackend:
         if not alignment.valid[row] or not np.isfinite(scale):
             return rejections.no_agreement(detection, float(alignment.inlier_ratio[row]))
         shape = shapes[row].astype(np.float64)
-        # Published mugs have their origin on the cup's axis, ours in the centre of the box.
-        offset = box_centre(shape) if detection.label in self._recentred else np.zeros(3)
-        shape = shape - offset
+        coordinates = nocs[row].astype(np.float64)
+        offset = np.zeros(3)
+        if detection.label in self._recentred:
+            # Published mugs have their origin on the cup's axis, ours in the centre of the box.
+            offset = box_centre(shape)
+            shape, coordinates = shape - offset, coordinates - offset
         size = 2.0 * scale * np.abs(shape).max(axis=0)
         if not rejections.is_size(size):
             return rejections.no_size(detection, size)
+        if detection.label in self._recentred:
+            # Ours are shares of the box's own diagonal, theirs of a box around the cup's axis.
+            coordinates *= scale / np.linalg.norm(size)
         R = alignment.similarity.R[row]
         return ObjectPose(
             label=detection.label,
@@ -136,6 +142,6 @@ class SpdFullBackend:
             source=self.name,
             detection=detection,
             points=(scale * shape).astype(np.float32),
-            nocs=(nocs[row] - offset).astype(np.float32),
+            nocs=coordinates.astype(np.float32),
             inlier_ratio=float(alignment.inlier_ratio[row]),
             residual=float(alignment.residual[row]))

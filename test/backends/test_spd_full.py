@@ -98,6 +98,14 @@ def test_a_recentred_mug_is_given_in_the_frame_of_its_box(create: Create) -> Non
     np.testing.assert_allclose(pose.size, DIAGONAL * np.array([0.8, 0.7, 0.6]), rtol=1e-4)
     np.testing.assert_allclose(pose.points.max(axis=0), pose.size / 2, rtol=1e-4)
     np.testing.assert_allclose(pose.points.min(axis=0), -pose.size / 2, rtol=1e-4)
+    # NOCS coordinates are object coordinates over the diagonal of the object's own box.
+    seen = pose.nocs * np.linalg.norm(pose.size) @ pose.T_camera_object[:3, :3].T
+    seen += pose.T_camera_object[:3, 3]
+    rows, columns = pose.detection.pixels()
+    depth = _frame().depth[rows, columns]
+    cloud = CAMERA.back_project(np.stack([columns, rows], axis=1).astype(float), depth)
+    distances = np.linalg.norm(seen[:, None] - cloud[None], axis=2).min(axis=1)
+    assert distances.max() < 1e-5
 
 
 def test_answers_keep_the_order_of_the_detections_and_name_what_fails(create: Create) -> None:
