@@ -9,8 +9,10 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from pose_estimation_ros.datasets.frame_files import Calibration, FrameFiles, read_calibration
+from pose_estimation_ros.datasets.nocs_images import read_depth
 
 # The released data carry no calibration; these are the published values.
 REAL_CAMERA = Calibration(
@@ -18,6 +20,13 @@ REAL_CAMERA = Calibration(
     np.zeros(0))
 SYNTHETIC_CAMERA = Calibration(
     np.array([[577.5, 0.0, 319.5], [0.0, 577.5, 239.5], [0.0, 0.0, 1.0]]), np.zeros(0))
+
+
+class _NocsFrameFiles(FrameFiles):
+    """A frame whose depth has a second count that means unknown."""
+
+    def _load_depth(self) -> NDArray[np.float32] | None:
+        return None if self.depth is None else read_depth(self.depth, self.calibration.depth_unit)
 
 
 def list_frames(folder: Path) -> list[FrameFiles]:
@@ -42,7 +51,7 @@ def list_frames(folder: Path) -> list[FrameFiles]:
         if color.parent not in calibrations:
             calibrations[color.parent] = _calibration(color.parent, depth)
         name = color.relative_to(folder).as_posix().removesuffix('_color.png')
-        frames.append(FrameFiles(name, color, depth, calibrations[color.parent]))
+        frames.append(_NocsFrameFiles(name, color, depth, calibrations[color.parent]))
     return frames
 
 

@@ -74,8 +74,8 @@ def prepare_models(layout: NocsLayout, processes: int = 1) -> tuple[str, ...]:
     models = [result for result in results if not isinstance(result, str)]
     if not models:
         pattern = '<synset>/<model>/model.obj' if layout.is_synthetic else '<model>.obj'
-        raise InvalidInputError(f'{folder} holds no usable mesh ({pattern}); unpack obj_models.zip '
-                                f'there. {" ".join(problems[:3])}')
+        raise InvalidInputError(f'{folder} holds no usable mesh ({pattern}); unpack '
+                                f'obj_models.zip there. {" ".join(problems[:3])}')
     mugs = read_mug_recentrings(layout.mug_file) if layout.mug_file.is_file() else {}
     mugs |= {name: change for name, _, change, is_mug in models if is_mug}
     write_pickle(layout.points_file, {name: points for name, points, _, _ in models})
@@ -118,9 +118,7 @@ def prepare_labels(dataset: NocsDataset, processes: int = 1) -> tuple[str, ...]:
         InvalidInputError: If there are no frames.
     """
     layout = dataset.layout
-    names = layout.complete_frames()
-    if not names:
-        names = layout.frames()
+    names = layout.complete_frames() or layout.frames()
     folders = defaultdict(list)
     for name in names:
         folders[name.rsplit('/', 1)[0]].append(name)
