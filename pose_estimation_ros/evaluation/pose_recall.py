@@ -161,4 +161,4 @@ def _percent(found: BoolArray) -> FloatArray:
 
 def _median(errors: FloatArray) -> float:
     # Not the mean of the middle two, which would be infinite or not by one miss.
-    return float(np.quantile(errors, 0.5, method='lower')) if len(errors) else float('nan')
+    return float(np.sort(errors)[(len(errors) - 1) // 2]) if len(errors) else float('nan')

@@ -1,8 +1,11 @@
-"""The frames and tables of the published NOCS evaluation (test/data/spd/nocs_map*)."""
+"""The frames and tables of the published NOCS evaluation (test/data/spd/nocs_map*).
+
+The frames are shared/specs/fixtures/spd/nocs_map_inputs.pkl without the pickle, which only NumPy 2
+could read.
+"""
 
 from __future__ import annotations
 
-import pickle
 from pathlib import Path
 
 import numpy as np
@@ -22,13 +25,17 @@ def published_tables() -> dict[str, np.ndarray]:
 
 def published_results() -> list[NocsResult]:
     """Return the frames as the published evaluations take them."""
-    with (_FOLDER / 'nocs_map_inputs.pkl').open('rb') as file:
-        frames = pickle.load(file)
-    return [NocsResult(
-        NocsTruth(frame['gt_RTs'], frame['gt_class_ids'], frame['gt_bboxes'], frame['gt_scales'],
-                  frame['gt_handle_visibility'] > 0),
-        frame['pred_class_ids'], frame['pred_bboxes'], frame['pred_scores'], frame['pred_RTs'],
-        frame['pred_scales']) for frame in frames]
+    with np.load(_FOLDER / 'nocs_map_inputs.npz') as file:
+        arrays = dict(file)
+    # All frames lie one after the other; the counts say where each ends.
+    ends = {kind: np.cumsum(arrays.pop(f'{kind}_counts'))[:-1] for kind in ('gt', 'pred')}
+    parts = {name: np.split(array, ends[name.split('_')[0]]) for name, array in arrays.items()}
+    return [NocsResult(NocsTruth(sRT, classes, boxes, sizes, visible > 0), *predicted)
+            for sRT, classes, boxes, sizes, visible, *predicted in zip(
+                *(parts[f'gt_{name}'] for name in ('RTs', 'class_ids', 'bboxes', 'scales',
+                                                   'handle_visibility')),
+                *(parts[f'pred_{name}'] for name in ('class_ids', 'bboxes', 'scores', 'RTs',
+                                                     'scales')), strict=True)]
 
 
 def fixture_frames() -> list[tuple[FrameTruth, FramePredictions]]:
