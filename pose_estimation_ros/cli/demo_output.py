@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import math
 import os
 import shutil
 import zlib
@@ -22,6 +20,7 @@ from sensor_msgs.msg import CameraInfo, Image
 from tf2_msgs.msg import TFMessage
 from vision_msgs.msg import Detection3D, Detection3DArray
 
+from pose_estimation_ros.cli.json_output import json_text, write_whole
 from pose_estimation_ros.core.camera import CameraIntrinsics
 from pose_estimation_ros.drawing.shapes import draw_box
 from pose_estimation_ros.evaluation.demo_report import (
@@ -106,9 +105,8 @@ class DemoOutput:
         rate = (len(self._result_times) - 1) / max(self.measured_seconds, 1e-9)
         text, summary = (self._compared(results, rate) if _TRUTH in self._topics
                          else self._listed(results, rate))
-        content = without_nan({**summary, **circumstances()})
-        (self.folder / 'summary.json').write_text(json.dumps(content, indent=2) + '\n',
-                                                  encoding='utf-8')
+        content = json_text({**summary, **circumstances()})
+        write_whole(self.folder / 'summary.json', f'{content}\n'.encode())
         return (f'{text}\n\nPictures, the recording (MCAP) and summary.json are in '
                 f'{self.folder}')
 
@@ -177,15 +175,6 @@ class DemoOutput:
         path = self.folder / 'overlays' / f'{self._name(number, arrivals)}.png'
         path.parent.mkdir(parents=True, exist_ok=True)
         cv2.imwrite(str(path), cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
-
-
-def without_nan(value: Any) -> Any:
-    """Return nested lists and mappings with None for NaN, which JSON does not know."""
-    if isinstance(value, dict):
-        return {key: without_nan(entry) for key, entry in value.items()}
-    if isinstance(value, list):
-        return [without_nan(entry) for entry in value]
-    return None if isinstance(value, float) and math.isnan(value) else value
 
 
 def _draw_truth(image: NDArray[np.uint8], intrinsics: CameraIntrinsics,

@@ -2,33 +2,55 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
-from pose_estimation_ros.core.object_pose import ObjectPose
-from pose_estimation_ros.core.rotation import matrix_to_quaternion
+from pose_estimation_ros.cli.camera_options import read_camera
+from pose_estimation_ros.cli.json_output import json_text, write_whole
+from pose_estimation_ros.cli.models import model_names
+from pose_estimation_ros.core.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from pose_estimation_ros.core.object_pose import ObjectPose
+    from pose_estimation_ros.pipeline import PipelineResult
+
+_CONVENTION = ('metres; T_camera_object and position: from the object to the optical frame of the '
+               'camera (x right, y down, z forward); orientation: quaternion x y z w; size: along '
+               "the object's own axes")
 
 
 def estimate(
         color: Path = typer.Option(..., help='Colour image.'),
-        depth: Path = typer.Option(..., help='Depth image aligned to it, 16 bit.'),
-        camera: Path = typer.Option(..., help='camera.json with K (3x3) and depth_unit_m.'),
+        depth: Path = typer.Option(None, help='Depth image aligned to it: 16-bit PNG, TIFF of '
+                                   'floats in metres, or .npy of either.'),
+        camera: Path = typer.Option(None, help='camera.json with K (3x3), or YAML of ROS: what '
+                                    'ros2 topic echo --once prints of camera_info, or a file of '
+                                    'camera_calibration.'),
+        fx: float = typer.Option(None, help='Focal length along x, pixels, instead of --camera.'),
+        fy: float = typer.Option(None, help='Focal length along y, pixels.'),
+        cx: float = typer.Option(None, help='Principal point, x, pixels.'),
+        cy: float = typer.Option(None, help='Principal point, y, pixels.'),
+        depth_unit: float = typer.Option(None, min=1e-6, help='Metres per count of the depth '
+                                         'image. Default: as camera.json says, else 0.001.'),
         output: Path = typer.Option(None, help='JSON file; default: printed.'),
-        overlay: Path = typer.Option(None, help='Picture with boxes and axes to write.'),
+        overlay: Path = typer.Option(None, help='Picture with boxes and axes to write, .png or '
+                                     '.jpg.'),
         backend: str = typer.Option('spd', help='Method that estimates the poses.'),
-        model: str = typer.Option('', help="Its model; empty = the method's default."),
-        segmentation_model: str = typer.Option('', help="The segmenter's model."),
+        model: str = typer.Option('', help="Its model; empty = the method's default.",
+                                  autocompletion=model_names),
+        segmentation_model: str = typer.Option('', help="The segmenter's model.",
+                                               autocompletion=model_names),
         device: str = typer.Option('auto', help='auto, cpu, cuda or tensorrt.'),
 ) -> None:
-    """Estimate pose and size of every object in one RGB-D frame."""
-    # The other commands must start without OpenCV and ONNX Runtime.
-    import cv2
+    """Estimate pose and size of every object in one RGB-D frame.
 
-    from pose_estimation_ros.datasets.frame_files import FrameFiles, read_calibration
-    from pose_estimation_ros.drawing import draw_overlay
+    The result is JSON: objects with label, score, pose and size, what was dropped and why, the
+    models and the time that each stage took.
+    """
+    # The other commands must start without OpenCV and ONNX Runtime.
+    from pose_estimation_ros.datasets.frame_files import FrameFiles
     from pose_estimation_ros.pipeline import (
         BackendOptions,
         PipelineOptions,
@@ -36,31 +58,57 @@ def estimate(
         create_pipeline,
     )
 
-    frame = FrameFiles(color.stem, color, depth, read_calibration(camera)).load(stamp_ns=0)
+    if overlay is not None and overlay.suffix.lower() not in {'.png', '.jpg', '.jpeg'}:
+        raise ConfigurationError(f'--overlay {overlay} is neither .png nor .jpg; name it so')
+    calibration = read_camera(camera, fx, fy, cx, cy, depth_unit)
+    frame = FrameFiles(color.stem, color, depth, calibration).load(stamp_ns=0)
     pipeline = create_pipeline(PipelineOptions(
         backend=backend, backend_options=BackendOptions(model, device),
         segmenter_options=SegmenterOptions(segmentation_model, device), tracker=None))
     try:
         result = pipeline.process(frame)
+        text = json_text(_content(result, pipeline.describe()))
     finally:
         pipeline.close()
-    text = json.dumps({
-        'objects': [_entry(pose) for pose in result.poses], 'dropped': list(result.dropped),
-        'seconds': {stage: round(seconds, 4) for stage, seconds in result.timings.items()},
-    }, indent=2)
+    if overlay is not None:
+        _write_overlay(overlay, result)
     if output is None:
         print(text)
     else:
-        output.write_text(text + '\n', encoding='utf-8')
-    if overlay is not None:
-        image = draw_overlay(result.frame.rgb, result.frame.intrinsics, result.poses,
-                             result.detections)
-        cv2.imwrite(str(overlay), cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
+        write_whole(output, f'{text}\n'.encode())
+
+
+def _content(result: PipelineResult, facts: dict[str, str]) -> dict[str, Any]:
+    camera = result.frame.intrinsics
+    return {
+        'convention': _CONVENTION,
+        'objects': [_entry(pose) for pose in result.poses],
+        'dropped': list(result.dropped),
+        # Of the undistorted image, in which the poses and the overlay are.
+        'camera': {'width': camera.width, 'height': camera.height, 'K': camera.K.tolist()},
+        'pipeline': facts,
+        'seconds': {stage: round(seconds, 4) for stage, seconds in result.timings.items()},
+    }
 
 
 def _entry(pose: ObjectPose) -> dict[str, Any]:
-    """Return a pose as JSON: metres, camera optical frame, quaternion xyzw."""
+    from pose_estimation_ros.core.rotation import matrix_to_quaternion
+
+    T = pose.T_camera_object
     return {'label': pose.label, 'score': round(pose.score, 4),
-            'position': pose.T_camera_object[:3, 3].tolist(),
-            'orientation_xyzw': matrix_to_quaternion(pose.T_camera_object[:3, :3]).tolist(),
-            'size': pose.size.tolist()}
+            'position': T[:3, 3].tolist(),
+            'orientation_xyzw': matrix_to_quaternion(T[:3, :3]).tolist(),
+            'size': pose.size.tolist(),
+            'T_camera_object': T.tolist(),
+            'inlier_ratio': round(pose.inlier_ratio, 4), 'residual': round(pose.residual, 6)}
+
+
+def _write_overlay(path: Path, result: PipelineResult) -> None:
+    import cv2
+
+    from pose_estimation_ros.drawing import draw_overlay
+
+    image = draw_overlay(result.frame.rgb, result.frame.intrinsics, result.poses,
+                         result.detections)
+    _, encoded = cv2.imencode(path.suffix, cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
+    write_whole(path, encoded.tobytes())

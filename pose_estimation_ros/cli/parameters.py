@@ -23,7 +23,7 @@ class NodeName(str, Enum):
 
 
 def parameters(
-        node: NodeName = typer.Argument(NodeName.POSE_ESTIMATOR),
+        node: NodeName = typer.Argument(NodeName.POSE_ESTIMATOR, help='Whose parameters.'),
         layout: Layout = typer.Option(Layout.TABLE, help='Markdown table or parameter file.'),
 ) -> None:
     """Print every parameter of a node with type, default, range and meaning."""

@@ -25,13 +25,17 @@ class Calibration:
 
     Attributes:
         K: (3, 3) float64 camera matrix, pixels.
-        D: (k,) float64 distortion coefficients (plumb_bob), empty = none.
+        D: (k,) float64 distortion coefficients, empty = none.
         depth_unit: Metres per count of the depth image.
+        distortion_model: Of `D`, one of `core.camera.DISTORTION_MODELS`.
+        size: Width and height of the images, pixels; None = that of the colour image.
     """
 
     K: NDArray[np.float64]
     D: NDArray[np.float64]
     depth_unit: float = MILLIMETRE
+    distortion_model: str = 'plumb_bob'
+    size: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True)
@@ -41,8 +45,7 @@ class FrameFiles:
     Attributes:
         name: For people.
         color: Colour image.
-        depth: Depth image: 16-bit counts, or three 8-bit channels (NOCS CAMERA); None = colour
-            only.
+        depth: Depth image, see `read_depth`; None = colour only.
         calibration: Of the camera.
     """
 
@@ -58,17 +61,12 @@ class FrameFiles:
             InvalidInputError: If an image is missing or damaged, or sizes do not agree.
         """
         rgb = cv2.cvtColor(read_image(self.color, cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB)
-        height, width = rgb.shape[:2]
-        camera = CameraIntrinsics(width, height, self.calibration.K, D=self.calibration.D)
-        return RGBDFrame(stamp_ns, FRAME_ID, rgb, self._load_depth(), camera)
-
-    def _load_depth(self) -> NDArray[np.float32] | None:
-        if self.depth is None:
-            return None
-        counts = depth_counts(read_image(self.depth, cv2.IMREAD_UNCHANGED), self.depth)
-        depth = counts.astype(np.float32) * np.float32(self.calibration.depth_unit)
-        depth[counts == 0] = np.nan
-        return depth
+        width, height = self.calibration.size or (rgb.shape[1], rgb.shape[0])
+        camera = CameraIntrinsics(width, height, self.calibration.K,
+                                  self.calibration.distortion_model, self.calibration.D)
+        depth = (None if self.depth is None
+                 else read_depth(self.depth, self.calibration.depth_unit))
+        return RGBDFrame(stamp_ns, FRAME_ID, rgb, depth, camera)
 
 
 def read_calibration(path: Path) -> Calibration:
@@ -94,6 +92,29 @@ def read_calibration(path: Path) -> Calibration:
             f'{path} does not describe a camera ({error!r}); it needs K (3x3) or fx, fy, cx, cy, '
             'in pixels') from error
     return Calibration(K, D, unit)
+
+
+def read_depth(path: Path, unit: float = MILLIMETRE) -> NDArray[np.float32]:
+    """Read a depth image.
+
+    Args:
+        path: An image of 16-bit counts, of three 8-bit channels (NOCS CAMERA) or of 32-bit
+            floats (TIFF), or a .npy array of 16-bit counts or floats. Floats are metres.
+        unit: Metres per count.
+
+    Returns:
+        (H, W) float32 metres, NaN = unknown.
+
+    Raises:
+        InvalidInputError: If the file is missing, damaged or of another kind.
+    """
+    image = _read_array(path) if path.suffix == '.npy' else read_image(path, cv2.IMREAD_UNCHANGED)
+    if image.ndim == 2 and image.dtype.kind == 'f':
+        depth = image.astype(np.float32)
+    else:
+        depth = depth_counts(image, path).astype(np.float32) * np.float32(unit)
+    depth[~((depth > 0) & (depth < np.inf))] = np.nan
+    return depth
 
 
 def read_json(path: Path) -> dict[str, Any]:
@@ -125,7 +146,16 @@ def depth_counts(image: NDArray[Any], path: Path) -> NDArray[np.uint16]:
     if image.ndim == 2 and image.dtype == np.uint16:
         return image
     raise InvalidInputError(f'{path} holds {image.shape} {image.dtype}; depth must be a 16-bit '
-                            'image of one channel')
+                            'image of one channel, or floats in metres')
+
+
+def _read_array(path: Path) -> NDArray[Any]:
+    try:
+        array = np.load(path, allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        raise InvalidInputError(f'{path} is missing or not a .npy array that can be read '
+                                f'({error})') from error
+    return np.asarray(array)
 
 
 def read_image(path: Path, flags: int) -> NDArray[Any]:

@@ -1,31 +1,82 @@
-import json
+"""The command line as a whole: it teaches, is quick to start, and says faults in one line."""
+
 import subprocess
 import sys
+from collections.abc import Iterator
 
-import cv2
-import numpy as np
 import pytest
+import typer
+from source_tree import ROOT
 from typer.testing import CliRunner
 
 from pose_estimation_ros import __version__
-from pose_estimation_ros.cli.demo_output import without_nan
+from pose_estimation_ros.cli import main as command_line
 from pose_estimation_ros.cli.main import app
-from pose_estimation_ros.core.errors import InvalidInputError
+from pose_estimation_ros.core.errors import ModelError
 
 
 def run(*arguments):
     return CliRunner().invoke(app, [str(argument) for argument in arguments])
 
 
+def commands(command, path=()) -> Iterator[tuple[tuple[str, ...], object]]:
+    """Yield every command and group below a group, with the words that call it."""
+    for name, child in getattr(command, 'commands', {}).items():
+        yield (*path, name), child
+        yield from commands(child, (*path, name))
+
+
+COMMANDS = dict(commands(typer.main.get_command(app)))
+WORDS = [' '.join(path) for path in COMMANDS]
+
+
+def run_program(*arguments, code=None):
+    program = ['-c', code] if code else ['-m', 'pose_estimation_ros.cli.main']
+    return subprocess.run([sys.executable, *program, *arguments], cwd=ROOT, capture_output=True,
+                          text=True, check=False)
+
+
 def test_the_version_is_printed():
     assert run('version').stdout.strip() == __version__
 
 
-def test_every_command_explains_itself():
-    for command in ('demo', 'estimate', 'models', 'import', 'parameters'):
-        answer = run(command, '--help')
-        assert answer.exit_code == 0
-        assert command in run('--help').stdout
+def test_the_commands_are_there():
+    assert {'demo', 'estimate', 'dataset', 'import', 'models', 'parameters', 'version',
+            'models list', 'models verify', 'models info', 'models fetch', 'import spd',
+            'import spd-autoencoder', 'import maskrcnn-coco'} <= set(WORDS)
+
+
+@pytest.mark.parametrize(('path', 'command'), COMMANDS.items(), ids=WORDS)
+def test_every_command_teaches_with_an_example_and_a_document(path, command):
+    epilog = command.epilog or ''
+    assert f'pose-estimation {path[0]}' in epilog
+    document = epilog.rpartition('More in ')[2].rstrip('.')
+    assert (ROOT / document).is_file()
+    answer = run(*path, '--help')
+    assert answer.exit_code == 0
+    assert 'Example' in answer.stdout
+    assert all(option.help for option in command.params
+               if not option.name.endswith('completion'))
+
+
+def test_help_loads_no_heavy_library():
+    code = ('import sys\n'
+            'from pose_estimation_ros.cli.main import app\n'
+            'try:\n'
+            '    app(["--help"])\n'
+            'except SystemExit:\n'
+            '    pass\n'
+            'heavy = {"torch", "cv2", "onnxruntime", "open3d", "rclpy", "scipy", "matplotlib",\n'
+            '         "dask", "pycocotools", "onnx", "h5py", "trimesh", "rosbags"}\n'
+            'print("heavy:", sorted(heavy & {name.partition(".")[0] for name in sys.modules}))')
+    answer = run_program(code=code)
+    assert answer.stdout.splitlines()[-1] == 'heavy: []', answer.stderr
+
+
+def test_shells_are_offered_completion():
+    answer = run('--show-completion', 'bash')
+    assert answer.exit_code == 0
+    assert '--install-completion' in run('--help').stdout
 
 
 @pytest.mark.parametrize('layout', ['table', 'yaml'])
@@ -37,67 +88,25 @@ def test_the_parameters_of_every_node_are_printed(node, layout):
             'replay_camera': 'source'}[node] in answer.stdout
 
 
-class OneCan:
-    """A pipeline's stages at once: there is a can in the middle of every picture."""
-
-    name = 'one_can'
-    needs = frozenset({'depth', 'detections'})
-    categories = ('can',)
-    providers = ('none',)
-
-    def detect(self, frame):
-        from pose_estimation_ros.core.detection import Detection
-        return [Detection('can', 0.9, np.array([4, 4, 8, 8]), np.ones((4, 4), bool), (4, 4))]
-
-    def estimate(self, frame, detections):
-        from pose_estimation_ros.core.object_pose import ObjectPose
-        from pose_estimation_ros.core.se3 import make_transform
-        from pose_estimation_ros.core.symmetry import Y_AXIS_SYMMETRY
-        return [ObjectPose('can', 0.8, make_transform(np.eye(3), [0, 0, 0.5]),
-                           np.array([0.1, 0.2, 0.1]), Y_AXIS_SYMMETRY, 'one_can')]
-
-    def close(self):
-        pass
-
-
-def test_estimate_writes_poses_as_json_and_a_picture(tmp_path, monkeypatch):
-    from pose_estimation_ros.pipeline import Pipeline
-    monkeypatch.setattr('pose_estimation_ros.pipeline.create_pipeline',
-                        lambda options: Pipeline(OneCan(), OneCan(), None))
-    cv2.imwrite(str(tmp_path / 'rgb.png'), np.full((48, 64, 3), 50, np.uint8))
-    cv2.imwrite(str(tmp_path / 'depth.png'), np.full((48, 64), 500, np.uint16))
-    (tmp_path / 'camera.json').write_text('{"fx": 60, "fy": 60, "cx": 31.5, "cy": 23.5}')
-    arguments = ['estimate', '--color', tmp_path / 'rgb.png', '--depth', tmp_path / 'depth.png',
-                 '--camera', tmp_path / 'camera.json']
-    (entry,) = json.loads(run(*arguments).stdout)['objects']
-    assert entry == {'label': 'can', 'score': 0.8, 'position': [0.0, 0.0, 0.5],
-                     'orientation_xyzw': [0.0, 0.0, 0.0, 1.0], 'size': [0.1, 0.2, 0.1]}
-    answer = run(*arguments, '--output', tmp_path / 'poses.json', '--overlay',
-                 tmp_path / 'overlay.png')
-    assert answer.exit_code == 0
-    assert json.loads((tmp_path / 'poses.json').read_text())['objects'] == [entry]
-    assert np.ptp(cv2.imread(str(tmp_path / 'overlay.png'))) > 100
-
-
-def test_a_missing_picture_is_one_clear_error(tmp_path):
-    (tmp_path / 'camera.json').write_text('{"fx": 60, "fy": 60, "cx": 31.5, "cy": 23.5}')
-    answer = run('estimate', '--color', tmp_path / 'none.png', '--depth', tmp_path / 'none.png',
-                 '--camera', tmp_path / 'camera.json')
-    assert isinstance(answer.exception, InvalidInputError)
-    assert 'none.png is missing' in str(answer.exception)
-
-
-def test_json_has_null_where_a_number_is_unknown():
-    nan = float('nan')
-    assert without_nan({'a': [1.0, nan], 'b': {'c': nan}, 'd': 'nan'}) == {
-        'a': [1.0, None], 'b': {'c': None}, 'd': 'nan'}
-
-
 def test_a_fault_is_one_line_and_exit_code_2():
-    result = subprocess.run(
-        [sys.executable, '-m', 'pose_estimation_ros.cli.main', 'models', 'info', 'no_such_model'],
-        capture_output=True, text=True, check=False)
+    result = run_program('models', 'info', 'no_such_model')
     assert result.returncode == 2
     assert result.stderr.startswith('pose-estimation: ')
+    assert len(result.stderr.splitlines()) == 1
     assert 'no_such_model' in result.stderr
-    assert 'Traceback' not in result.stderr
+
+
+def test_what_nobody_foresaw_keeps_its_traceback(monkeypatch, capsys):
+    def fail(error):
+        def run_app(prog_name):
+            raise error
+
+        monkeypatch.setattr(command_line, 'app', run_app)
+
+    fail(ModelError('no weights'))
+    with pytest.raises(SystemExit, match='2'):
+        command_line.main()
+    assert capsys.readouterr().err == 'pose-estimation: no weights\n'
+    fail(ZeroDivisionError())
+    with pytest.raises(ZeroDivisionError):
+        command_line.main()
