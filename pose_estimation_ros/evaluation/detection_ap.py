@@ -3,7 +3,8 @@
 AP is the mean over the overlaps 0.50, 0.55, ... 0.95 and over the categories that have objects;
 small, medium and large objects have areas up to 32², up to 96² and beyond, pixels. Objects of
 which hardly anything can be seen are ignored like COCO's crowds: they are neither missed nor
-wrongly found.
+wrongly found. Published figures are of all detections, however low their score: a detector that
+keeps back what it is unsure of has a lower AP.
 
 Source: https://cocodataset.org/#detection-eval; pycocotools.
 """

@@ -22,9 +22,11 @@ from numpy.typing import NDArray
 
 from pose_estimation_ros.core.errors import InvalidInputError
 from pose_estimation_ros.core.rotation import angle_between
+from pose_estimation_ros.datasets.pascal3d_layout import CadModels
 from pose_estimation_ros.evaluation.average_precision import average_precision
 from pose_estimation_ros.evaluation.bop_errors import average_distance
 from pose_estimation_ros.evaluation.category_pool import CategoryPool, match, pool
+from pose_estimation_ros.evaluation.nocs_tables import EvaluationTables
 from pose_estimation_ros.evaluation.plots import Panel
 from pose_estimation_ros.evaluation.predictions import FramePredictions, FrameTruth, paired
 from pose_estimation_ros.evaluation.report import Report
@@ -96,13 +98,38 @@ def accuracy_table(levels: Mapping[str, Sequence[CategoryErrors]], name: str,
     return Report(name, COLUMNS, rows, settings)
 
 
-def accuracy_panel(categories: Sequence[CategoryErrors]) -> Panel:
+def model_points(cad_models: CadModels, truth: Sequence[FrameTruth]) -> dict[str, FloatArray]:
+    """Read the points of the CAD models that occur, for ADD.
+
+    Args:
+        cad_models: Of the data set.
+        truth: Of all frames; models are named '<category>/<number>'.
+
+    Raises:
+        InvalidInputError: If a model is missing or damaged.
+    """
+    names = sorted({entry.model for frame in truth for entry in frame.objects})
+    parts = {name: name.rpartition('/') for name in names}
+    return {name: cad_models.read(category, int(number)).vertices
+            for name, (category, _, number) in parts.items()}
+
+
+def pascal3d_tables(levels: Mapping[str, Sequence[CategoryErrors]],
+                    settings: Mapping[str, object]) -> EvaluationTables:
+    """Return the table 'pascal3d-accuracy' and its curves, one panel per occlusion level."""
+    panels = tuple(accuracy_panel(errors, level) for level, errors in levels.items())
+    return EvaluationTables((accuracy_table(levels, 'pascal3d-accuracy', settings),),
+                            {'pascal3d-accuracy': panels})
+
+
+def accuracy_panel(categories: Sequence[CategoryErrors], level: str = '') -> Panel:
     """Return the curves of accuracy over the limit of the rotation error, per category."""
     limits = np.linspace(0.0, 60.0, 121)
     curves = {entry.category: np.array([
         100 * share_below(np.degrees(entry.rotation), limit) for limit in limits])
         for entry in (*categories, _pooled(categories))}
-    return Panel('rotation', 'limit of the error, °', 'objects below, %', limits, curves)
+    return Panel(f'rotation {level}'.strip(), 'limit of the error, °', 'objects below, %', limits,
+                 curves)
 
 
 def _errors(pooled: CategoryPool, points: Mapping[str, FloatArray] | None) -> CategoryErrors:

@@ -1,11 +1,15 @@
 """Frames with known objects for the tests of BOP's metrics."""
 
+from pathlib import Path
+
 import numpy as np
 
 from pose_estimation_ros.core.camera import CameraIntrinsics
 from pose_estimation_ros.core.frame import RGBDFrame
 from pose_estimation_ros.core.se3 import make_transform
+from pose_estimation_ros.core.symmetry import NO_SYMMETRY, Y_AXIS_SYMMETRY
 from pose_estimation_ros.datasets.annotated_frame import AnnotatedFrame, ObjectAnnotation
+from pose_estimation_ros.datasets.bop_writer import BopWriter
 from pose_estimation_ros.evaluation.bop_model import CadModel
 from pose_estimation_ros.evaluation.bop_symmetries import SymmetryTransforms
 from pose_estimation_ros.evaluation.predictions import FramePredictions, Prediction
@@ -44,3 +48,22 @@ def prediction(T: np.ndarray, score: float = 0.9, label: str = 'obj_000001') -> 
 
 def predictions(*estimates: Prediction) -> FramePredictions:
     return FramePredictions(FRAME, estimates)
+
+
+def write_data_set(root: Path, carton: str = 'carton', tin: str = 'tin') -> None:
+    """Write a BOP data set of two frames with a carton and two tins of these labels each."""
+    writer = BopWriter(root, 'test', {'carton': 3, 'tin': 7})
+    mesh = box(SIZE)
+    labels = {'carton': carton, 'tin': tin}
+    for name, symmetry in (('carton', NO_SYMMETRY), ('tin', Y_AXIS_SYMMETRY)):
+        writer.add_model(name, labels[name], mesh.vertices, mesh.faces, symmetry)
+    objects = tuple(ObjectAnnotation(number, labels[name], name, at(x), SIZE, visibility=1.0)
+                    for number, (name, x) in enumerate(
+                        (('carton', -0.1), ('tin', 0.0), ('tin', 0.1)), start=1))
+    instances = np.zeros((CAMERA.height, CAMERA.width), np.int32)
+    for number, x in enumerate((50, 75, 100), start=1):
+        instances[50:70, x:x + 10] = number
+    with writer.scene(1) as scene:
+        for name in 'ab':
+            scene.write(AnnotatedFrame(name, frame().frame, objects, instances))
+    writer.finish()

@@ -7,12 +7,15 @@ from pose_estimation_ros.core.errors import InvalidInputError
 from pose_estimation_ros.core.rotation import axis_rotation
 from pose_estimation_ros.core.se3 import make_transform
 from pose_estimation_ros.datasets.annotated_frame import ObjectAnnotation
+from pose_estimation_ros.datasets.pascal3d_layout import CadModels
 from pose_estimation_ros.datasets.pascal3d_viewpoint import Viewpoint
 from pose_estimation_ros.evaluation.pascal3d_metric import (
     CategoryErrors,
     accuracy_panel,
     accuracy_table,
     category_errors,
+    model_points,
+    pascal3d_tables,
     share_below,
 )
 from pose_estimation_ros.evaluation.predictions import FramePredictions, FrameTruth, Prediction
@@ -139,3 +142,20 @@ def test_nothing_annotated_gives_an_empty_row():
     report = accuracy_table({'': category_errors([], [])}, 'pascal3d', {})
     assert report.rows[0][:3] == ('', 'all', 0)
     assert np.isnan(report.rows[0][3])
+
+
+def test_the_points_of_the_models_that_occur_are_read(tmp_path: Path):
+    (tmp_path / 'car').mkdir()
+    (tmp_path / 'car' / '03.off').write_text('OFF\n3 1 0\n0 0 0\n1 0 0\n0 2 0\n3 0 1 2\n')
+    truth = [FrameTruth('a', (ObjectAnnotation(1, 'car', 'car/03', pose(), SIZE),))]
+    points = model_points(CadModels(tmp_path), truth)
+    assert list(points) == ['car/03']
+    np.testing.assert_array_equal(points['car/03'], [[0, 0, 0], [1, 0, 0], [0, 2, 0]])
+
+
+def test_every_level_has_its_own_curves():
+    errors = [CategoryErrors('car', np.array([0.1]), np.array([0.2]), 1.0)]
+    tables = pascal3d_tables({'L0': errors, 'L3': errors}, {'method': 'x'})
+    assert [panel.title for panel in tables.panels['pascal3d-accuracy']] == ['rotation L0',
+                                                                             'rotation L3']
+    assert tables.reports[0].settings == {'method': 'x'}
