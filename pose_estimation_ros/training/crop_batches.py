@@ -11,18 +11,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from pose_estimation_ros.backends.point_preparation import normalize_points
-from pose_estimation_ros.core.categories import CATEGORIES, CATEGORY_NAMES
-from pose_estimation_ros.core.rotation import axis_rotation
+from pose_estimation_ros.core.categories import CATEGORIES, Category
 from pose_estimation_ros.synthetic.crops import Crops
-from pose_estimation_ros.training.symmetry_targets import canonical_turn
+from pose_estimation_ros.training.category_traits import CategoryTraits, category_traits
 
-_CONTINUOUS = np.array([category.symmetry.axis is not None for category in CATEGORIES])
-# The mirror image of a camera has its grip on the wrong side; the others stay what they are.
-_MIRRORS = np.array([name != 'camera' for name in CATEGORY_NAMES])
-# The published representative of a round object, nearest to the identity, is undetermined where
-# its axis points down. Nearest to an axis that leans to the camera by 50 degrees it is the same
-# for objects that stand, and undetermined only for an axis in which nothing comes to rest.
-_REFERENCE = axis_rotation((1.0, 0.0, 0.0), np.radians(-50.0))
 _MIRROR_X = np.diag([-1.0, 1.0, 1.0])
 _MIRROR_Z = np.diag([1.0, 1.0, -1.0])
 
@@ -83,8 +75,8 @@ def join(parts: Sequence[Crops]) -> Crops:
 
 
 def training_batch(crops: Crops, index: NDArray[np.intp], points: int, shape_points: int,
-                   augmentation: CropAugmentation | None,
-                   generator: np.random.Generator) -> PointBatch:
+                   augmentation: CropAugmentation | None, generator: np.random.Generator,
+                   categories: tuple[Category, ...] = CATEGORIES) -> PointBatch:
     """Return an augmented batch.
 
     Args:
@@ -94,10 +86,12 @@ def training_batch(crops: Crops, index: NDArray[np.intp], points: int, shape_poi
         shape_points: Points of the target surface, M.
         augmentation: Strength of the variation; None takes the views as they are.
         generator: Source of everything random.
+        categories: What the category indices of the views mean.
 
     Returns:
         Tensors on the CPU.
     """
+    traits = category_traits(categories)
     views = take(crops, np.sort(index))
     batch = len(views)
     keep = _chosen_points(views.points, points, augmentation, generator)
@@ -111,18 +105,14 @@ def training_batch(crops: Crops, index: NDArray[np.intp], points: int, shape_poi
     t = views.T_camera_object[:, :3, 3]
     up = views.up
     if augmentation is not None:
-        cloud, nocs, surface, R = _stretched(cloud, nocs, surface, R, t, views, augmentation,
-                                             generator)
-        cloud, nocs, surface, R, up = _mirrored(cloud, nocs, surface, R, up, views.category,
-                                                generator)
+        cloud, nocs, surface, R = _stretched(cloud, nocs, surface, R, t, views, traits,
+                                             augmentation, generator)
+        cloud, nocs, surface, R, up = _mirrored(cloud, nocs, surface, R, up,
+                                                traits.mirrors[views.category], generator)
         up = _uncertain(up, augmentation, generator)
         cloud, member = _disturbed(cloud, member, augmentation, generator)
     prepared = normalize_points(cloud, up)
-    # The representative is chosen in the frame the network sees, else equal inputs would have
-    # different targets.
-    R_view = prepared.R_view_camera @ R
-    symmetric = _CONTINUOUS[views.category][:, None, None]
-    spin = np.where(symmetric, canonical_turn(_REFERENCE.T @ R_view), np.eye(3))
+    spin = traits.representative_turns(views.category, prepared.R_view_camera @ R)
     return PointBatch(
         torch.from_numpy(prepared.points),
         torch.from_numpy(prepared.condition),
@@ -150,13 +140,12 @@ def _chosen_points(points: NDArray[np.float32], number: int,
 
 def _stretched(cloud: NDArray[np.float64], nocs: NDArray[np.float64],
                surface: NDArray[np.float64], R: NDArray[np.float64], t: NDArray[np.float64],
-               views: Crops, augmentation: CropAugmentation,
+               views: Crops, traits: CategoryTraits, augmentation: CropAugmentation,
                generator: np.random.Generator) -> tuple[NDArray[np.float64], ...]:
     """Stretch each object along its own axes, about its origin: a new instance for nothing."""
     batch = len(views)
     factor = np.exp(generator.normal(0.0, augmentation.stretch, (batch, 3)))
-    round_objects = _CONTINUOUS[views.category]
-    factor[round_objects, 2] = factor[round_objects, 0]
+    factor = np.take_along_axis(factor, traits.stretched_with[views.category], axis=1)
     # One common scale: small and large ones of the same shape.
     factor *= np.exp(generator.normal(0.0, augmentation.stretch, (batch, 1)))
     old = np.linalg.norm(views.size, axis=1)
@@ -169,10 +158,10 @@ def _stretched(cloud: NDArray[np.float64], nocs: NDArray[np.float64],
 
 def _mirrored(cloud: NDArray[np.float64], nocs: NDArray[np.float64],
               surface: NDArray[np.float64], R: NDArray[np.float64], up: NDArray[np.float64],
-              category: NDArray[np.int64],
+              may_mirror: NDArray[np.bool_],
               generator: np.random.Generator) -> tuple[NDArray[np.float64], ...]:
     """Mirror half of the views left to right; the object is mirrored in its own x-y plane."""
-    flip = (generator.random(len(R)) < 0.5) & _MIRRORS[category]
+    flip = (generator.random(len(R)) < 0.5) & may_mirror
     flip = flip[:, None, None]
     return (np.where(flip, cloud @ _MIRROR_X, cloud), np.where(flip, nocs @ _MIRROR_Z, nocs),
             np.where(flip, surface @ _MIRROR_Z, surface),

@@ -6,23 +6,27 @@ Two ways lead to them: `medoid` takes the one training instance that is closest 
 Usage::
 
     python -m pose_estimation_ros.training.shape_priors --method medoid --out priors.npz
+    python -m pose_estimation_ros.training.shape_priors --objects meshes --out priors.npz
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import logging
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pose_estimation_ros.core.categories import CATEGORY_NAMES
-from pose_estimation_ros.core.errors import ConfigurationError, ModelError
+from pose_estimation_ros.core.categories import CATEGORIES, Category
+from pose_estimation_ros.core.errors import ConfigurationError, InvalidInputError, ModelError
 from pose_estimation_ros.rendering.open3d_renderer import Open3DRayCaster
 from pose_estimation_ros.rendering.renderer import Rays
-from pose_estimation_ros.synthetic.object_model import ObjectModel, make_object
-from pose_estimation_ros.synthetic.splits import instance_seeds
+from pose_estimation_ros.synthetic.mesh_objects import open_mesh_folder
+from pose_estimation_ros.synthetic.object_model import ObjectModel
+from pose_estimation_ros.synthetic.object_source import ObjectSource, ProceduralObjects
 from pose_estimation_ros.training.shape_prior_training import (
     PUBLISHED_STEPS,
     AutoEncoderTraining,
@@ -58,45 +62,68 @@ _VIEW_DIRECTIONS = _spread_directions(_VIEW_COUNT)
 _logger = logging.getLogger(__name__)
 
 
-def category_priors(instances: int = 200, domain: str = 'primary') -> NDArray[np.float32]:
-    """Return the medoid prior of every category over synthetic training instances.
+@dataclass(frozen=True, eq=False)
+class ShapePriors:
+    """The mean shapes of C categories.
+
+    Attributes:
+        points: (C, V, 3) float32 NOCS coordinates.
+        categories: What they are of.
+    """
+
+    points: NDArray[np.float32]
+    categories: tuple[Category, ...]
+
+
+GENERATED = ProceduralObjects('primary')
+
+
+def category_priors(instances: int = 200,
+                    source: ObjectSource = GENERATED) -> NDArray[np.float32]:
+    """Return the medoid prior of every category over its training instances.
 
     Args:
-        instances: Number of training instances looked at per category.
-        domain: Synthetic domain, see `synthetic.object_model`.
+        instances: Most training instances looked at per category.
+        source: The objects.
 
     Returns:
-        (6, 1024, 3) float32 NOCS coordinates in [-0.5, 0.5], categories in the order of
-        `core.categories`; points in farthest-point order, so that the first K cover the shape
+        (C, 1024, 3) float32 NOCS coordinates in [-0.5, 0.5], categories in the order of
+        the source; points in farthest-point order, so that the first K cover the shape
         evenly for any K.
     """
     priors = []
-    for category in CATEGORY_NAMES:
-        models = training_instances(category, instances, domain)
+    for category in source.categories:
+        models = training_instances(category.name, instances, source)
         medoid = models[chamfer_medoid(_clouds(models, _COMPARED_POINTS))]
-        _logger.info('%s: the medoid of %d instances is %s', category, len(models), medoid.name)
+        _logger.info(
+            '%s: the medoid of %d instances is %s', category.name, len(models), medoid.name
+        )
         dense = surface_points(medoid, _DENSE_POINTS, np.random.default_rng(0))
         priors.append(dense[farthest_point_order(dense, PRIOR_POINTS)])
     return np.stack(priors)
 
 
 def autoencoder_priors(
-    training: AutoEncoderTraining, instances: int = 200, domain: str = 'primary'
+    training: AutoEncoderTraining, instances: int = 200, source: ObjectSource = GENERATED
 ) -> NDArray[np.float32]:
     """Train the auto-encoder, or go on, and return its priors in the form of `category_priors`."""
     clouds = [
-        _clouds(training_instances(category, instances, domain), _TRAINING_POINTS)
-        for category in CATEGORY_NAMES
+        _clouds(training_instances(category.name, instances, source), _TRAINING_POINTS)
+        for category in source.categories
     ]
     model = train_autoencoder(np.concatenate(clouds), training)
     shapes = [decoded_mean_shape(model, category_clouds) for category_clouds in clouds]
     return np.stack([shape[farthest_point_order(shape, PRIOR_POINTS)] for shape in shapes])
 
 
-def training_instances(category: str, count: int, domain: str = 'primary') -> list[ObjectModel]:
-    """Return the first `count` instances of the category's training split."""
-    seeds = instance_seeds(category, 'train', count)
-    return [make_object(category, int(seed), domain) for seed in seeds]
+def training_instances(
+    category: str, count: int, source: ObjectSource = GENERATED
+) -> list[ObjectModel]:
+    """Return the first instances of the category's training split, `count` or all there are."""
+    return [
+        source.model(category, 'train', number)
+        for number in range(min(count, source.count(category, 'train')))
+    ]
 
 
 def surface_points(
@@ -171,20 +198,52 @@ def farthest_point_order(points: NDArray[np.float32], count: int) -> NDArray[np.
     return chosen
 
 
-def save_priors(path: Path, priors: NDArray[np.float32], method: str) -> None:
-    """Write the (6, 1024, 3) priors, the category names and the method's name to an npz file."""
+def save_priors(
+    path: Path,
+    priors: NDArray[np.float32],
+    method: str,
+    categories: tuple[Category, ...] = CATEGORIES,
+) -> None:
+    """Write priors, whole or not at all, to an npz file with their categories and method.
+
+    Args:
+        path: The file; its folder is made if needed.
+        priors: (C, V, 3) NOCS coordinates.
+        method: How they were made.
+        categories: What they are of.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f'.{path.name}.partial.npz')
     np.savez_compressed(
-        path, priors=priors.astype(np.float32), categories=np.array(CATEGORY_NAMES), method=method
+        partial, priors=priors.astype(np.float32), method=method,
+        categories=np.array([category.name for category in categories]),
+        described=json.dumps([category.as_plain() for category in categories]),
     )
+    partial.replace(path)
 
 
 def load_priors(path: Path) -> NDArray[np.float32]:
-    """Return the (6, V, 3) float32 priors of an npz file of ours or a published npy file.
+    """Return the (6, V, 3) float32 priors of the six categories; see `read_priors`.
+
+    Raises:
+        ModelError: As `read_priors`, or they are of other categories.
+    """
+    priors = read_priors(path)
+    if priors.categories != CATEGORIES:
+        raise ModelError(
+            f'The shape priors {path} are of {", ".join(c.name for c in priors.categories)}; this '
+            'network knows the six categories of NOCS only.'
+        )
+    return priors.points
+
+
+def read_priors(path: Path) -> ShapePriors:
+    """Read an npz file of ours, or a published npy file, which is of the six categories.
 
     Raises:
         ModelError: The file is missing, damaged or holds something else.
     """
+    categories = CATEGORIES
     try:
         content = np.load(path, allow_pickle=False)
         if isinstance(content, np.ndarray):
@@ -192,18 +251,22 @@ def load_priors(path: Path) -> NDArray[np.float32]:
         else:
             with content:
                 priors = content['priors']
-    except (OSError, ValueError, EOFError, KeyError) as error:
+                if 'described' in content:
+                    plain = json.loads(str(content['described']))
+                    categories = tuple(Category.from_plain(entry) for entry in plain)
+    except (OSError, ValueError, EOFError, KeyError, TypeError, InvalidInputError) as error:
         raise ModelError(
             f'The shape priors {path} cannot be read ({error}). Give an npz file written by '
             'pose_estimation_ros.training.shape_priors, or the published mean_points_emb.npy.'
         ) from error
-    if priors.ndim != 3 or priors.shape[0] != len(CATEGORY_NAMES) or priors.shape[2] != 3:
+    if priors.ndim != 3 or priors.shape[0] != len(categories) or priors.shape[2] != 3:
         raise ModelError(
-            f'The shape priors {path} have the shape {priors.shape}; (6, points, 3) is needed.'
+            f'The shape priors {path} have the shape {priors.shape}; ({len(categories)}, points, '
+            '3) is needed.'
         )
     if not np.isfinite(priors).all() or np.abs(priors).max() > 1.0:
         raise ModelError(f'The shape priors {path} are not finite NOCS coordinates within +-1.')
-    return priors.astype(np.float32)
+    return ShapePriors(priors.astype(np.float32), categories)
 
 
 def main() -> None:
@@ -214,6 +277,8 @@ def main() -> None:
     parser.add_argument('--method', choices=METHODS, default='medoid')
     parser.add_argument('--out', type=Path, required=True, help='the npz file to write')
     parser.add_argument('--instances', type=int, default=200, help='instances per category')
+    parser.add_argument('--objects', type=Path, help='folder of meshes instead of the generated '
+                        'objects, see docs/custom_categories.md')
     training = parser.add_argument_group('autoencoder only')
     training.add_argument('--minutes', type=float, default=30.0, help='run again to go on')
     training.add_argument('--steps', type=int, default=PUBLISHED_STEPS)
@@ -221,16 +286,18 @@ def main() -> None:
     training.add_argument('--device', default='cpu')
     arguments = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format='%(message)s')
+    source = open_mesh_folder(arguments.objects) if arguments.objects else GENERATED
     if arguments.method == 'medoid':
-        priors = category_priors(arguments.instances)
+        priors = category_priors(arguments.instances, source)
     else:
         priors = autoencoder_priors(
             AutoEncoderTraining(
                 arguments.run, arguments.steps, arguments.minutes, device=arguments.device
             ),
             arguments.instances,
+            source,
         )
-    save_priors(arguments.out, priors, arguments.method)
+    save_priors(arguments.out, priors, arguments.method, source.categories)
     _logger.info('wrote %s', arguments.out)
 
 
