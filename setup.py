@@ -42,7 +42,9 @@ setup(
     extras_require={
         'simulation': ['open3d'],
         'demo': ['open3d', 'rosbags'],
-        'training': ['open3d', 'torch', 'torchvision', 'onnx', 'tensorboard'],
+        'training': ['open3d', 'torch', 'torchvision', 'onnx', 'tensorboard', 'tqdm', 'trimesh',
+                     'distributed'],
+        'evaluation': ['matplotlib', 'pycocotools', 'tqdm', 'distributed'],
     },
     zip_safe=False,
     entry_points={

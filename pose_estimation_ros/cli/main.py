@@ -14,19 +14,18 @@ from pose_estimation_ros.core.errors import PoseEstimationError
 
 PROGRAM = 'pose-estimation'
 
-# Name of each command, in the order of `--help`: module of this folder, and the function or
-# Typer in it that carries it out.
+# What carries out each command: a function or a Typer of a module.
 _COMMANDS = {
-    'demo': ('demo', 'demo'),
-    'estimate': ('estimate', 'estimate'),
-    'dataset': ('dataset', 'dataset'),
-    'train': ('train', 'train'),
-    'evaluate': ('evaluate', 'evaluate'),
-    'export': ('export', 'export'),
-    'import': ('imports', 'imports'),
-    'models': ('models', 'models'),
-    'benchmark': ('benchmark', 'benchmark'),
-    'parameters': ('parameters', 'parameters'),
+    'demo': 'pose_estimation_ros.cli.demo:demo',
+    'estimate': 'pose_estimation_ros.cli.estimate:estimate',
+    'dataset': 'pose_estimation_ros.cli.dataset:dataset',
+    'train': 'pose_estimation_ros.cli.train:train',
+    'evaluate': 'pose_estimation_ros.cli.evaluate:evaluate',
+    'export': 'pose_estimation_ros.cli.export:export',
+    'import': 'pose_estimation_ros.cli.imports:imports',
+    'models': 'pose_estimation_ros.cli.models:models',
+    'benchmark': 'pose_estimation_ros.cli.benchmark:benchmark',
+    'parameters': 'pose_estimation_ros.cli.parameters:parameters',
 }
 # A group of commands brings the examples of its own; these are of single commands.
 _EXAMPLES = {
@@ -36,6 +35,12 @@ _EXAMPLES = {
         'estimate --color rgb.png --depth depth.png --camera camera.json',
         'estimate --color rgb.png --depth depth.png --fx 615 --fy 615 --cx 320 --cy 240 '
         '--output poses.json --overlay overlay.png', docs='README.md'),
+    'train': examples(
+        'train spd-lite --data data/crops/train --priors models/shape_priors/priors.npz '
+        '--out runs/spd_lite',
+        'train maskrcnn --data data/frames/train --out runs/maskrcnn --minutes 90',
+        docs='docs/training.md'),
+    'benchmark': examples('benchmark', 'benchmark frame_rate -- --objects 6', docs='README.md'),
     'parameters': examples('parameters', 'parameters pose_estimator --layout yaml',
                            docs='README.md'),
 }
@@ -46,11 +51,11 @@ app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False,
 
 
 def _register() -> None:
-    for name, (module, attribute) in _COMMANDS.items():
-        path = f'pose_estimation_ros.cli.{module}'
-        if find_spec(path) is None:
+    for name, place in _COMMANDS.items():
+        module, _, attribute = place.partition(':')
+        if find_spec(module) is None:
             continue
-        carried_out_by = getattr(import_module(path), attribute)
+        carried_out_by = getattr(import_module(module), attribute)
         if isinstance(carried_out_by, typer.Typer):
             app.add_typer(carried_out_by, name=name)
         else:

@@ -38,7 +38,9 @@ KEYS = {
 }
 # What some commands and the simulated camera need, by the extra of setup.py that brings it.
 EXTRAS = {'open3d': 'simulation', 'rosbags': 'demo', 'torch': 'training',
-          'torchvision': 'training', 'onnx': 'training'}
+          'torchvision': 'training', 'onnx': 'training', 'tensorboard': 'training',
+          'trimesh': 'training', 'tqdm': 'training', 'distributed': 'training',
+          'matplotlib': 'evaluation', 'pycocotools': 'evaluation'}
 
 
 def setup_keywords():
