@@ -5,14 +5,15 @@ Source: Wang et al., Normalized Object Coordinate Space, CVPR 2019, and its rele
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
+from pose_estimation_ros.core.frame import RGBDFrame
 from pose_estimation_ros.datasets.frame_files import Calibration, FrameFiles, read_calibration
-from pose_estimation_ros.datasets.nocs_images import read_depth
+from pose_estimation_ros.datasets.nocs_images import EMPTY_COUNT
 
 # The released data carry no calibration; these are the published values.
 REAL_CAMERA = Calibration(
@@ -22,11 +23,21 @@ SYNTHETIC_CAMERA = Calibration(
     np.array([[577.5, 0.0, 319.5], [0.0, 577.5, 239.5], [0.0, 0.0, 1.0]]), np.zeros(0))
 
 
-class _NocsFrameFiles(FrameFiles):
+class NocsFrameFiles(FrameFiles):
     """A frame whose depth has a second count that means unknown."""
 
-    def _load_depth(self) -> NDArray[np.float32] | None:
-        return None if self.depth is None else read_depth(self.depth, self.calibration.depth_unit)
+    def load(self, stamp_ns: int) -> RGBDFrame:
+        """Read the images.
+
+        Raises:
+            InvalidInputError: If an image is missing or damaged, or sizes do not agree.
+        """
+        frame = super().load(stamp_ns)
+        if frame.depth is None:
+            return frame
+        counts = np.rint(frame.depth / np.float32(self.calibration.depth_unit))
+        return replace(frame, depth=np.where(counts == EMPTY_COUNT, np.float32(np.nan),
+                                             frame.depth))
 
 
 def list_frames(folder: Path) -> list[FrameFiles]:
@@ -46,12 +57,13 @@ def list_frames(folder: Path) -> list[FrameFiles]:
     calibrations: dict[Path, Calibration] = {}
     for color in sorted(folder.rglob('*_color.png')):
         depth = color.with_name(color.name.replace('_color.png', '_depth.png'))
-        if not depth.is_file():
+        # A folder with a dot is still being written.
+        if not depth.is_file() or color.parent.name.startswith('.'):
             continue
         if color.parent not in calibrations:
             calibrations[color.parent] = _calibration(color.parent, depth)
         name = color.relative_to(folder).as_posix().removesuffix('_color.png')
-        frames.append(_NocsFrameFiles(name, color, depth, calibrations[color.parent]))
+        frames.append(NocsFrameFiles(name, color, depth, calibrations[color.parent]))
     return frames
 
 

@@ -140,6 +140,11 @@ class NocsDataset:
             objects = tuple(self._annotation(label) for label in labels)
         except InvalidInputError as error:
             raise InvalidInputError(f'{self.layout.file(name, "*")}: {error}') from error
+        unseen = {label.instance_id for label in labels} - set(np.unique(instance_map).tolist())
+        if unseen:
+            raise InvalidInputError(
+                f'{label_file} names the instances {sorted(unseen)}, which are not in the mask '
+                'beside it; make the label again from the raw data')
         return AnnotatedFrame(name, frame, objects, instance_map,
                               self._object_nocs(nocs_map, instance_map, labels))
 
@@ -173,7 +178,8 @@ class NocsDataset:
                       else layout.file(name, 'depth.png'))
         depth = read_depth(depth_file, calibration.depth_unit)
         _check_size(depth_file, depth, bgr)
-        camera = CameraIntrinsics(bgr.shape[1], bgr.shape[0], calibration.K, D=calibration.D)
+        camera = CameraIntrinsics(bgr.shape[1], bgr.shape[0], calibration.K,
+                                  calibration.distortion_model, calibration.D)
         return RGBDFrame(index * 1_000_000_000, FRAME_ID, np.ascontiguousarray(bgr[..., ::-1]),
                          depth, camera)
 

@@ -20,7 +20,7 @@ from pose_estimation_ros.datasets.atomic_files import write_atomically
 from pose_estimation_ros.datasets.frame_files import depth_counts
 
 # CAMERA's renderer left this count where it saw nothing.
-_EMPTY_COUNT = 32001
+EMPTY_COUNT = 32001
 _BACKGROUND = 255
 _PNG_END = b'IEND'
 
@@ -92,7 +92,7 @@ def read_depth(path: Path, unit: float) -> NDArray[np.float32]:
     counts = depth_counts(read_png(path, cv2.IMREAD_UNCHANGED), path)
     # In double precision, so that a count of millimetres is the float nearest to count / 1000.
     depth = (counts * np.float64(unit)).astype(np.float32)
-    depth[(counts == 0) | (counts == _EMPTY_COUNT)] = np.nan
+    depth[(counts == 0) | (counts == EMPTY_COUNT)] = np.nan
     return depth
 
 
@@ -100,8 +100,8 @@ def depth_as_counts(depth: NDArray[np.float32]) -> NDArray[np.uint16]:
     """Return (H, W) millimetres, 0 = unknown or beyond 65.535 m."""
     counts = np.rint(np.nan_to_num(depth, nan=0.0, posinf=0.0, neginf=0.0) * 1000.0)
     counts[(counts < 0) | (counts > np.iinfo(np.uint16).max)] = 0
-    counts[counts == _EMPTY_COUNT] = _EMPTY_COUNT - 1
-    return counts.astype(np.uint16)
+    counts[counts == EMPTY_COUNT] = EMPTY_COUNT - 1
+    return np.asarray(counts, dtype=np.uint16)
 
 
 def in_two_channels(counts: NDArray[np.uint16]) -> NDArray[np.uint8]:

@@ -105,7 +105,9 @@ def solve_perspective(objects: Sequence[VisibleObject], nocs_map: NDArray[np.flo
         if not found or not np.isfinite(translation).all():
             raise InvalidInputError(f'no pose of {seen.model} (instance {seen.instance_id}) fits '
                                     'its coordinates; check its _coord and _mask image')
-        labels.append(_label(seen, scale, cv2.Rodrigues(rotation)[0], translation.reshape(3)))
+        R = np.asarray(cv2.Rodrigues(rotation)[0], dtype=np.float64)
+        t = np.asarray(translation, dtype=np.float64).reshape(3)
+        labels.append(_label(seen, scale, R, t))
     return tuple(labels)
 
 

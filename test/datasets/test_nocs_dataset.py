@@ -10,8 +10,10 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from nocs_scenes import DISTRACTOR, make_frame, write_dataset
+from nocs_scenes import DISTRACTOR, SIZES, make_frame, write_dataset
 
+from pose_estimation_ros.core.errors import InvalidInputError
+from pose_estimation_ros.datasets import open_frames
 from pose_estimation_ros.datasets.nocs_dataset import NocsDataset
 from pose_estimation_ros.datasets.nocs_images import depth_as_counts, read_depth
 from pose_estimation_ros.datasets.nocs_writer import NocsWriter
@@ -127,6 +129,13 @@ def test_both_forms_of_depth_files_and_both_marks_of_unknown_depth(tmp_path):
         np.testing.assert_array_equal(depth, np.float32([[np.nan, np.nan, 0.7, 65.535]]))
 
 
+def test_replayed_frames_know_both_marks_of_unknown_depth(tmp_path):
+    cv2.imwrite(str(tmp_path / '0000_color.png'), np.zeros((1, 4, 3), np.uint8))
+    cv2.imwrite(str(tmp_path / '0000_depth.png'), np.array([[0, 32001, 700, 900]], np.uint16))
+    depth = open_frames(tmp_path).load(0).depth
+    np.testing.assert_array_equal(depth, np.float32([[np.nan, np.nan, 0.7, 0.9]]))
+
+
 def test_written_depth_is_never_the_count_that_means_unknown():
     counts = depth_as_counts(np.float32([[32.001, 0.7004, np.nan, 70.0, -1.0, np.inf]]))
     np.testing.assert_array_equal(counts, [[32000, 700, 0, 0, 0, 0]])
@@ -201,7 +210,7 @@ def test_boxes_may_differ_by_five_pixels_from_those_of_nocs(tmp_path):
     change_pickle(truth, move)
     assert len(dataset[0].objects) == 3
     change_pickle(truth, move)
-    with pytest.raises(Exception, match='has no counterpart among the 3 published poses'):
+    with pytest.raises(InvalidInputError, match='has no counterpart among the 3 published poses'):
         dataset[0]
 
 
@@ -241,3 +250,27 @@ def test_without_a_list_all_complete_frames_are_read(tmp_path):
     (tmp_path / 'CAMERA/train_list.txt').unlink()
     (tmp_path / 'CAMERA/train/00004/0000_mask.png').unlink()
     assert NocsDataset(tmp_path, 'camera_train').frame_names == ('train/00004/0001',)
+
+
+@pytest.mark.parametrize(('subset', 'file', 'text'), [
+    ('camera_train', 'train/03642806/laptop_model/bbox.txt', '0.3 0.2 0.2\n-0.3 -0.2 -0.2\n'),
+    ('real_train', 'real_train/laptop_model.txt', '0.15\n0.10\n0.10\n'),
+])
+def test_the_box_of_an_object_is_that_of_its_mesh_where_a_file_tells(tmp_path, subset, file, text):
+    write_dataset(tmp_path, NocsWriter, subset)
+    dataset = NocsDataset(tmp_path, subset)
+    change_pickle(dataset.layout.file(dataset.frame_names[0], 'label.pkl'),
+                  lambda content: content.pop('box_sizes'))
+
+    def laptop():
+        return next(item for item in dataset[0].objects if item.label == 'laptop')
+
+    np.testing.assert_allclose(laptop().size, SIZES['laptop'], rtol=1e-6)  # from the points
+    path = tmp_path / 'obj_models' / file
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+    extent = np.array([3.0, 2.0, 2.0]) / np.sqrt(17.0)
+    np.testing.assert_allclose(laptop().size, np.linalg.norm(SIZES['laptop']) * extent, rtol=1e-6)
+    path.write_text('0.1 0.2\n')
+    with pytest.raises(InvalidInputError, match='must hold three lengths or two corners'):
+        laptop()

@@ -133,6 +133,9 @@ def test_small_objects_stay_in_the_mask_without_a_label(tmp_path):
     assert len((tmp_path / 'CAMERA/train_list_all.txt').read_text().split()) == 2
     assert [item.label for item in dataset[0].objects] == ['laptop']
     np.testing.assert_array_equal(dataset[0].instance_map, frame.instance_map)
+    (tmp_path / 'CAMERA/train_list.txt').unlink()
+    both = NocsDataset(tmp_path, 'camera_train')
+    assert [len(read.objects) for read in both] == [1, 0]
 
 
 def test_an_instance_may_have_the_number_of_the_masks_background(tmp_path):

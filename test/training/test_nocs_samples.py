@@ -1,5 +1,6 @@
 """Training views of NOCS frames equal those of the published data set code."""
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -89,6 +90,23 @@ def test_each_pass_takes_every_frame_once():
         categories = views.samples(Draw(0, start, 2, (1, 0))).category
         assert not {1, 4} >= set(categories)
         assert not {2, 3} >= set(categories)
+
+
+def test_a_frame_without_objects_is_passed_over(tmp_path):
+    shutil.copytree(EXCERPT, tmp_path, dirs_exist_ok=True)
+    folder = tmp_path / 'CAMERA/train/00000'
+    for path in list(folder.glob('0000_*')):
+        shutil.copyfile(path, path.with_name(path.name.replace('0000', '0001', 1)))
+    (tmp_path / 'CAMERA/train_list.txt').unlink()
+    (folder / '0000_label.pkl').unlink()
+    (folder / '0000_meta.txt').write_text('1 0 00 thing\n')
+    dataset = NocsDataset(tmp_path, 'camera_train', 'spd')
+    assert [len(frame.objects) for frame in dataset] == [0, 4]
+    assert len(NocsViews([dataset]).samples(Draw(0, 0, 4, (0, 0)))) == 4
+    (folder / '0001_label.pkl').unlink()
+    (folder / '0001_meta.txt').write_text('1 0 00 thing\n')
+    with pytest.raises(InvalidInputError, match='no frame of .* has a labelled object'):
+        NocsViews([dataset]).samples(Draw(0, 0, 1, (0, 0)))
 
 
 def test_pixels_without_depth_or_coordinates_are_no_points():
