@@ -56,7 +56,7 @@ def write_frame_shards(folder: Path, count: int, domain: str, split: str,
     description = {'kind': 'frames', 'domain': domain, 'split': split, 'seed': seed,
                    'resolution': list(resolution), 'shard_size': shard_size,
                    **source.describe()}
-    make = partial(_frame_shard, domain, split, seed, resolution, shard_size, source)
+    make = partial(frame_shard, domain, split, seed, resolution, shard_size, source)
     return write_shards(folder, -(-count // shard_size), description, make, workers)
 
 
@@ -66,6 +66,12 @@ def read_frames(shard: Path) -> Iterator[SyntheticFrame]:
         truths = json.loads(str(stored['truth']))
         for index in range(len(truths)):
             yield _read(stored, truths, index)
+
+
+def read_frame(shard: Path, place: int) -> SyntheticFrame:
+    """Return one frame of a shard, without its clean depth."""
+    with np.load(shard) as stored:
+        return _read(stored, json.loads(str(stored['truth'])), place)
 
 
 class FrameShards:
@@ -92,12 +98,12 @@ class FrameShards:
         if not 0 <= index < len(self):
             raise IndexError(f'frame {index} of {len(self)}')
         shard, place = divmod(index, self._shard_size)
-        with np.load(self._shards[shard]) as stored:
-            return _read(stored, json.loads(str(stored['truth'])), place)
+        return read_frame(self._shards[shard], place)
 
 
-def _frame_shard(domain: str, split: str, seed: int, resolution: tuple[int, int],
-                 shard_size: int, source: ObjectSource, number: int) -> dict[str, NDArray[Any]]:
+def frame_shard(domain: str, split: str, seed: int, resolution: tuple[int, int],
+                shard_size: int, source: ObjectSource, number: int) -> dict[str, NDArray[Any]]:
+    """Render the frames of a shard; arguments as of `write_frame_shards`."""
     scenes = SceneGenerator(domain, split, source)
     arrays: dict[str, NDArray[Any]] = {}
     truths = []

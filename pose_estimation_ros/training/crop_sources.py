@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from functools import lru_cache, partial
 from itertools import islice
 from pathlib import Path
@@ -10,10 +10,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from pose_estimation_ros.core.categories import Category
 from pose_estimation_ros.core.errors import ConfigurationError
 from pose_estimation_ros.synthetic.crop_samples import Crops, pack_crops, read_crop_shard
 from pose_estimation_ros.synthetic.crops import iterate_crops
-from pose_estimation_ros.synthetic.shard_files import list_shards
+from pose_estimation_ros.synthetic.object_source import categories_of
+from pose_estimation_ros.synthetic.shard_files import list_shards, read_description
 from pose_estimation_ros.training.batch_plan import WeightedOrder
 from pose_estimation_ros.training.crop_batches import join, take
 from pose_estimation_ros.training.sources import (
@@ -21,7 +23,9 @@ from pose_estimation_ros.training.sources import (
     RenderedSamples,
     SampleSource,
     StoredSamples,
-    synthetic_domain,
+    SyntheticWorld,
+    data_path,
+    synthetic_world,
 )
 from pose_estimation_ros.training.synthetic_stream import SyntheticStream
 from pose_estimation_ros.training.task import TrainingData
@@ -31,50 +35,67 @@ _SHARD_SIZE = 250
 _MAX_SHARDS = 1 << 14
 
 
-def stored_crops(folder: Path) -> Crops:
+def stored_crops(folder: Path, categories: tuple[Category, ...]) -> Crops:
     """Return all views of a folder of shards.
 
+    Args:
+        folder: The folder.
+        categories: What its category indices must mean.
+
     Raises:
-        ConfigurationError: If there are none.
+        ConfigurationError: If there are none, or they are of other categories.
     """
     shards = list_shards(folder)
     if not shards:
         raise ConfigurationError(f'{folder} holds no crops; make some with: pose-estimation '
                                  f'dataset crops {folder}')
+    _check_categories(str(folder), categories_of(read_description(folder)), categories)
     return join([read_crop_shard(path) for path in shards])
 
 
 def crop_source(source: str, data: TrainingData, points: int, seed: int,
-                category_weights: Sequence[float]) -> SampleSource:
+                weights: Mapping[Category, float]) -> SampleSource:
     """Return a source of views.
 
     Args:
-        source: A folder, 'synthetic' or 'synthetic:<domain>'.
+        source: A folder, 'synthetic' or 'synthetic:<domain or mesh folder>'.
         data: Where rendered views are kept, and who renders them.
         points: Points per rendered view.
         seed: Seed of rendered scenes.
-        category_weights: How often a view of each category is drawn from a folder; rendered
-            ones are of all categories about equally often.
+        weights: The categories in the order of their indices, and how often a view of each is
+            drawn from a folder; rendered ones are of all categories about equally often.
 
     Raises:
-        ConfigurationError: If a folder holds no views.
+        ConfigurationError: If a folder holds no views, or those of other categories.
     """
-    domain = synthetic_domain(source)
-    if domain is None:
-        crops = stored_crops(Path(source))
-        return StoredSamples(partial(take, crops),
-                             WeightedOrder(np.array(category_weights)[crops.category]))
-    make = partial(crop_shard, domain, seed, points, _SHARD_SIZE)
-    stream = SyntheticStream(data.cache / f'crops_{domain}_{seed}', make, _SHARD_SIZE,
+    world = synthetic_world(source)
+    if world is None:
+        crops = stored_crops(data_path(source)[0], tuple(weights))
+        order = WeightedOrder(np.array(list(weights.values()))[crops.category])
+        return StoredSamples(partial(take, crops), order)
+    _check_categories(source, world.objects.categories, tuple(weights))
+    make = partial(crop_shard, world, seed, points, _SHARD_SIZE)
+    stream = SyntheticStream(data.cache / f'crops_{world.name}_{seed}', make, _SHARD_SIZE,
                              makers=data.makers)
     return RenderedSamples(stream, _take_from_shards)
 
 
-def crop_shard(domain: str, seed: int, points: int, size: int,
+def crop_shard(world: SyntheticWorld, seed: int, points: int, size: int,
                number: int) -> dict[str, NDArray[np.generic]]:
     """Render a shard of training views; see `synthetic_stream`."""
-    samples = iterate_crops(domain, 'train', seed, number, _MAX_SHARDS, points)
+    samples = iterate_crops(world.domain, 'train', seed, number, _MAX_SHARDS, points,
+                            world.objects)
     return pack_crops(Crops.stack(list(islice(samples, size))))
+
+
+def _check_categories(source: str, found: tuple[Category, ...],
+                      wanted: tuple[Category, ...]) -> None:
+    if found != wanted:
+        names = [', '.join(category.name for category in part) for part in (found, wanted)]
+        raise ConfigurationError(
+            f'{source} is of the categories {names[0]}, but the shape priors of {names[1]}; '
+            'give priors and data of the same categories, in the same order and with the same '
+            'symmetries')
 
 
 def _take_from_shards(paths: tuple[Path, ...], items: Items) -> Crops:

@@ -4,25 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
 import torch
 from torch import nn
 
-from pose_estimation_ros.core.errors import InvalidInputError
 from pose_estimation_ros.networks.mask_rcnn import MaskRCNN, MaskRCNNConfig
 from pose_estimation_ros.segmentation.preprocessing import InputSize
-from pose_estimation_ros.synthetic.frame_cache import FrameShards
-from pose_estimation_ros.training.batch_plan import BatchRequest, PassOrder
+from pose_estimation_ros.training.batch_plan import BatchRequest
 from pose_estimation_ros.training.detection_error import detection_error
+from pose_estimation_ros.training.frame_sources import Frames, frame_source, stored_frames
 from pose_estimation_ros.training.maskrcnn_data import (
     Sample,
     collate,
     training_sample,
     whole_sample,
 )
-from pose_estimation_ros.training.sources import SampleSource, SourcedTask, StoredSamples
+from pose_estimation_ros.training.sources import SampleSource, SourcedTask
 from pose_estimation_ros.training.stages import StageSettings
 from pose_estimation_ros.training.step_batches import on_device
 from pose_estimation_ros.training.task import Losses, Player, TrainingData, TrainingSettings
@@ -46,7 +44,7 @@ class MaskRCNNTask(SourcedTask):
     network = NETWORK
     figure = 'error'
 
-    def __init__(self, sources: Sequence[SampleSource], validation: FrameShards | None,
+    def __init__(self, sources: Sequence[SampleSource], validation: Frames | None,
                  config: MaskRCNNConfig, size: InputSize) -> None:
         """Join network and data.
 
@@ -106,28 +104,9 @@ def make_task(data: TrainingData, settings: TrainingSettings) -> MaskRCNNTask:
     """Return the task on the given data.
 
     Raises:
+        ConfigurationError: If there is no such folder or split.
         InvalidInputError: If a folder holds no frames.
     """
-    validation = None if data.validation is None else stored_frames(data.validation)
+    validation = stored_frames(data.validation) if data.validation else None
     return MaskRCNNTask([frame_source(source, data, settings.seed) for source in data.sources],
                         validation, MaskRCNNConfig(), InputSize())
-
-
-def frame_source(source: str, data: TrainingData, seed: int) -> SampleSource:  # noqa: ARG001
-    """Return a source of frames."""
-    frames = stored_frames(Path(source))
-    return StoredSamples(lambda items: [frames[int(item)] for item in items],
-                         PassOrder(len(frames)))
-
-
-def stored_frames(folder: Path) -> FrameShards:
-    """Return the frames of a folder of shards.
-
-    Raises:
-        InvalidInputError: If there are none.
-    """
-    try:
-        return FrameShards(folder)
-    except InvalidInputError as error:
-        raise InvalidInputError(f'{folder} holds no frames; make some with: pose-estimation '
-                                f'dataset frames {folder}') from error

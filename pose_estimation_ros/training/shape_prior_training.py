@@ -13,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from pose_estimation_ros.core.categories import CATEGORIES, Category
 from pose_estimation_ros.networks.shape_prior_autoencoder import ShapePriorAutoEncoder
 from pose_estimation_ros.training.batch_plan import BatchRequest
 from pose_estimation_ros.training.loop import run
@@ -66,15 +67,18 @@ class AutoEncoderTask(SourcedTask):
     network = NETWORK
     figure = 'chamfer'
 
-    def __init__(self, clouds: NDArray[np.float32], input_points: int = INPUT_POINTS) -> None:
+    def __init__(self, clouds: NDArray[np.float32],
+                 categories: tuple[Category, ...] = CATEGORIES,
+                 input_points: int = INPUT_POINTS) -> None:
         """Take the clouds.
 
         Args:
             clouds: (M, P, 3) NOCS surface points of the training instances of all categories.
+            categories: What they are of.
             input_points: Points drawn from each cloud, which are the target as well.
         """
         super().__init__([])
-        self._clouds, self._input_points = clouds, input_points
+        self._clouds, self._categories, self._input_points = clouds, categories, input_points
 
     def new_model(self) -> nn.Module:
         """Return the auto-encoder with random weights."""
@@ -99,8 +103,9 @@ class AutoEncoderTask(SourcedTask):
         return {}
 
     def notes(self) -> dict[str, Any]:
-        """Return how the data are drawn."""
-        return {'input_points': self._input_points, 'clouds': len(self._clouds)}
+        """Return what was drawn from."""
+        return {'input_points': self._input_points, 'clouds': len(self._clouds),
+                'categories': [category.as_plain() for category in self._categories]}
 
     def advance(self, now: BatchRequest, ahead: BatchRequest) -> None:
         """Do nothing: all clouds are there."""
@@ -129,7 +134,7 @@ def train_autoencoder(
     settings = replace(
         DEFAULTS, stages=stretched(DEFAULTS.stages, training.steps), batch=training.batch_size,
         seed=training.seed, device=training.device, minutes=training.minutes)
-    task = AutoEncoderTask(clouds, training.input_points)
+    task = AutoEncoderTask(clouds, input_points=training.input_points)
     model = run(task, settings, training.folder).model
     assert isinstance(model, ShapePriorAutoEncoder)
     return model.eval()

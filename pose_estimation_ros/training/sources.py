@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from pose_estimation_ros.core.errors import ConfigurationError
+from pose_estimation_ros.synthetic.mesh_objects import open_mesh_folder
+from pose_estimation_ros.synthetic.object_source import ObjectSource, ProceduralObjects
 from pose_estimation_ros.training.batch_plan import BatchRequest, Draw, PassOrder, WeightedOrder
 from pose_estimation_ros.training.synthetic_stream import SyntheticStream
 
 SYNTHETIC = 'synthetic'
+DOMAINS = ('primary', 'second')
 
 Items = NDArray[np.intp]
 
@@ -88,7 +93,54 @@ class SourcedTask:
             source.close()
 
 
-def synthetic_domain(source: str) -> str | None:
-    """Return the domain of 'synthetic' or 'synthetic:<domain>', None for a folder."""
-    name, _, domain = source.partition(':')
-    return (domain or 'primary') if name == SYNTHETIC else None
+@dataclass(frozen=True)
+class SyntheticWorld:
+    """What is rendered while training.
+
+    Attributes:
+        domain: 'primary' or 'second'.
+        objects: The objects to be found.
+        name: For folders.
+    """
+
+    domain: str
+    objects: ObjectSource
+    name: str
+
+
+def synthetic_world(source: str) -> SyntheticWorld | None:
+    """Return what 'synthetic', 'synthetic:<domain>' or 'synthetic:<mesh folder>' means.
+
+    Returns:
+        None for anything else, which is stored data.
+
+    Raises:
+        ConfigurationError: If there is neither a domain nor a folder of that name.
+        InvalidInputError: If a mesh of the folder cannot be used.
+    """
+    name, _, world = source.partition(':')
+    if name != SYNTHETIC:
+        return None
+    if world in ('', *DOMAINS):
+        domain = world or DOMAINS[0]
+        return SyntheticWorld(domain, ProceduralObjects(domain), domain)
+    if not Path(world).is_dir():
+        raise ConfigurationError(f'{source!r}: there is no folder of meshes {world}; give one, or '
+                                 f'one of the domains {", ".join(DOMAINS)}')
+    return SyntheticWorld(DOMAINS[0], open_mesh_folder(Path(world)), Path(world).name)
+
+
+def data_path(source: str) -> tuple[Path, str]:
+    """Return folder and split of 'folder' or 'folder:split'.
+
+    Raises:
+        ConfigurationError: If there is no such folder.
+    """
+    path, split = Path(source), ''
+    if not path.exists() and ':' in source:
+        folder, _, split = source.rpartition(':')
+        path = Path(folder)
+    if not path.is_dir():
+        raise ConfigurationError(f'there is no folder {path} to train on; give that of the data, '
+                                 "or 'synthetic' to render while training")
+    return path, split

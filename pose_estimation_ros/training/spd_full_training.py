@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,15 +16,12 @@ from pose_estimation_ros.backends.spd_preprocessing import normalized_image
 from pose_estimation_ros.core.categories import CATEGORIES
 from pose_estimation_ros.core.errors import ConfigurationError
 from pose_estimation_ros.networks.spd import SPD, reconstruct
-from pose_estimation_ros.training.batch_plan import BatchRequest, PassOrder
-from pose_estimation_ros.training.color_crops import ColorCrops, read_color_crops
+from pose_estimation_ros.training.batch_plan import BatchRequest
+from pose_estimation_ros.training.color_crops import ColorCrops
+from pose_estimation_ros.training.color_sources import color_source, validation_crops
 from pose_estimation_ros.training.losses import spd_losses
 from pose_estimation_ros.training.shape_priors import load_priors
-from pose_estimation_ros.training.sources import (
-    SampleSource,
-    SourcedTask,
-    StoredSamples,
-)
+from pose_estimation_ros.training.sources import SampleSource, SourcedTask
 from pose_estimation_ros.training.stages import published_spd_stages
 from pose_estimation_ros.training.step_batches import on_device
 from pose_estimation_ros.training.symmetry_targets import symmetric_targets
@@ -171,12 +167,7 @@ def make_task(data: TrainingData, settings: TrainingSettings) -> SpdFullTask:
     if data.priors is None:
         raise ConfigurationError(f'{NETWORK} deforms shape priors; give their file as --priors, '
                                  'such as models/shape_priors/priors.npz')
-    validation = None if data.validation is None else read_color_crops(data.validation)
-    return SpdFullTask([color_source(source, data, settings.seed) for source in data.sources],
-                       validation, load_priors(data.priors))
-
-
-def color_source(source: str, data: TrainingData, seed: int) -> SampleSource:  # noqa: ARG001
-    """Return a source of colour views."""
-    crops = read_color_crops(Path(source))
-    return StoredSamples(crops.take, PassOrder(len(crops)))
+    priors = load_priors(data.priors)
+    sources = [color_source(source, data, settings.seed) for source in data.sources]
+    validation = validation_crops(data.validation) if data.validation else None
+    return SpdFullTask(sources, validation, priors)

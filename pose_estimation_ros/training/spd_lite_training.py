@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numpy as np
@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from pose_estimation_ros.core.categories import Category
 from pose_estimation_ros.core.errors import ConfigurationError
 from pose_estimation_ros.networks.spd_lite import SpdLite, SpdLiteConfig, SpdLiteOutput
 from pose_estimation_ros.synthetic.crops import Crops
@@ -29,8 +30,8 @@ from pose_estimation_ros.training.losses import (
     chamfer_distance,
     deformation_magnitude,
 )
-from pose_estimation_ros.training.shape_priors import load_priors
-from pose_estimation_ros.training.sources import SampleSource, SourcedTask
+from pose_estimation_ros.training.shape_priors import ShapePriors, read_priors
+from pose_estimation_ros.training.sources import SampleSource, SourcedTask, data_path
 from pose_estimation_ros.training.stages import StageSettings
 from pose_estimation_ros.training.step_batches import on_device
 from pose_estimation_ros.training.task import Losses, Player, TrainingData, TrainingSettings
@@ -45,9 +46,11 @@ PRIOR_POINTS = 256
 
 _GRAIN = 8
 _SHAPE_POINTS = 384
-# In the order of CATEGORIES: bottle, bowl, camera, can, laptop, mug. What has a front needs its
-# turn about the vertical learnt as well, which takes longest.
-_CATEGORY_WEIGHTS = (0.7, 0.6, 1.6, 0.7, 1.1, 1.7)
+_VALIDATION_BATCH = 64
+# How often views of a category are drawn, 1 for others. What has a front needs its turn about the
+# vertical learnt as well, which takes longest.
+_CATEGORY_WEIGHTS = {'bottle': 0.7, 'bowl': 0.6, 'camera': 1.6, 'can': 0.7, 'laptop': 1.1,
+                     'mug': 1.7}
 
 
 @dataclass(frozen=True)
@@ -107,24 +110,24 @@ class SpdLiteTask(SourcedTask):
     network = NETWORK
     figure = 'nocs'
 
-    def __init__(self, sources: Sequence[SampleSource], validation: Crops | None, prior: Tensor,
-                 config: SpdLiteConfig, points: int) -> None:
+    def __init__(self, sources: Sequence[SampleSource], validation: Crops | None,
+                 priors: ShapePriors, config: SpdLiteConfig, points: int) -> None:
         """Join network and data.
 
         Args:
             sources: Training views.
             validation: Validation views; None = no validation.
-            prior: (categories, V, 3) mean shapes, NOCS coordinates.
-            config: Sizes of the network.
+            priors: Mean shapes of the categories.
+            config: Sizes of the network, for as many categories.
             points: Points per object.
         """
         super().__init__(sources)
-        self._validation, self._prior = validation, prior
+        self._validation, self._priors = validation, priors
         self._config, self._points = config, points
 
     def new_model(self) -> nn.Module:
         """Return the network with random weights."""
-        return build_model(self._config, self._prior)
+        return build_model(self._config, torch.from_numpy(self._priors.points))
 
     def players(self, model: nn.Module) -> list[Player]:
         """Return the network as the one player."""
@@ -136,7 +139,8 @@ class SpdLiteTask(SourcedTask):
         for grain in request.grains(math.gcd(request.size, _GRAIN)):
             views = join([self._sources[draw.source].samples(draw) for draw in grain.draws])
             parts.append(training_batch(views, np.arange(len(views)), self._points,
-                                        _SHAPE_POINTS, CropAugmentation(), grain.generator))
+                                        _SHAPE_POINTS, CropAugmentation(), grain.generator,
+                                        self._priors.categories))
         return PointBatch(*(torch.cat([getattr(part, field.name) for part in parts])
                             for field in fields(PointBatch)))
 
@@ -150,13 +154,15 @@ class SpdLiteTask(SourcedTask):
         """Return the NOCS distance of points on the object and the accuracy of membership."""
         if self._validation is None:
             return {}
-        nocs, membership = validation_error(model, self._validation, self._points)
+        nocs, membership = validation_error(model, self._validation, self._points,
+                                            self._priors.categories)
         return {'nocs': nocs, 'membership': membership}
 
     def notes(self) -> dict[str, Any]:
         """Return sizes for the exporter."""
-        return {'config': self._config.as_dict(), 'prior_points': self._prior.shape[1],
-                'points': self._points}
+        return {'config': self._config.as_dict(), 'points': self._points,
+                'prior_points': self._priors.points.shape[1],
+                'categories': [category.as_plain() for category in self._priors.categories]}
 
 
 def build_model(config: SpdLiteConfig, prior: Tensor) -> SpdLite:
@@ -179,22 +185,28 @@ def make_task(data: TrainingData, settings: TrainingSettings) -> SpdLiteTask:
     if data.priors is None:
         raise ConfigurationError(f'{NETWORK} deforms shape priors; give their file as --priors, '
                                  'such as models/shape_priors/priors.npz')
-    prior = torch.from_numpy(load_priors(data.priors)[:, :PRIOR_POINTS])
-    sources = [crop_source(source, data, 2 * POINTS, settings.seed, _CATEGORY_WEIGHTS)
+    priors = read_priors(data.priors)
+    priors = replace(priors, points=priors.points[:, :PRIOR_POINTS])
+    weights = {category: _CATEGORY_WEIGHTS.get(category.name, 1.0)
+               for category in priors.categories}
+    sources = [crop_source(source, data, 2 * POINTS, settings.seed, weights)
                for source in data.sources]
-    validation = None if data.validation is None else stored_crops(data.validation)
-    return SpdLiteTask(sources, validation, prior, SpdLiteConfig(), POINTS)
+    validation = (stored_crops(data_path(data.validation)[0], priors.categories)
+                  if data.validation else None)
+    return SpdLiteTask(sources, validation, priors,
+                       SpdLiteConfig(categories=len(priors.categories)), POINTS)
 
 
 def validation_error(model: nn.Module, crops: Crops, points: int,
-                     batch: int = 64) -> tuple[float, float]:
+                     categories: tuple[Category, ...]) -> tuple[float, float]:
     """Return the mean NOCS distance on members and the membership accuracy, no augmentation."""
     device = next(model.parameters()).device
     distance, correct, members, total = 0.0, 0.0, 0.0, 0
     generator = np.random.default_rng(0)
-    for start in range(0, len(crops), batch):
-        index = np.arange(start, min(start + batch, len(crops)))
-        data = on_device(training_batch(crops, index, points, 256, None, generator), device)
+    for start in range(0, len(crops), _VALIDATION_BATCH):
+        index = np.arange(start, min(start + _VALIDATION_BATCH, len(crops)))
+        data = on_device(training_batch(crops, index, points, PRIOR_POINTS, None, generator,
+                                        categories), device)
         output = model(data.points, data.condition, data.category)
         error = torch.linalg.vector_norm(output.nocs - data.nocs, dim=2)
         distance += float((error * data.member).sum())

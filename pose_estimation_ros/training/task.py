@@ -64,17 +64,17 @@ class TrainingData:
     """Where a network's training data are.
 
     Attributes:
-        sources: Folders, or 'synthetic' for samples made while training, one per share of the
-            ratio.
+        sources: 'folder', 'folder:split', or 'synthetic' for samples made while training, one
+            per share of the ratio.
         cache: Folder for samples made while training.
-        validation: Folder of validation data; None = no validation.
+        validation: Folder of validation data, as a source; '' = no validation.
         priors: File of shape priors, for the networks that deform them.
         makers: Processes that make synthetic samples.
     """
 
     sources: tuple[str, ...]
     cache: Path
-    validation: Path | None = None
+    validation: str = ''
     priors: Path | None = None
     makers: int = 1
 

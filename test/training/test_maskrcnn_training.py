@@ -13,9 +13,9 @@ from pose_estimation_ros.segmentation.mask_rcnn import MaskRCNNSegmenter, Segmen
 from pose_estimation_ros.training.batch_plan import BatchRequest
 from pose_estimation_ros.training.checkpoints import read_checkpoint
 from pose_estimation_ros.training.detection_error import detection_error
+from pose_estimation_ros.training.frame_sources import stored_frames
 from pose_estimation_ros.training.loop import LAST, run
 from pose_estimation_ros.training.maskrcnn_export import export_model, load_detector
-from pose_estimation_ros.training.maskrcnn_training import stored_frames
 from test.training.test_maskrcnn_data import frame
 from test.training.tiny_tasks import TINY_DETECTOR, detector, settings
 
@@ -62,7 +62,7 @@ def test_the_detection_error_counts_what_is_missed_and_what_is_wrong():
 
 def test_a_folder_without_frames_says_what_to_do(tmp_path: Path):
     with pytest.raises(InvalidInputError, match='pose-estimation dataset frames'):
-        stored_frames(tmp_path)
+        stored_frames(str(tmp_path))
 
 
 def test_an_exported_checkpoint_runs_from_its_model_folder(checkpoint: Path, tmp_path: Path):

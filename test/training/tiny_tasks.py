@@ -5,8 +5,8 @@ from __future__ import annotations
 from functools import partial
 
 import numpy as np
-import torch
 
+from pose_estimation_ros.core.categories import CATEGORIES
 from pose_estimation_ros.core.rotation import random_rotation
 from pose_estimation_ros.core.se3 import make_transform
 from pose_estimation_ros.networks.mask_rcnn import MaskRCNNConfig
@@ -18,6 +18,7 @@ from pose_estimation_ros.training.color_crops import ColorCrops
 from pose_estimation_ros.training.crop_batches import take
 from pose_estimation_ros.training.maskrcnn_training import MaskRCNNTask
 from pose_estimation_ros.training.shape_prior_training import AutoEncoderTask
+from pose_estimation_ros.training.shape_priors import ShapePriors
 from pose_estimation_ros.training.sources import StoredSamples
 from pose_estimation_ros.training.spd_full_training import SpdFullTask
 from pose_estimation_ros.training.spd_lite_training import SpdLiteTask
@@ -60,9 +61,9 @@ def stored(crops: Crops) -> StoredSamples:
 
 def spd_lite(sources: int = 1) -> SpdLiteTask:
     """SPD lite on random boxes."""
-    prior = np.random.default_rng(0).uniform(-0.3, 0.3, (6, 32, 3))
+    priors = np.random.default_rng(0).uniform(-0.3, 0.3, (6, 32, 3)).astype(np.float32)
     return SpdLiteTask([stored(random_crops(seed=seed)) for seed in range(sources)],
-                       random_crops(12, seed=9), torch.from_numpy(prior).float(),
+                       random_crops(12, seed=9), ShapePriors(priors, CATEGORIES),
                        SpdLiteConfig(stages=1, width=16, context=16, embedding=8), 32)
 
 

@@ -1,0 +1,62 @@
+"""The networks that can be trained and exported, by name; nothing heavy is imported before use."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from pose_estimation_ros.core.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from pose_estimation_ros.training.task import TrainingData, TrainingSettings, TrainingTask
+
+
+@dataclass(frozen=True)
+class TrainableNetwork:
+    """A network that can be trained.
+
+    Attributes:
+        name: Its name on the command line.
+        summary: What it is, for `--help`.
+        module: Module of `training` with its DEFAULTS (`TrainingSettings`) and `make_task`.
+    """
+
+    name: str
+    summary: str
+    module: str
+
+    def defaults(self) -> TrainingSettings:
+        """Return how the network is trained if nothing else is said."""
+        settings: TrainingSettings = self._loaded().DEFAULTS
+        return settings
+
+    def make_task(self, data: TrainingData, settings: TrainingSettings) -> TrainingTask:
+        """Return the network with its data and losses."""
+        task: TrainingTask = self._loaded().make_task(data, settings)
+        return task
+
+    def _loaded(self) -> Any:
+        return import_module(f'{__package__}.{self.module}')
+
+
+NETWORKS = {network.name: network for network in (
+    TrainableNetwork('spd-lite', 'pose and size from depth points, small; data: crops',
+                     'spd_lite_training'),
+    TrainableNetwork('spd-full', 'the published SPD; data: colour crops or NOCS',
+                     'spd_full_training'),
+    TrainableNetwork('maskrcnn', 'the lite detector; data: frames', 'maskrcnn_training'),
+    TrainableNetwork('shape-prior', "the shape priors' auto-encoder; data: 'synthetic'",
+                     'shape_prior_task'),
+)}
+
+
+def network_named(name: str) -> TrainableNetwork:
+    """Return a network.
+
+    Raises:
+        ConfigurationError: If there is none of that name.
+    """
+    if name not in NETWORKS:
+        raise ConfigurationError(f'unknown network {name!r}; choose one of {", ".join(NETWORKS)}')
+    return NETWORKS[name]
