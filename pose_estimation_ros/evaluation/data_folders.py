@@ -3,41 +3,92 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-import numpy as np
-
-from pose_estimation_ros.core.categories import category_named
-from pose_estimation_ros.core.errors import InvalidInputError
-from pose_estimation_ros.core.symmetry import NO_SYMMETRY
-from pose_estimation_ros.datasets.annotated_frame import (
-    AnnotatedDataset,
-    AnnotatedFrame,
-    ObjectAnnotation,
-)
-from pose_estimation_ros.evaluation.pose_accuracy import HIDDEN_HANDLE
+from pose_estimation_ros.core.errors import ConfigurationError, InvalidInputError
+from pose_estimation_ros.datasets.annotated_frame import AnnotatedDataset, AnnotatedFrame
+from pose_estimation_ros.datasets.bop_dataset import BopDataset
+from pose_estimation_ros.datasets.nocs_dataset import NocsDataset
+from pose_estimation_ros.datasets.nocs_models import Convention
+from pose_estimation_ros.datasets.open_dataset import open_dataset
+from pose_estimation_ros.synthetic.annotation import annotated_frame
 from pose_estimation_ros.synthetic.frame_cache import FrameShards, list_shards
-from pose_estimation_ros.synthetic.synthetic_frame import Instance, SyntheticFrame
+from pose_estimation_ros.synthetic.object_source import categories_of
+from pose_estimation_ros.synthetic.shard_files import read_description
+
+EVERYTHING = 10**9
+
+
+@dataclass(frozen=True)
+class Data:
+    """Frames with truth to evaluate on.
+
+    Attributes:
+        folder: Root of a data set in any layout we read, or a folder of our own frame shards.
+        split: Which part of it, in its own terms; shards have none.
+        frames: Most frames, from the first.
+        targets: Of a BOP data set, the file in its root that chooses images and objects, such as
+            'test_targets_bop19.json'; '' = all images.
+        convention: Of a NOCS data set, frame and size of the objects: 'nocs', or 'spd' as the
+            SPD family is trained and judged.
+    """
+
+    folder: Path
+    split: str = ''
+    frames: int = EVERYTHING
+    targets: str = ''
+    convention: Convention = 'nocs'
+
+    def open(self) -> AnnotatedDataset:
+        """Open the data set.
+
+        Raises:
+            InvalidInputError: If it is missing, empty or of an unknown layout.
+            ConfigurationError: If the split is not there, or targets or convention do not fit
+                the layout.
+        """
+        dataset = self._opened()
+        if len(dataset) == 0:
+            raise InvalidInputError(f'{self.folder} holds no frames'
+                                    f'{f" of split {self.split!r}" if self.split else ""}; '
+                                    'give a folder with frames')
+        return dataset
+
+    def resolved(self) -> Data:
+        """Return the same with an absolute folder and the true number of frames."""
+        folder = self.folder.expanduser().resolve()
+        data = replace(self, folder=folder)
+        return replace(data, frames=min(self.frames, len(data.open())))
+
+    def _opened(self) -> AnnotatedDataset:
+        folder = self.folder.expanduser()
+        if not folder.is_dir():
+            raise InvalidInputError(f'{folder} is no folder; give the root of a data set')
+        if list_shards(folder):
+            return ShardDataset(folder)
+        dataset = open_dataset(folder, self.split)
+        if self.targets:
+            if not isinstance(dataset, BopDataset):
+                raise ConfigurationError(f'targets {self.targets!r} are for BOP data, and '
+                                         f'{folder} has another layout; leave them out')
+            dataset = BopDataset(folder, dataset.split, self.targets, dataset.models_folder.name)
+        if self.convention != 'nocs':
+            if not isinstance(dataset, NocsDataset):
+                raise ConfigurationError(f'convention {self.convention!r} is for NOCS data, and '
+                                         f'{folder} has another layout; leave it out')
+            dataset = replace(dataset, convention=self.convention)
+        return dataset
 
 
 def open_evaluation_data(folder: Path, split: str = '') -> AnnotatedDataset:
     """Open a data set in any layout we read, or a folder of our own frame shards.
 
-    Args:
-        folder: Its root.
-        split: Which part of it, in its own terms; shards have none.
-
     Raises:
-        InvalidInputError: If the folder is missing, empty or of another layout.
+        InvalidInputError: If it is missing, empty or of an unknown layout.
+        ConfigurationError: If the split is not there.
     """
-    folder = folder.expanduser()
-    if not folder.is_dir():
-        raise InvalidInputError(f'{folder} is no folder; give the root of a data set')
-    if list_shards(folder):
-        return ShardDataset(folder)
-    from pose_estimation_ros.datasets.open_dataset import open_dataset
-
-    return open_dataset(folder, split)
+    return Data(folder, split).open()
 
 
 class ShardDataset:
@@ -50,6 +101,7 @@ class ShardDataset:
             InvalidInputError: If there is none.
         """
         self._shards = FrameShards(folder)
+        self._categories = categories_of(read_description(folder))
         self._folder = folder
 
     @property
@@ -63,24 +115,8 @@ class ShardDataset:
 
     def __getitem__(self, index: int) -> AnnotatedFrame:
         """Read a frame; its name is its number."""
-        return annotated(f'{index:06d}', self._shards[index])
+        return annotated_frame(f'{index:06d}', self._shards[index], self._categories)
 
     def __iter__(self) -> Iterator[AnnotatedFrame]:
         """Read all frames in order."""
         return (self[index] for index in range(len(self)))
-
-
-def annotated(name: str, synthetic: SyntheticFrame) -> AnnotatedFrame:
-    """Return a synthetic frame as every data set has it; visibility counts what is cut off."""
-    return AnnotatedFrame(name, synthetic.frame,
-                          tuple(_annotation(entry) for entry in synthetic.instances),
-                          synthetic.instance_map.astype(np.int32))
-
-
-def _annotation(instance: Instance) -> ObjectAnnotation:
-    category = category_named(instance.category)
-    handle = instance.part_visibility.get('handle', 1.0)
-    return ObjectAnnotation(
-        instance.id, instance.category, instance.name, instance.T_camera_object, instance.size,
-        NO_SYMMETRY if category is None else category.symmetry,
-        instance.visibility * instance.in_image, handle >= HIDDEN_HANDLE)

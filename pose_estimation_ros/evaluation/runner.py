@@ -20,7 +20,7 @@ from pose_estimation_ros.backends.registry import create_backend
 from pose_estimation_ros.core.errors import ConfigurationError, InvalidInputError, ModelError
 from pose_estimation_ros.datasets.annotated_frame import AnnotatedDataset, AnnotatedFrame
 from pose_estimation_ros.distribution import Report, map_shards, no_report
-from pose_estimation_ros.evaluation.data_folders import open_evaluation_data
+from pose_estimation_ros.evaluation.data_folders import Data
 from pose_estimation_ros.evaluation.detection_files import (
     FrameDetections,
     read_detections,
@@ -52,7 +52,6 @@ from pose_estimation_ros.runtime import ModelStore
 Task = Literal['poses', 'detections']
 
 SHARD_SIZE = 16
-EVERYTHING = 10**9
 _RUN, _SHARDS = 'run.json', 'shards'
 _PREDICTIONS, _DETECTIONS = 'predictions.jsonl', 'detections.jsonl'
 
@@ -83,38 +82,6 @@ class Method:
     device: str = 'auto'
     threads: int = 0
     seed: int = 0
-
-
-@dataclass(frozen=True)
-class Data:
-    """What it is run on.
-
-    Attributes:
-        folder: Root of a data set.
-        split: Which part of it, in its own terms.
-        frames: Most frames, from the first.
-    """
-
-    folder: Path
-    split: str = ''
-    frames: int = EVERYTHING
-
-    def open(self) -> AnnotatedDataset:
-        """Open the data set.
-
-        Raises:
-            InvalidInputError: If it cannot be read or has no frames.
-        """
-        dataset = open_evaluation_data(self.folder, self.split)
-        if len(dataset) == 0:
-            raise InvalidInputError(f'{self.folder} holds no frames'
-                                    f'{f" of split {self.split!r}" if self.split else ""}; '
-                                    'give a folder with frames')
-        return dataset
-
-    def count(self, dataset: AnnotatedDataset) -> int:
-        """Return how many frames of the opened data set are meant."""
-        return min(self.frames, len(dataset))
 
 
 @dataclass(frozen=True)
@@ -232,8 +199,7 @@ def read_truth(data: Data, workers: Workers | None = None) -> list[FrameTruth]:
         InvalidInputError: If nothing is annotated in any of them.
     """
     workers = workers or Workers()
-    data = replace(data, folder=data.folder.expanduser().resolve())
-    data = replace(data, frames=data.count(_opened(data)))
+    data = data.resolved()
     shards = map_shards(partial(_truth_shard, data), range(_shard_count(data.frames)),
                         workers.cluster, workers.processes)
     truth = [frame for shard in shards for frame in shard]
@@ -297,8 +263,7 @@ def _run(task: Task, data: Data, method: Method, out: Path, workers: Workers | N
          report: Report) -> list[Path]:
     """Make the shards that are not there yet; return the paths of all."""
     workers = workers or Workers()
-    data = replace(data, folder=data.folder.expanduser().resolve())
-    data = replace(data, frames=data.count(_opened(data)))
+    data = data.resolved()
     settings = {key: value for key, value in asdict(method).items()
                 if key not in {'device', 'threads'}}
     _claim(out, {'task': task, **asdict(data), 'method': settings,

@@ -21,17 +21,18 @@ import numpy as np
 
 from pose_estimation_ros.backends.base import BackendOptions
 from pose_estimation_ros.backends.registry import create_backend
+from pose_estimation_ros.core.categories import CATEGORIES
 from pose_estimation_ros.core.errors import ModelError, PoseEstimationError
-from pose_estimation_ros.evaluation.data_folders import annotated
+from pose_estimation_ros.datasets.annotated_frame import AnnotatedFrame
 from pose_estimation_ros.evaluation.detection_sources import MasksWithErrors
 from pose_estimation_ros.evaluation.mask_accuracy import object_errors
 from pose_estimation_ros.evaluation.segmentation_accuracy import LEAST_VISIBILITY, compare
 from pose_estimation_ros.runtime import Model, ModelStore
 from pose_estimation_ros.runtime.manifest import write_manifest
 from pose_estimation_ros.segmentation.mask_rcnn import MaskRCNNSegmenter
+from pose_estimation_ros.synthetic.annotation import annotated_frame
 from pose_estimation_ros.synthetic.scene import SceneGenerator
 from pose_estimation_ros.synthetic.scene_renderer import render_frame
-from pose_estimation_ros.synthetic.synthetic_frame import SyntheticFrame
 
 FRAMES = 24
 COMMAND = 'python -m pose_estimation_ros.evaluation.slice'
@@ -56,10 +57,11 @@ class Figure:
     tolerance: float
 
 
-def slice_frames() -> list[SyntheticFrame]:
+def slice_frames() -> list[AnnotatedFrame]:
     """Render the frames of the slice; the same on every call."""
     scenes = SceneGenerator('primary', 'test')
-    return [render_frame(scenes.scene(index)) for index in range(FRAMES)]
+    return [annotated_frame(f'{index:06d}', render_frame(scenes.scene(index)), CATEGORIES)
+            for index in range(FRAMES)]
 
 
 def has_slice(model: Model) -> bool:
@@ -67,7 +69,7 @@ def has_slice(model: Model) -> bool:
     return model.manifest.task in {'segmentation', 'pose'}
 
 
-def measure(model: Model, frames: Sequence[SyntheticFrame]) -> tuple[Figure, ...]:
+def measure(model: Model, frames: Sequence[AnnotatedFrame]) -> tuple[Figure, ...]:
     """Return a model's figures on the slice.
 
     Args:
@@ -120,11 +122,10 @@ def state(model: Model, figures: Sequence[Figure]) -> None:
     write_manifest(replace(model.manifest, metrics=metrics), model.folder)
 
 
-def _segmentation(model: Model, frames: Sequence[SyntheticFrame]) -> dict[str, float]:
+def _segmentation(model: Model, frames: Sequence[AnnotatedFrame]) -> dict[str, float]:
     segmenter = MaskRCNNSegmenter.from_model(model, device='cpu', threads=1)
-    objects = [entry for index, frame in enumerate(frames)
-               for entry in compare(annotated(f'{index:06d}', frame),
-                                    segmenter.detect(frame.frame)).objects
+    objects = [entry for frame in frames
+               for entry in compare(frame, segmenter.detect(frame.frame)).objects
                if entry.visibility > LEAST_VISIBILITY]
     segmenter.close()
     overlaps = [entry.iou if entry.found_as == entry.category else 0.0 for entry in objects]
@@ -132,20 +133,19 @@ def _segmentation(model: Model, frames: Sequence[SyntheticFrame]) -> dict[str, f
             'mask IoU': float(np.mean(overlaps))}
 
 
-def _poses(model: Model, frames: Sequence[SyntheticFrame]) -> dict[str, float]:
+def _poses(model: Model, frames: Sequence[AnnotatedFrame]) -> dict[str, float]:
     backend = create_backend(model.manifest.backend,
                              BackendOptions(str(model.folder), 'cpu', threads=1))
     masks = MasksWithErrors(seed=0)
-    errors = [error for index, frame in enumerate(frames)
-              for error in object_errors(backend, annotated(f'{index:06d}', frame), masks,
-                                         LEAST_VISIBILITY)]
+    errors = [error for frame in frames
+              for error in object_errors(backend, frame, masks, LEAST_VISIBILITY)]
     backend.close()
     return {'10°5cm': float(np.mean([error.rotation <= 10.0 and error.translation <= 5.0
                                      for error in errors])),
             'box IoU': float(np.mean([error.iou for error in errors]))}
 
 
-def judge(models: Sequence[Model], frames: Sequence[SyntheticFrame]) -> Iterator[str]:
+def judge(models: Sequence[Model], frames: Sequence[AnnotatedFrame]) -> Iterator[str]:
     """Yield a sentence for each figure of the models that moved; tell all figures.
 
     Raises:

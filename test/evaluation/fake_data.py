@@ -95,12 +95,13 @@ class FindsMugs:
 def use_fakes(monkeypatch, folder: Path, dataset: FakeDataset) -> None:
     """Let the runner open the fake data set, backend and segmenter."""
     from pose_estimation_ros.evaluation import runner
+    from pose_estimation_ros.evaluation.data_folders import Data
     from pose_estimation_ros.pipeline import Pipeline
 
     folder.mkdir(exist_ok=True)
     runner._estimator.cache_clear()
     runner._opened.cache_clear()
-    monkeypatch.setattr(runner, 'open_evaluation_data', lambda folder, split: dataset)
+    monkeypatch.setattr(Data, '_opened', lambda self: dataset)
     monkeypatch.setattr(runner, 'create_backend', lambda name, options: KnowsMugs())
     monkeypatch.setattr(runner, 'create_pipeline',
                         lambda options: Pipeline(FindsMugs(), KnowsMugs(), None))

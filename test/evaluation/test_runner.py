@@ -11,10 +11,10 @@ from fake_data import FakeDataset, true_pose, use_fakes
 
 from pose_estimation_ros.core.errors import ConfigurationError, InvalidInputError
 from pose_estimation_ros.evaluation import runner
+from pose_estimation_ros.evaluation.data_folders import Data
 from pose_estimation_ros.evaluation.detection_files import read_detections
 from pose_estimation_ros.evaluation.predictions import read_predictions
 from pose_estimation_ros.evaluation.runner import (
-    Data,
     Method,
     Workers,
     check_labels,
