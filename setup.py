@@ -40,9 +40,9 @@ setup(
     # ONNX Runtime is not among them: it is one of two packages that exclude each other.
     install_requires=['numpy', 'scipy', 'opencv-python-headless', 'PyYAML', 'typer'],
     extras_require={
-        'simulation': ['open3d'],
+        'simulation': ['open3d', 'tqdm'],
         'demo': ['open3d', 'rosbags'],
-        'training': ['open3d', 'torch', 'torchvision', 'onnx', 'tensorboard', 'tqdm', 'trimesh',
+        'training': ['open3d', 'torch', 'torchvision', 'onnx', 'tensorboard', 'tqdm',
                      'distributed'],
         'evaluation': ['matplotlib', 'pycocotools', 'tqdm', 'distributed'],
     },

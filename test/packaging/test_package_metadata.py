@@ -39,7 +39,7 @@ KEYS = {
 # What some commands and the simulated camera need, by the extra of setup.py that brings it.
 EXTRAS = {'open3d': 'simulation', 'rosbags': 'demo', 'torch': 'training',
           'torchvision': 'training', 'onnx': 'training', 'tensorboard': 'training',
-          'trimesh': 'training', 'tqdm': 'training', 'distributed': 'training',
+          'tqdm': 'simulation', 'distributed': 'training',
           'matplotlib': 'evaluation', 'pycocotools': 'evaluation'}
 
 
