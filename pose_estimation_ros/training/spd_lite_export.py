@@ -16,7 +16,7 @@ import torch
 import yaml
 from torch import Tensor, nn
 
-from pose_estimation_ros.core.categories import CATEGORY_NAMES
+from pose_estimation_ros.core.categories import CATEGORIES, Category
 from pose_estimation_ros.networks.spd_lite import SpdLite, SpdLiteConfig
 from pose_estimation_ros.runtime.manifest import ModelFile, ModelManifest, write_manifest
 from pose_estimation_ros.training.checkpoints import read_checkpoint
@@ -52,7 +52,8 @@ def load_trained(checkpoint: Path) -> tuple[SpdLite, dict[str, Any]]:
 
 def export_onnx(network: SpdLite, points: int, path: Path) -> None:
     """Write the network as ONNX with a dynamic batch, under a temporary name first."""
-    example = (torch.randn(2, points, 3), torch.zeros(2, 3), torch.tensor([0, 5]))
+    example = (torch.randn(2, points, 3), torch.zeros(2, 3),
+               torch.tensor([0, network.config.categories - 1]))
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_suffix('.partial')
     with torch.no_grad():
@@ -69,14 +70,25 @@ def export_model(checkpoint: Path, out: Path, training: Mapping[str, Any],
     network, notes = load_trained(checkpoint)
     path = out / 'spd_lite.onnx'
     export_onnx(network, notes['points'], path)
+    categories = _categories(notes)
     write_manifest(ModelManifest(
         name=out.name, task='pose', backend='spd', size='lite',
-        files={'network': ModelFile.of(path, out)}, categories=CATEGORY_NAMES,
+        files={'network': ModelFile.of(path, out)},
+        categories=tuple(category.name for category in categories),
         input={'points': notes['points'],
                'frame': 'view frame (+y up), centred, divided by the radius'},
         parameters=notes['config'],
         training={**training, 'steps': notes['steps'], 'samples': notes['images']},
-        metrics=metrics), out)
+        metrics=metrics,
+        # What the six have is known; other categories bring their symmetries along.
+        symmetries={category.name: category.symmetry.as_plain() for category in categories
+                    if category not in CATEGORIES}), out)
+
+
+def _categories(notes: Mapping[str, Any]) -> tuple[Category, ...]:
+    """Return the categories of a run; runs that do not tell are of the six."""
+    return tuple(map(Category.from_plain, notes['categories'])) if 'categories' in notes else (
+        CATEGORIES)
 
 
 def main() -> None:
