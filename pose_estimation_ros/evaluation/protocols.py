@@ -29,6 +29,7 @@ from pose_estimation_ros.evaluation.detection_files import FrameDetections
 from pose_estimation_ros.evaluation.found_objects import found_report, without_hidden
 from pose_estimation_ros.evaluation.nocs_tables import nocs_tables
 from pose_estimation_ros.evaluation.plots import Panel, plot_bars, plot_curves
+from pose_estimation_ros.evaluation.pose_recall import RECALL_COLUMNS
 from pose_estimation_ros.evaluation.predictions import FramePredictions, FrameTruth, paired
 from pose_estimation_ros.evaluation.report import Report
 from pose_estimation_ros.evaluation.runner import SHARD_SIZE, Workers
@@ -36,6 +37,8 @@ from pose_estimation_ros.evaluation.runner import SHARD_SIZE, Workers
 Settings = Mapping[str, object]
 
 _PERCENT = ', %'
+_RECALL_BARS = {'recall-by-category': ('pose-recall', tuple(
+    column for column in RECALL_COLUMNS if column.startswith('recall')))}
 # Bars of more objects or figures than this cannot be told apart.
 _MOST_BARS = 24
 
@@ -53,6 +56,11 @@ class Tables:
     reports: tuple[Report, ...]
     curves: Mapping[str, Sequence[Panel]] = field(default_factory=dict)
     bars: Mapping[str, tuple[str, tuple[str, ...]]] = field(default_factory=dict)
+
+    def of_models(self, models: Mapping[str, str]) -> Tables:
+        """Return the same with the names and hashes of the models that were run."""
+        return replace(self, reports=tuple(replace(report, models=models)
+                                           for report in self.reports))
 
     def write(self, folder: Path) -> list[Report]:
         """Write tables and pictures; return the reports with the names of their pictures."""
@@ -263,12 +271,6 @@ def as_bop(dataset: AnnotatedDataset, data: Data) -> BopDataset:
         raise InvalidInputError(f'{data.folder} is no BOP data set, whose CAD models this '
                                 'protocol needs; use --protocol poses for categories')
     return dataset
-
-
-_RECALL_BARS = {
-    'recall-by-category': ('pose-recall', tuple(
-        f'recall {limit}{_PERCENT}' for limit in ('5°2cm', '5°5cm', '10°2cm', '10°5cm',
-                                                  'IoU > 0.5', 'IoU > 0.75')))}
 
 
 def _draw_bars(path: Path, report: Report, columns: Sequence[str]) -> bool:

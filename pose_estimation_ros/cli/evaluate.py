@@ -1,0 +1,176 @@
+"""`pose-estimation evaluate`: the papers' figures, and honest ones, of a method on a data set."""
+
+from __future__ import annotations
+
+from enum import Enum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from pose_estimation_ros.core.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from pose_estimation_ros.evaluation.data_folders import Data
+    from pose_estimation_ros.evaluation.predictions import FramePredictions, FrameTruth
+    from pose_estimation_ros.evaluation.protocols import Tables
+    from pose_estimation_ros.evaluation.runner import Method, Workers
+
+
+class Protocol(str, Enum):
+    """What is measured."""
+
+    poses = 'poses'
+    nocs = 'nocs'
+    bop = 'bop'
+    pascal3d = 'pascal3d'
+    detection = 'detection'
+
+
+class Convention(str, Enum):
+    """Frame and size of the objects of NOCS data."""
+
+    nocs = 'nocs'
+    spd = 'spd'
+
+
+def evaluate(
+        folder: Annotated[Path, typer.Argument(help='Data with truth: a data set in the layout '
+                                               'of NOCS, BOP or PASCAL3D+, or frames of '
+                                               '`pose-estimation dataset`.')],
+        out: Annotated[Path, typer.Option(help='Folder of predictions, tables and pictures; an '
+                                          'interrupted run goes on there.')],
+        protocol: Annotated[Protocol, typer.Option(
+            help='poses: honest figures of categories; nocs: as published, and honest; bop: '
+            'average recall, ADD(-S); pascal3d: accuracy at pi/6 and pi/18; detection: AP of '
+            'boxes and masks.')] = Protocol.poses,
+        split: Annotated[str, typer.Option(help='Part of the data set, such as real_test.')] = '',
+        frames: Annotated[int, typer.Option(min=0, help='Most frames; 0 = all.')] = 0,
+        backend: Annotated[str, typer.Option(help='Method that estimates the poses.')] = 'spd',
+        model: Annotated[str, typer.Option(help="Its model; empty = the method's default.")] = '',
+        masks: Annotated[str, typer.Option(
+            help="Who finds the objects: model = the detector; truth = true masks; errors = true "
+            "masks with a detector's errors; or a file of detections, or a folder of the NOCS "
+            "detector's published pickles.")] = 'model',
+        segmentation_model: Annotated[str, typer.Option(help="The detector's model.")] = '',
+        min_score: Annotated[float, typer.Option(
+            help="Least score of a detection; negative = the model's own.")] = -1.0,
+        predictions: Annotated[Path | None, typer.Option(
+            help='Evaluate these instead of running anything: predictions.jsonl, a BOP result '
+            'CSV, or detections.jsonl.')] = None,
+        visibility: Annotated[float, typer.Option(
+            min=0.0, max=1.0, help='poses: leave out objects of which a smaller share can be '
+            'seen.')] = 0.0,
+        targets: Annotated[str, typer.Option(
+            help='bop: file of targets in the data set, such as test_targets_bop19.json.')] = '',
+        convention: Annotated[Convention, typer.Option(
+            help='Frame and size of the objects of NOCS data; spd for published SPD-family '
+            'weights.')] = Convention.nocs,
+        processes: Annotated[int, typer.Option(min=1, help='On this machine.')] = 1,
+        cluster: Annotated[str, typer.Option(help='Address of a Dask scheduler; empty = this '
+                                             'machine.')] = '',
+        seed: Annotated[int, typer.Option(help='Of the robust fit and the mask errors.')] = 0,
+        device: Annotated[str, typer.Option(help='auto, cpu, cuda or tensorrt.')] = 'auto',
+) -> None:
+    """Run a method over a data set with truth, and print and write its figures."""
+    # The other commands must start without images and networks.
+    from pose_estimation_ros.evaluation.data_folders import EVERYTHING, Data
+    from pose_estimation_ros.evaluation.runner import Method, Workers
+
+    data = Data(folder, split, frames or EVERYTHING, targets, convention.value)
+    workers = Workers(cluster, processes)
+    alone = processes == 1 and not cluster
+    method = Method(backend, model, masks, segmentation_model=segmentation_model,
+                    min_score=None if min_score < 0 else min_score, device=device,
+                    threads=0 if alone else 1, seed=seed)
+    if protocol is Protocol.detection:
+        tables = _detections(data, method, out, workers, predictions)
+    else:
+        tables = _poses(data, method, out, workers, predictions, protocol, visibility)
+    for report in tables.write(out):
+        print(f'# {report.name}\n\n{report.markdown()}')
+    print(f'Tables, curves and predictions are in {out}')
+
+
+def _detections(data: Data, method: Method, out: Path, workers: Workers,
+                stored: Path | None) -> Tables:
+    from pose_estimation_ros.cli.progress import progress_bar
+    from pose_estimation_ros.evaluation.detection_files import read_detections
+    from pose_estimation_ros.evaluation.protocols import detection_tables
+    from pose_estimation_ros.evaluation.runner import (
+        commit_of,
+        models_of,
+        read_truth,
+        run_detections,
+    )
+
+    read_truth(data, workers)
+    settings: dict[str, object] = {'data': data.open().name}
+    if stored is not None:
+        found = read_detections(stored)
+        return detection_tables(data, found, {**settings, 'detections': stored}, workers)
+    with progress_bar('shards') as report:
+        found = run_detections(data, method, out, workers, report)
+    tables = detection_tables(data, found, {
+        **settings, 'masks': method.masks, 'made at commit': commit_of(out)}, workers)
+    return tables.of_models(models_of(method, 'detections'))
+
+
+def _poses(data: Data, method: Method, out: Path, workers: Workers, stored: Path | None,
+           protocol: Protocol, visibility: float) -> Tables:
+    from pose_estimation_ros.cli.progress import progress_bar
+    from pose_estimation_ros.evaluation.runner import (
+        check_labels,
+        commit_of,
+        labels_of,
+        models_of,
+        read_truth,
+        run_poses,
+    )
+
+    truth = read_truth(data, workers)
+    settings: dict[str, object] = {'data': data.open().name}
+    if stored is not None:
+        frames = _read(stored, data)
+        return _tables(protocol, data, truth, frames, visibility,
+                       {**settings, 'predictions': stored}, workers)
+    models = models_of(method, 'poses')
+    unknown = check_labels(truth, labels_of(method), ', '.join(models))
+    if unknown:
+        counts = ', '.join(f'{label} ({count})' for label, count in unknown.items())
+        print(f'The model does not know these labels, whose objects count as missed: {counts}')
+    with progress_bar('shards') as report:
+        frames = run_poses(data, method, out, workers, report)
+    seconds = [frame.seconds for frame in frames]
+    settings |= {'backend': method.backend, 'masks': method.masks, 'seed': method.seed,
+                 'mean ms a frame': round(1e3 * sum(seconds) / len(seconds), 1),
+                 'made at commit': commit_of(out)}
+    return _tables(protocol, data, truth, frames, visibility, settings, workers).of_models(models)
+
+
+def _tables(protocol: Protocol, data: Data, truth: list[FrameTruth],
+            frames: list[FramePredictions], visibility: float, settings: dict[str, object],
+            workers: Workers) -> Tables:
+    from pose_estimation_ros.evaluation import protocols
+
+    if protocol is not Protocol.poses and visibility > 0:
+        raise ConfigurationError(f'--visibility {visibility:g} is for --protocol poses; '
+                                 f'{protocol.value} has a rule of its own, leave it out')
+    if protocol is Protocol.poses:
+        return protocols.pose_tables(truth, frames, visibility, settings)
+    if protocol is Protocol.nocs:
+        return protocols.published_tables(truth, frames, settings)
+    if protocol is Protocol.pascal3d:
+        return protocols.pascal3d_tables(data, truth, frames, settings)
+    return protocols.bop_tables(data, frames, settings, workers)
+
+
+def _read(stored: Path, data: Data) -> list[FramePredictions]:
+    """Return stored predictions, ours or those of a BOP result file."""
+    from pose_estimation_ros.evaluation.bop_results import as_predictions, read_results
+    from pose_estimation_ros.evaluation.predictions import read_predictions
+    from pose_estimation_ros.evaluation.protocols import as_bop
+
+    if stored.suffix == '.csv':
+        return as_predictions(read_results(stored), as_bop(data.open(), data))
+    return read_predictions(stored)
