@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -108,3 +109,22 @@ def generate(folder: Folder,
     recipe = FrameRecipe(domain.value, split.value, source, seed, resolution_of(resolution))
     with progress_bar('shards') as report:
         generate_frames(folder, layout.value, count, recipe, Workers(processes, cluster, report))
+
+
+@dataset.command(epilog=examples('dataset priors models/tool_priors/priors.npz --objects meshes',
+                                 docs=_DOCS))
+def priors(file: Annotated[Path, typer.Argument(help='Where the shapes go, an .npz file.')],
+           objects: Objects = GENERATED, categories: Categories = '',
+           instances: Annotated[int, typer.Option(min=1, help='Most training objects looked at '
+                                'per category.')] = 200) -> None:
+    """Choose the shape prior of each category: the training object most like all others.
+
+    SPD deforms it into the object that it sees. Without training; `pose-estimation train
+    shape-prior` is the published way. Needs PyTorch to be installed.
+    """
+    from pose_estimation_ros.training.shape_priors import category_priors, save_priors
+
+    source = object_source(objects, categories, Domain.primary.value)
+    save_priors(file, category_priors(instances, source), 'medoid', source.categories)
+    names = ', '.join(category.name for category in source.categories)
+    print(f'wrote the shapes of {names} to {file}')
