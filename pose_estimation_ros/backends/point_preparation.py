@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from pose_estimation_ros.core.detection import Detection
 from pose_estimation_ros.core.frame import RGBDFrame
+from pose_estimation_ros.core.up_direction import guessed_up, view_rotation
 
 FloatArray = NDArray[np.float64]
 
@@ -84,7 +85,7 @@ def normalize_points(points: NDArray[np.floating], up: FloatArray) -> Normalized
     center = np.median(camera, axis=1)
     ray = center / np.linalg.norm(center, axis=1, keepdims=True)
     known = np.isfinite(up).all(axis=1)
-    up = np.where(known[:, None], up, _guessed_up(ray))
+    up = np.where(known[:, None], up, guessed_up(ray))
     R = view_rotation(ray, up)
     local = np.einsum('bij,bnj->bni', R, camera - center[:, None])
     radius = np.maximum(2.0 * np.median(np.linalg.norm(local, axis=2), axis=1), 1e-3)
@@ -94,31 +95,3 @@ def normalize_points(points: NDArray[np.floating], up: FloatArray) -> Normalized
     condition = np.stack([np.log(radius / _TYPICAL_RADIUS), -(up * ray).sum(axis=1), known], 1)
     return NormalizedPoints(local.astype(np.float32), condition.astype(np.float32), center,
                             radius, R)
-
-
-def view_rotation(ray: FloatArray, up: FloatArray) -> FloatArray:
-    """Return the (B, 3, 3) rotations from the camera to the view frame.
-
-    Args:
-        ray: (B, 3) unit viewing rays.
-        up: (B, 3) unit up directions.
-
-    The horizontal direction is that of the ray plus the image's upward direction: for a camera
-    that looks straight down the ray has none, but the sum never vanishes while the camera is
-    held upright.
-    """
-    forward = ray - np.array([0.0, 1.0, 0.0])
-    z = forward - (forward * up).sum(axis=1, keepdims=True) * up
-    length = np.linalg.norm(z, axis=1, keepdims=True)
-    # A camera held upside down may look where the sum does vanish: any horizontal will do.
-    other = np.cross(up, np.eye(3)[np.argmin(np.abs(up), axis=1)])
-    z = np.where(length > 1e-3, z, other)
-    z /= np.linalg.norm(z, axis=1, keepdims=True)
-    return np.stack([np.cross(up, z), up, z], axis=1)
-
-
-def _guessed_up(ray: FloatArray) -> FloatArray:
-    """Return (B, 3) up directions of an upright camera that looks down by 45 degrees."""
-    image_up = np.array([0.0, -1.0, 0.0]) + ray[:, 1:2] * ray
-    image_up /= np.maximum(np.linalg.norm(image_up, axis=1, keepdims=True), 1e-9)
-    return np.asarray((image_up - ray) / np.sqrt(2.0))

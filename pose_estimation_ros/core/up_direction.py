@@ -62,6 +62,38 @@ def estimate_up(depth: NDArray[np.float32], intrinsics: CameraIntrinsics,
     return np.asarray(up, dtype=np.float64)
 
 
+def view_rotation(ray: FloatArray, up: FloatArray) -> FloatArray:
+    """Return the (B, 3, 3) rotations from the camera to the view frame.
+
+    Args:
+        ray: (B, 3) unit viewing rays.
+        up: (B, 3) unit up directions.
+
+    The horizontal direction is that of the ray plus the image's upward direction: for a camera
+    that looks straight down the ray has none, but the sum never vanishes while the camera is
+    held upright.
+    """
+    forward = ray - np.array([0.0, 1.0, 0.0])
+    z = forward - (forward * up).sum(axis=1, keepdims=True) * up
+    length = np.linalg.norm(z, axis=1, keepdims=True)
+    # A camera held upside down may look where the sum does vanish: any horizontal will do.
+    other = np.cross(up, np.eye(3)[np.argmin(np.abs(up), axis=1)])
+    z = np.where(length > 1e-3, z, other)
+    z /= np.linalg.norm(z, axis=1, keepdims=True)
+    return np.stack([np.cross(up, z), up, z], axis=1)
+
+
+def guessed_up(ray: FloatArray) -> FloatArray:
+    """Return (B, 3) up directions of an upright camera that looks down by 45 degrees.
+
+    Args:
+        ray: (B, 3) unit viewing rays, camera optical frame.
+    """
+    image_up = np.array([0.0, -1.0, 0.0]) + ray[:, 1:2] * ray
+    image_up /= np.maximum(np.linalg.norm(image_up, axis=1, keepdims=True), 1e-9)
+    return np.asarray((image_up - ray) / np.sqrt(2.0))
+
+
 def _surface_normals(depth: NDArray[np.float32],
                      intrinsics: CameraIntrinsics) -> NDArray[np.float32]:
     """Return (M, 3) unit normals, turned to the camera, of the cells of a coarse grid."""

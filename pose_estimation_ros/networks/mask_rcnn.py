@@ -54,8 +54,8 @@ class MaskRCNNConfig:
     box_head_width: int = 256
     mask_layers: int = 4
     proposals: int = 60
-    detections: int = 24
-    score_threshold: float = 0.15
+    detections: int = 40
+    score_threshold: float = 0.08
 
 
 def _convolution(inputs: int, outputs: int, kernel: int, stride: int) -> nn.Sequential:

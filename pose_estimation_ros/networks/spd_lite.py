@@ -3,12 +3,14 @@
 The method is SPD's (Tian et al., ECCV 2020, section 3): a category's shape prior is deformed
 towards the observed instance, and an assignment matrix gives every observed point its place on
 the deformed shape, which is its NOCS coordinate. The encoders are ours. They see no colour, so
-nothing of a synthetic image's appearance can be over-learnt, and are a cascade of small
-PointNets: each predicts an affine map of the whole object into the canonical frame, and the next
-one sees the points as placed by it. Turning points by a rotation that depends on all of them is a
+nothing of a synthetic image's appearance can be over-learnt.
+
+A few learnt latents read the points by attention and talk to each other (after Perceiver, Jaegle
+et al., ICML 2021), which costs a fraction of attention among all points. In each of several
+stages they predict an affine map of the whole object into the canonical frame, and the next stage
+sees the points as placed by it: turning points by a rotation that depends on all of them is a
 product of two learnt quantities, which pointwise layers approximate only slowly; the cascade has
-it built in. A step on a CPU costs less than half of one with edge convolutions, which were
-tried first.
+it built in.
 
 The assignment is geometric: prior points that lie, after deformation, near a point's guessed
 place are preferred, and learnt features shift the preference; a plain product of features starts
@@ -24,6 +26,12 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from pose_estimation_ros.networks.latent_attention import (
+    Attention,
+    CoordinateFeatures,
+    Perceptron,
+)
+
 
 @dataclass(frozen=True)
 class SpdLiteConfig:
@@ -31,16 +39,18 @@ class SpdLiteConfig:
 
     Attributes:
         categories: Number of categories.
-        stages: PointNets in the cascade.
-        width: Channels per point before pooling.
-        context: Channels of an object's context.
+        stages: Placements, one after another.
+        width: Channels of points and latents.
+        latents: Number of latents.
+        heads: Heads of every attention.
         embedding: Channels in which points and prior points are matched.
     """
 
     categories: int = 6
     stages: int = 3
-    width: int = 320
-    context: int = 256
+    width: int = 128
+    latents: int = 32
+    heads: int = 4
     embedding: int = 64
 
     def as_dict(self) -> dict[str, int]:
@@ -70,45 +80,43 @@ class SpdLiteOutput(NamedTuple):
     placed: Tensor
 
 
-class PointNorm(nn.BatchNorm1d):
-    """Batch normalisation of (B, N, C) features over all points of all objects.
-
-    Layer normalisation would take the length of each point's features away, which is where the
-    coordinates are.
-    """
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Normalise each channel."""
-        return super().forward(x.reshape(-1, x.shape[2])).view(x.shape)
-
-
 class PlacementStage(nn.Module):
-    """A PointNet (Qi et al., CVPR 2017) that improves where an object's points are placed."""
+    """Improves where an object's points are placed."""
 
-    def __init__(self, width: int, context: int) -> None:
+    def __init__(self, width: int, heads: int) -> None:
         """Create the layers; the first correction is small."""
         super().__init__()
-        self.point = nn.Linear(6, 64, bias=False)
-        self.bias = nn.Linear(context, 64)
-        self.encode = nn.Sequential(PointNorm(64), nn.ReLU(), nn.Linear(64, 128, bias=False),
-                                    PointNorm(128), nn.ReLU(),
-                                    nn.Linear(128, width))
-        self.summary = nn.Sequential(nn.Linear(2 * width + context, context), nn.ReLU(),
-                                     nn.Linear(context, context), nn.ReLU())
-        self.correction = nn.Linear(context, 12)
-        nn.init.normal_(self.correction.weight, std=0.01)
-        nn.init.zeros_(self.correction.bias)
+        # Canonical coordinates span 1, so their longest wave is 4.
+        self.placed = CoordinateFeatures(width, period=4.0)
+        self.context = nn.Linear(width, width)
+        self.points = Perceptron(width)
+        self.read = Attention(width, heads)
+        self.mix = Attention(width, heads)
+        self.latents = Perceptron(width)
+        self.correction = nn.Sequential(nn.LayerNorm(3 * width), nn.Linear(3 * width, 256),
+                                        nn.ReLU(), nn.Linear(256, 12))
+        last = self.correction[-1]
+        nn.init.normal_(last.weight, std=0.01)
+        nn.init.zeros_(last.bias)
 
-    def forward(self, points: Tensor, placed: Tensor, context: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the (B, N, 3) newly placed points and the (B, context) new context."""
-        x = self.point(torch.cat([points, 2.0 * placed], dim=2)) + self.bias(context)[:, None]
-        x = self.encode(x)
-        pooled = torch.cat([x.max(dim=1).values, x.mean(dim=1), context], dim=1)
-        context = self.summary(pooled)
-        affine = self.correction(context).float().view(-1, 3, 4)
+    def forward(self, points: Tensor, placed: Tensor, x: Tensor,
+                latents: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Return the new placement, point features and latents.
+
+        Args:
+            points: (B, N, 3) normalised points.
+            placed: (B, N, 3) where they are placed so far, NOCS coordinates.
+            x: (B, N, C) point features.
+            latents: (B, K, C).
+        """
+        x = self.points(x + self.placed(placed) + self.context(latents[:, :1]))
+        latents = self.read(latents, x)
+        latents = self.latents(self.mix(latents, latents))
+        summary = torch.cat([latents[:, 0], latents.mean(dim=1), x.amax(dim=1)], dim=1)
+        affine = self.correction(summary).float().view(-1, 3, 4)
         with torch.autocast(points.device.type, enabled=False):
             move = points @ affine[:, :, :3].transpose(1, 2) + affine[:, None, :, 3]
-        return placed + move, context
+        return placed + move, x, latents
 
 
 class SpdLite(nn.Module):
@@ -130,22 +138,25 @@ class SpdLite(nn.Module):
         super().__init__()
         self.config = config
         self.register_buffer('prior', prior.float())
-        context = config.context
-        self.category = nn.Embedding(config.categories, context)
+        width = config.width
+        self.category = nn.Embedding(config.categories, width)
         # As small as the rest of the input: at PyTorch's unit scale it drowned the coordinates.
         nn.init.normal_(self.category.weight, std=0.1)
-        self.condition = nn.Linear(3, context)
-        self.stages = nn.ModuleList(PlacementStage(config.width, context)
+        self.condition = nn.Linear(3, width)
+        self.latents = nn.Parameter(0.1 * torch.randn(config.latents, width))
+        # Normalised points reach about 1 to each side, strays up to 4.
+        self.coordinates = CoordinateFeatures(width, period=8.0)
+        self.stages = nn.ModuleList(PlacementStage(width, config.heads)
                                     for _ in range(config.stages))
-        self.point = nn.Linear(6, 128, bias=False)
-        self.bias = nn.Linear(context, 128)
-        self.feature = nn.Sequential(PointNorm(128), nn.ReLU(), nn.Linear(128, 128, bias=False),
-                                     PointNorm(128), nn.ReLU())
+        self.placed = CoordinateFeatures(width, period=4.0)
+        self.read_back = Attention(width, config.heads)
+        self.points = Perceptron(width)
+        self.feature = nn.Sequential(nn.LayerNorm(width), nn.Linear(width, 128), nn.ReLU())
         self.guess = nn.Linear(128, 3)
         self.query = nn.Linear(128, config.embedding)
         self.membership = nn.Linear(128, 1)
         self.prior_point = nn.Linear(3, 128)
-        self.prior_bias = nn.Linear(context, 128)
+        self.prior_bias = nn.Linear(width, 128)
         self.prior_feature = nn.Sequential(nn.ReLU(), nn.Linear(128, 128), nn.ReLU())
         self.key = nn.Linear(128, config.embedding)
         self.deform = nn.Linear(128, 3)
@@ -168,16 +179,18 @@ class SpdLite(nn.Module):
             Correspondences, shape and membership.
         """
         context = self.category(category) + self.condition(condition)
+        x = self.coordinates(points) + context[:, None]
+        latents = self.latents + context[:, None]
         placed = torch.zeros_like(points)
         placements = []
         for stage in self.stages:
-            placed, context = stage(points, placed, context)
+            placed, x, latents = stage(points, placed, x, latents)
             placements.append(placed)
-        x = self.feature(self.point(torch.cat([points, 2.0 * placed], dim=2))
-                         + self.bias(context)[:, None])
+        x = self.feature(self.points(self.read_back(x + self.placed(placed), latents)))
 
         prior = self.prior[category]
-        feature = self.prior_feature(self.prior_point(prior) + self.prior_bias(context)[:, None])
+        feature = self.prior_feature(self.prior_point(prior)
+                                     + self.prior_bias(latents[:, 0])[:, None])
         deformation = self.deform(feature)
         # In full precision from here: bfloat16 would quantise the coordinates to 1/256.
         with torch.autocast(points.device.type, enabled=False):

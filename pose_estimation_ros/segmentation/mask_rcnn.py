@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +16,7 @@ from pose_estimation_ros.runtime.model_store import Model
 from pose_estimation_ros.runtime.session import InferenceSession
 from pose_estimation_ros.segmentation.mask_pasting import paste_mask
 from pose_estimation_ros.segmentation.mask_refinement import MaskRefinement, refine_mask
+from pose_estimation_ros.segmentation.point_classifier import PointClassifier
 from pose_estimation_ros.segmentation.preprocessing import (
     CHANNEL_NAMES,
     InputSize,
@@ -23,6 +24,7 @@ from pose_estimation_ros.segmentation.preprocessing import (
     detector_input,
 )
 
+CLASSIFIER_ROLE = 'classifier'
 COLOR_CHANNELS = CHANNEL_NAMES[:3]
 _MASK_THRESHOLD = 0.5
 
@@ -92,19 +94,42 @@ class _InputContract:
         return color_input(frame.rgb, self.size, self.mean, self.deviation)[None]
 
 
+@dataclass(frozen=True)
+class Candidate:
+    """A place where the detector sees something.
+
+    Attributes:
+        detection: With the detector's best label and score.
+        evidence: The detector's scores for other labels at the same place.
+    """
+
+    detection: Detection
+    evidence: dict[str, float]
+
+
 class MaskRCNNSegmenter:
-    """Finds the objects of a frame."""
+    """Finds the objects of a frame: a detector proposes, points in metres decide.
+
+    A model with a classifier keeps many uncertain candidates of the detector, and the classifier
+    says what they are. Without one, or without depth, the detector's word stands.
+    """
 
     def __init__(self, session: InferenceSession, manifest: ModelManifest,
-                 settings: SegmentationSettings) -> None:
-        """Join a loaded network, its manifest and the settings; see `from_model`."""
+                 settings: SegmentationSettings,
+                 classifier: PointClassifier | None = None) -> None:
+        """Join loaded networks, their manifest and the settings; see `from_model`."""
         self._session = session
+        self._classifier = classifier
         self._input = _InputContract.of(manifest)
         self._settings = settings
         self._labels = _label_map(manifest)
         threshold = settings.score_threshold
         self._threshold = float(manifest.parameters.get('score_threshold', 0.5)
                                 if threshold is None else threshold)
+        self._detector_threshold = float(manifest.parameters.get('detector_threshold',
+                                                                 self._threshold))
+        self._candidate_threshold = float(manifest.parameters.get('candidate_threshold',
+                                                                  self._threshold))
 
     @classmethod
     def from_model(cls, model: Model, settings: SegmentationSettings | None = None,
@@ -126,7 +151,12 @@ class MaskRCNNSegmenter:
                              f'{model.manifest.backend!r}, not by maskrcnn; choose a '
                              'segmentation model')
         session = InferenceSession(model.file('network'), device, threads)
-        segmenter = cls(session, model.manifest, settings or SegmentationSettings())
+        classifier = None
+        if CLASSIFIER_ROLE in model.manifest.files:
+            classifier = PointClassifier(
+                InferenceSession(model.file(CLASSIFIER_ROLE), device, threads),
+                model.manifest.categories)
+        segmenter = cls(session, model.manifest, settings or SegmentationSettings(), classifier)
         size, channels = segmenter._input.size, len(model.manifest.input['channels'])
         session.warm_up({'image': (1, channels, size.height, size.width)})
         return segmenter
@@ -143,28 +173,53 @@ class MaskRCNNSegmenter:
 
     def detect(self, frame: RGBDFrame) -> list[Detection]:
         """Return the objects of a frame, best score first."""
+        most = self._settings.max_detections
+        if self._classifier is None or frame.depth is None:
+            least = self._threshold if self._classifier is None else self._detector_threshold
+            return [candidate.detection for candidate in self.candidates(frame, least)[:most]]
+        candidates = self.candidates(frame, self._candidate_threshold)
+        probabilities = self._classifier.probabilities(
+            frame, [candidate.detection for candidate in candidates],
+            [candidate.evidence for candidate in candidates])
+        judged = [_judged(candidate.detection, probability)
+                  for candidate, probability in zip(candidates, probabilities, strict=True)]
+        judged = [detection for detection in judged if detection.score >= self._threshold]
+        return sorted(judged, key=lambda detection: -detection.score)[:most]
+
+    def candidates(self, frame: RGBDFrame, least_score: float) -> list[Candidate]:
+        """Return where the detector sees something, best score first.
+
+        Args:
+            frame: Where to look.
+            least_score: Least score of the detector.
+        """
         found = self._session.run({'image': self._input.tensor(frame)})
         height, width = frame.rgb.shape[:2]
         fitted = self._input.size.fit(width, height)
         scale = np.array([width / fitted[0], height / fitted[1]])
-        detections: list[Detection] = []
+        candidates: list[Candidate] = []
         order = np.argsort(-found['scores'], kind='stable')
-        for index in order[found['scores'][order] >= self._threshold]:
+        for index in order[found['scores'][order] >= least_score]:
             label = self._labels.get(int(found['labels'][index]))
             if label is None:
                 continue
             box = found['boxes'][index].astype(np.float64) * np.tile(scale, 2)
             detection = self._detection(frame, label, float(found['scores'][index]), box,
                                         found['masks'][index], scale)
-            if detection is not None and not self._is_duplicate(detection, detections):
-                detections.append(detection)
-                if len(detections) == self._settings.max_detections:
-                    break
-        return detections
+            if detection is None:
+                continue
+            same = self._same_place(detection, candidates)
+            if same is None:
+                candidates.append(Candidate(detection, {}))
+            elif label != same.detection.label:
+                same.evidence.setdefault(label, detection.score)
+        return candidates
 
     def close(self) -> None:
-        """Free the network."""
+        """Free the networks."""
         self._session.close()
+        if self._classifier is not None:
+            self._classifier.close()
 
     def _detection(self, frame: RGBDFrame, label: str, score: float, box: NDArray[np.float64],
                    mask: NDArray[np.float32], scale: NDArray[np.float64]) -> Detection | None:
@@ -188,8 +243,18 @@ class MaskRCNNSegmenter:
             return None
         return Detection(label, score, inside, refined, window.offset)
 
-    def _is_duplicate(self, detection: Detection, better: Sequence[Detection]) -> bool:
-        return any(mask_iou(detection, other) > self._settings.duplicate_iou for other in better)
+    def _same_place(self, detection: Detection,
+                    better: Sequence[Candidate]) -> Candidate | None:
+        return next((other for other in better if mask_iou(detection, other.detection)
+                     > self._settings.duplicate_iou), None)
+
+
+def _judged(detection: Detection, probability: Mapping[str, float] | None) -> Detection:
+    """Return the detection with the most probable category; its own where nothing is known."""
+    if probability is None:
+        return detection
+    label = max(probability, key=lambda name: probability[name])
+    return replace(detection, label=label, score=probability[label])
 
 
 def mask_iou(a: Detection, b: Detection) -> float:

@@ -15,6 +15,8 @@ from pose_estimation_ros.core.categories import CATEGORIES, Category
 from pose_estimation_ros.synthetic.crops import Crops
 from pose_estimation_ros.training.category_traits import CategoryTraits, category_traits
 
+# Sine of the smallest angle from which a camera looks down on an object.
+_LEAST_DOWNWARDS = 0.15
 _MIRROR_X = np.diag([-1.0, 1.0, 1.0])
 _MIRROR_Z = np.diag([1.0, 1.0, -1.0])
 
@@ -49,6 +51,8 @@ class CropAugmentation:
         tilt: Standard deviation of the error of the up direction, radians.
         unknown: Share of views whose up direction is not known.
         wrong: Share of views whose up direction is that of something else.
+        tipped: Share of standing objects that are taken for lying ones: seen alone, a view of an
+            object that stands is that of one that lies under a camera held otherwise.
         noise: Largest standard deviation of noise along the ray, metres.
         cut: Share of views of which a part is cut away, as by an occluder or a poor mask.
         stray: Share of views that get a few points far off, as by flying pixels.
@@ -58,6 +62,7 @@ class CropAugmentation:
     tilt: float = 0.008
     unknown: float = 0.06
     wrong: float = 0.02
+    tipped: float = 0.4
     noise: float = 0.0015
     cut: float = 0.15
     stray: float = 0.3
@@ -109,6 +114,7 @@ def training_batch(crops: Crops, index: NDArray[np.intp], points: int, shape_poi
                                              augmentation, generator)
         cloud, nocs, surface, R, up = _mirrored(cloud, nocs, surface, R, up,
                                                 traits.mirrors[views.category], generator)
+        up = _tipped(up, R, cloud.mean(axis=1), augmentation, generator)
         up = _uncertain(up, augmentation, generator)
         cloud, member = _disturbed(cloud, member, augmentation, generator)
     prepared = normalize_points(cloud, up)
@@ -167,6 +173,33 @@ def _mirrored(cloud: NDArray[np.float64], nocs: NDArray[np.float64],
             np.where(flip, surface @ _MIRROR_Z, surface),
             np.where(flip, _MIRROR_X @ R @ _MIRROR_Z, R),
             np.where(flip[:, 0], up @ _MIRROR_X, up))
+
+
+def _tipped(up: NDArray[np.float64], R: NDArray[np.float64], center: NDArray[np.float64],
+            augmentation: CropAugmentation,
+            generator: np.random.Generator) -> NDArray[np.float64]:
+    """Return up directions with which some of the standing objects lie on another side.
+
+    The new up direction is near one of the object's axes, and such that the camera still looks
+    down: from below a table, nothing could be seen.
+    """
+    batch = len(up)
+    standing = (up * R[:, :, 1]).sum(axis=1) > 0.95
+    turn = generator.uniform(0.0, 2.0 * np.pi, batch)
+    onto_side = np.stack([np.cos(turn), np.zeros(batch), np.sin(turn)], axis=1)
+    # Most objects have flat sides: half of them lie on one.
+    along_axis = np.round(onto_side)
+    side = np.where(generator.random((batch, 1)) < 0.5, along_axis, onto_side)
+    side /= np.linalg.norm(side, axis=1, keepdims=True)
+    upside_down = generator.random((batch, 1)) < 0.2
+    local = np.where(upside_down, np.array([0.0, -1.0, 0.0]), side)
+    local += 0.08 * generator.standard_normal((batch, 3)) * (generator.random((batch, 1)) < 0.5)
+    tipped = np.einsum('bij,bj->bi', R, local)
+    tipped /= np.linalg.norm(tipped, axis=1, keepdims=True)
+    downwards = -(tipped * center).sum(axis=1) / np.linalg.norm(center, axis=1)
+    chosen = standing & (downwards > _LEAST_DOWNWARDS) & (
+        generator.random(batch) < augmentation.tipped)
+    return np.where(chosen[:, None], tipped, up)
 
 
 def _uncertain(up: NDArray[np.float64], augmentation: CropAugmentation,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable
 from functools import lru_cache, partial
 from itertools import islice
 from pathlib import Path
@@ -31,6 +31,9 @@ from pose_estimation_ros.training.synthetic_stream import SyntheticStream
 from pose_estimation_ros.training.task import TrainingData
 
 _SHARD_SIZE = 250
+# What lies can be turned in more ways than what stands, and is rarer: it is drawn more often.
+_LYING_WEIGHT = 1.6
+_STANDING = 0.95
 # As many rows of scenes as `synthetic.crops` keeps apart under one seed.
 _MAX_SHARDS = 1 << 14
 
@@ -53,17 +56,18 @@ def stored_crops(folder: Path, categories: tuple[Category, ...]) -> Crops:
     return join([read_crop_shard(path) for path in shards])
 
 
-def crop_source(source: str, data: TrainingData, points: int, seed: int,
-                weights: Mapping[Category, float]) -> SampleSource:
+def crop_source(source: str, data: TrainingData, points: int, categories: tuple[Category, ...],
+                weights: Callable[[Crops], NDArray[np.floating]], seed: int) -> SampleSource:
     """Return a source of views.
 
     Args:
         source: A folder, 'synthetic' or 'synthetic:<domain or mesh folder>'.
         data: Where rendered views are kept, and who renders them.
         points: Points per rendered view.
+        categories: What category indices must mean.
+        weights: Returns how often each of (S,) views of a folder is drawn; rendered ones are of
+            all categories about equally often.
         seed: Seed of rendered scenes.
-        weights: The categories in the order of their indices, and how often a view of each is
-            drawn from a folder; rendered ones are of all categories about equally often.
 
     Raises:
         ConfigurationError: If a folder holds no views, or those of other categories.
@@ -71,7 +75,9 @@ def crop_source(source: str, data: TrainingData, points: int, seed: int,
     world = synthetic_world(source)
     if world is None:
         crops = stored_crops(data_path(source)[0], tuple(weights))
-        order = WeightedOrder(np.array(list(weights.values()))[crops.category])
+        weight = np.array(list(weights.values()))[crops.category]
+        standing = (crops.up * crops.T_camera_object[:, :3, 1]).sum(axis=1) > _STANDING
+        order = WeightedOrder(np.where(standing, weight, _LYING_WEIGHT * weight))
         return StoredSamples(partial(take, crops), order)
     _check_categories(source, world.objects.categories, tuple(weights))
     make = partial(crop_shard, world, seed, points, _SHARD_SIZE)

@@ -46,6 +46,8 @@ NETWORKS = {network.name: network for network in (
     TrainableNetwork('spd-full', 'the published SPD; data: colour crops or NOCS',
                      'spd_full_training'),
     TrainableNetwork('maskrcnn', 'the lite detector; data: frames', 'maskrcnn_training'),
+    TrainableNetwork('point-classifier', 'what a detection shows; data: candidates, crops',
+                     'point_classifier_training'),
     TrainableNetwork('shape-prior', "the shape priors' auto-encoder; data: 'synthetic'",
                      'shape_prior_task'),
 )}

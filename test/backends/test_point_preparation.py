@@ -9,11 +9,11 @@ from pose_estimation_ros.backends.point_preparation import (
     choose_points,
     masked_points,
     normalize_points,
-    view_rotation,
 )
 from pose_estimation_ros.core.camera import CameraIntrinsics
 from pose_estimation_ros.core.detection import Detection
 from pose_estimation_ros.core.frame import RGBDFrame
+from pose_estimation_ros.core.up_direction import view_rotation
 
 CAMERA = CameraIntrinsics.pinhole(64, 48, 60.0, 60.0, 31.5, 23.5)
 

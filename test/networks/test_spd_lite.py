@@ -10,7 +10,7 @@ from pose_estimation_ros.networks.spd_lite import SpdLite, SpdLiteConfig, assign
 from pose_estimation_ros.runtime import InferenceSession
 from pose_estimation_ros.training.spd_lite_export import export_onnx
 
-CONFIG = SpdLiteConfig(stages=2, width=32, context=32, embedding=16)
+CONFIG = SpdLiteConfig(stages=2, width=32, latents=8, embedding=16)
 
 
 @pytest.fixture(scope='module')

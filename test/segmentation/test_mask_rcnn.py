@@ -1,3 +1,5 @@
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -173,3 +175,52 @@ def square(offset, side=10):
     ((0, 0), 1.0), ((5, 0), 1 / 3), ((20, 0), 0.0), ((10, 10), 0.0)])
 def test_mask_iou_of_squares(offset, expected):
     assert mask_iou(square((0, 0)), square(offset)) == pytest.approx(expected)
+
+
+class Opinion:
+    """A classifier that always says the same."""
+
+    def __init__(self, probability):
+        self.probability = probability
+        self.evidence = None
+
+    def probabilities(self, frame, detections, evidence):
+        self.evidence = list(evidence)
+        return [self.probability] * len(detections)
+
+
+def judged(opinion, *found, picture=None):
+    manifest = dataclasses.replace(MANIFEST, parameters={
+        **MANIFEST.parameters, 'detector_threshold': 0.7, 'candidate_threshold': 0.1})
+    segmenter = MaskRCNNSegmenter(StoredNetwork(*found), manifest,
+                                  SegmentationSettings(refinement=None), opinion)
+    return segmenter.detect(picture or frame(depth=np.ones((480, 640), np.float32)))
+
+
+UNCERTAIN = ((40, 60, 80, 100), 6, 0.2)
+
+
+def test_a_classifier_decides_on_label_and_score_of_uncertain_candidates():
+    (found,) = judged(Opinion({'bottle': 0.8, 'mug': 0.1}), UNCERTAIN)
+
+    assert (found.label, found.score) == ('bottle', 0.8)
+
+
+def test_what_the_classifier_takes_for_nothing_is_dropped_however_sure_the_detector_is():
+    assert judged(Opinion({'bottle': 0.1, 'mug': 0.2}), MUG) == []
+
+
+def test_the_classifier_hears_every_label_that_the_detector_gave_a_place():
+    opinion = Opinion({'bottle': 0.9})
+
+    judged(opinion, MUG, ((40, 60, 80, 100), 1, 0.4))
+
+    assert opinion.evidence == [{'bottle': pytest.approx(0.4)}]
+
+
+def test_without_depth_or_points_the_detector_s_word_stands_at_its_own_threshold():
+    colour_only = judged(Opinion({'bottle': 0.9}), MUG, UNCERTAIN, picture=frame())
+    without_points = judged(Opinion(None), MUG)
+
+    assert [(d.label, round(d.score, 3)) for d in colour_only] == [('mug', 0.9)]
+    assert [d.label for d in without_points] == ['mug']

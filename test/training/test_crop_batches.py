@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -83,3 +85,20 @@ def test_stray_points_are_no_members(crops: Crops) -> None:
 
     assert (~batch.member).float().mean() > 0.005
     assert (fit.residual / fit.similarity.scale < 0.05).all()
+
+
+def test_a_tipped_view_keeps_its_points_and_lies_on_another_side(crops: Crops) -> None:
+    standing = dataclasses.replace(crops, up=crops.T_camera_object[:, :3, 1].copy())
+    calm = CropAugmentation(stretch=0.0, tilt=0.0, unknown=0.0, wrong=0.0, noise=0.0, cut=0.0,
+                            stray=0.0, tipped=0.0)
+
+    plain, tipped = (training_batch(standing, np.arange(12), 300, 64,
+                                    dataclasses.replace(calm, tipped=share),
+                                    np.random.default_rng(4)) for share in (0.0, 1.0))
+
+    turned = np.abs(tipped.condition[:, 1] - plain.condition[:, 1]).numpy() > 1e-3
+    assert turned.any()
+    # Seen from below a table nothing could be recognised: such views are left as they are.
+    assert (tipped.condition.numpy()[turned, 1] > 0.1).all()
+    fit = align_robustly(tipped.nocs.numpy(), tipped.points.numpy())
+    assert (fit.residual / fit.similarity.scale < 1e-3).all()

@@ -1,0 +1,174 @@
+"""What the detector finds in training frames, and what it really is: data of the classifier.
+
+python -m pose_estimation_ros.training.classifier_samples --frames data/frames/primary/train \
+        --detector models/maskrcnn_lite --out data/candidates/primary/train
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pose_estimation_ros.core.categories import CATEGORIES, CATEGORY_NAMES
+from pose_estimation_ros.core.detection import Detection
+from pose_estimation_ros.core.errors import ConfigurationError
+from pose_estimation_ros.core.up_direction import estimate_up
+from pose_estimation_ros.runtime import ModelStore
+from pose_estimation_ros.segmentation.mask_rcnn import MaskRCNNSegmenter
+from pose_estimation_ros.segmentation.object_cloud import (
+    AROUND,
+    INSIDE,
+    label_scores,
+    object_cloud,
+)
+from pose_estimation_ros.synthetic.crops import Crops
+from pose_estimation_ros.synthetic.frame_cache import read_frames
+from pose_estimation_ros.synthetic.shard_files import (
+    list_shards,
+    read_description,
+    write_shards,
+)
+from pose_estimation_ros.synthetic.synthetic_frame import SyntheticFrame
+from pose_estimation_ros.training.crop_sources import stored_crops
+
+# A candidate is an object from this mask IoU on, and nothing below the other; between the two
+# nobody can say.
+_SAME, _OTHER = 0.5, 0.3
+UNCLEAR = -1
+_LEAST_SCORE = 0.08
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """K candidates; see `ObjectCloud` and `classifier_input`.
+
+    Attributes:
+        points: (K, N, 3) float32 metres, camera optical frame, NaN = missing.
+        colors: (K, N, 3) uint8.
+        up: (K, 3) float64, NaN = unknown.
+        scores: (K, C) float32 the detector's scores.
+        target: (K,) int64: 0 = none, else 1 + the category's index.
+    """
+
+    points: NDArray[np.float32]
+    colors: NDArray[np.uint8]
+    up: NDArray[np.float64]
+    scores: NDArray[np.float32]
+    target: NDArray[np.int64]
+
+    def __len__(self) -> int:
+        """Return their number."""
+        return len(self.target)
+
+
+def read_candidates(folder: Path) -> Candidates:
+    """Read a folder of candidates, or of crops, which become candidates.
+
+    Raises:
+        ConfigurationError: If there are none.
+    """
+    shards = list_shards(folder)
+    if not shards:
+        raise ConfigurationError(f'{folder} holds no candidates; make some with: python -m '
+                                 'pose_estimation_ros.training.classifier_samples')
+    if read_description(folder)['kind'] == 'crops':
+        return from_crops(stored_crops(folder, CATEGORIES))
+    parts = []
+    for shard in shards:
+        with np.load(shard) as stored:
+            parts.append(Candidates(*(stored[field.name] for field in fields(Candidates))))
+    return join_candidates(parts)
+
+
+def join_candidates(parts: Sequence[Candidates]) -> Candidates:
+    """Return all candidates of several sets."""
+    return Candidates(*(np.concatenate([getattr(part, field.name) for part in parts])
+                        for field in fields(Candidates)))
+
+
+def take_candidates(data: Candidates, index: NDArray[np.intp]) -> Candidates:
+    """Return the chosen candidates."""
+    return Candidates(*(getattr(data, field.name)[index] for field in fields(Candidates)))
+
+
+def from_crops(crops: Crops) -> Candidates:
+    """Return single-object crops as candidates: without colour, surroundings and scores."""
+    number = len(crops)
+    points = np.full((number, INSIDE + AROUND, 3), np.nan, dtype=np.float32)
+    points[:, :INSIDE] = crops.points[:, :INSIDE]
+    return Candidates(points, np.full(points.shape, 127, dtype=np.uint8), crops.up,
+                      np.zeros((number, len(CATEGORY_NAMES)), dtype=np.float32),
+                      1 + crops.category)
+
+
+def true_category(truth: SyntheticFrame, detection: Detection) -> int:
+    """Return 0 for none, 1 + index of the category, or `UNCLEAR`."""
+    rows, columns = detection.pixels()
+    best, category = 0.0, 0
+    ids = truth.instance_map[rows, columns]
+    for instance in truth.instances:
+        common = int((ids == instance.id).sum())
+        union = rows.size + int((truth.instance_map == instance.id).sum()) - common
+        if common / max(union, 1) > best:
+            best = common / union
+            category = 1 + CATEGORY_NAMES.index(instance.category)
+    if best >= _SAME:
+        return category
+    return 0 if best < _OTHER else UNCLEAR
+
+
+def _shard(frames: list[Path], detector: Path, number: int) -> dict[str, NDArray[np.generic]]:
+    segmenter = MaskRCNNSegmenter.from_model(ModelStore().find(detector), device='cpu',
+                                             threads=1)
+    generator = np.random.default_rng(number)
+    rows: list[tuple[NDArray[np.generic], ...]] = []
+    for truth in read_frames(frames[number]):
+        assert truth.frame.depth is not None
+        up = estimate_up(truth.frame.depth, truth.frame.intrinsics)
+        candidates = segmenter.candidates(truth.frame, _LEAST_SCORE)
+        detections = [candidate.detection for candidate in candidates]
+        scores = label_scores(detections, CATEGORY_NAMES,
+                              [candidate.evidence for candidate in candidates])
+        for detection, score in zip(detections, scores, strict=True):
+            target = true_category(truth, detection)
+            cloud = object_cloud(truth.frame, detection, generator)
+            if cloud is not None and target != UNCLEAR:
+                rows.append((cloud.points, cloud.colors,
+                             np.full(3, np.nan) if up is None else up, score,
+                             np.int64(target)))
+    segmenter.close()
+    return {field.name: np.stack(column)
+            for field, column in zip(fields(Candidates), zip(*rows, strict=True), strict=True)}
+
+
+def _report(done: int, total: int) -> None:
+    sys.stderr.write(f'{done} of {total} shards\n')
+
+
+def main() -> None:
+    """Parse the command line and write one shard of candidates per shard of frames."""
+    parser = argparse.ArgumentParser(description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('--frames', type=Path, required=True, help='folder of frame shards')
+    parser.add_argument('--detector', type=Path, default=Path('models/maskrcnn_lite'))
+    parser.add_argument('--out', type=Path, required=True)
+    parser.add_argument('--processes', type=int, default=1)
+    arguments = parser.parse_args()
+    frames = list_shards(arguments.frames)
+    description = {'kind': 'candidates', 'frames': str(arguments.frames),
+                   'detector': ModelStore().find(arguments.detector).manifest.files[
+                       'network'].sha256}
+    write_shards(arguments.out, len(frames), description,
+                 partial(_shard, frames, arguments.detector), arguments.processes,
+                 _report)
+
+
+if __name__ == '__main__':
+    main()
