@@ -7,10 +7,9 @@ are made of grains, small groups with random numbers of their own; processes sha
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -106,15 +105,27 @@ class BatchRequest:
                      for source, (start, end) in enumerate(edges) if end > start)
 
 
-def drawn(position: int, ratio: Sequence[int]) -> list[int]:
+def drawn(position: int, ratio: tuple[int, ...]) -> list[int]:
     """Return how many of the first `position` samples come from each source.
 
-    The sum is `position`, and any sum(ratio) consecutive samples from a multiple of it on hold
-    the ratio exactly.
+    Any sum(ratio) consecutive samples hold the ratio exactly.
     """
-    edges = np.concatenate([[0], np.cumsum(ratio)])
-    passed = [position * int(edge) // int(edges[-1]) for edge in edges]
-    return [end - start for start, end in pairwise(passed)]
+    pattern = _pattern(ratio)
+    cycles, rest = divmod(position, len(pattern))
+    return [cycles * pattern.count(source) + pattern[:rest].count(source)
+            for source in range(len(ratio))]
+
+
+@lru_cache(maxsize=16)
+def _pattern(ratio: tuple[int, ...]) -> tuple[int, ...]:
+    """Return the sources of sum(ratio) consecutive samples, each spread evenly."""
+    total = sum(ratio)
+    chosen: list[int] = []
+    for position in range(1, total + 1):
+        lag = [share * position / total - chosen.count(source)
+               for source, share in enumerate(ratio)]
+        chosen.append(lag.index(max(lag)))
+    return tuple(chosen)
 
 
 class PassOrder:

@@ -31,9 +31,6 @@ from pose_estimation_ros.training.synthetic_stream import SyntheticStream
 from pose_estimation_ros.training.task import TrainingData
 
 _SHARD_SIZE = 250
-# What lies can be turned in more ways than what stands, and is rarer: it is drawn more often.
-_LYING_WEIGHT = 1.6
-_STANDING = 0.95
 # As many rows of scenes as `synthetic.crops` keeps apart under one seed.
 _MAX_SHARDS = 1 << 14
 
@@ -74,12 +71,9 @@ def crop_source(source: str, data: TrainingData, points: int, categories: tuple[
     """
     world = synthetic_world(source)
     if world is None:
-        crops = stored_crops(data_path(source)[0], tuple(weights))
-        weight = np.array(list(weights.values()))[crops.category]
-        standing = (crops.up * crops.T_camera_object[:, :3, 1]).sum(axis=1) > _STANDING
-        order = WeightedOrder(np.where(standing, weight, _LYING_WEIGHT * weight))
-        return StoredSamples(partial(take, crops), order)
-    _check_categories(source, world.objects.categories, tuple(weights))
+        crops = stored_crops(data_path(source)[0], categories)
+        return StoredSamples(partial(take, crops), WeightedOrder(weights(crops)))
+    _check_categories(source, world.objects.categories, categories)
     make = partial(crop_shard, world, seed, points, _SHARD_SIZE)
     stream = SyntheticStream(data.cache / f'crops_{world.name}_{seed}', make, _SHARD_SIZE,
                              makers=data.makers)

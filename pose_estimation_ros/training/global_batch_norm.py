@@ -1,6 +1,6 @@
 """Batch normalisation whose statistics are those of the batch of all processes.
 
-`torch.nn.SyncBatchNorm` does the same on GPUs only, and takes (B, N, C) features for (B, C, L).
+`torch.nn.SyncBatchNorm` does the same on GPUs only.
 """
 
 from __future__ import annotations
@@ -10,8 +10,6 @@ import torch.distributed as dist
 from torch import Tensor, nn
 from torch.distributed.nn.functional import all_reduce
 from torch.nn.functional import batch_norm
-
-from pose_estimation_ros.networks.spd_lite import PointNorm
 
 
 class GlobalBatchNorm(nn.modules.batchnorm._BatchNorm):
@@ -45,19 +43,10 @@ class GlobalBatchNorm(nn.modules.batchnorm._BatchNorm):
         """Accept any number of axes."""
 
 
-class GlobalPointNorm(GlobalBatchNorm):
-    """The same for (B, N, C) features, as `PointNorm`."""
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Normalise each channel."""
-        return super().forward(x.reshape(-1, x.shape[2])).view(x.shape)
-
-
 def share_batch_statistics(module: nn.Module) -> nn.Module:
     """Return the module with every batch normalisation replaced; names of tensors stay."""
     if isinstance(module, nn.modules.batchnorm._BatchNorm):
-        kind = GlobalPointNorm if isinstance(module, PointNorm) else GlobalBatchNorm
-        shared = kind(module.num_features, module.eps, module.momentum)
+        shared = GlobalBatchNorm(module.num_features, module.eps, module.momentum)
         shared.load_state_dict(module.state_dict())
         return shared.to(module.weight.device)
     for name, child in module.named_children():

@@ -10,6 +10,8 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
+from pose_estimation_ros.core.errors import PoseEstimationError
+
 MakeBatch = Callable[[int], Any]
 
 
@@ -21,8 +23,12 @@ class StepBatches(Dataset[Any]):
         self._make = make
 
     def __getitem__(self, step: int) -> Any:
-        """Make the batch of a step."""
-        return self._make(step)
+        """Make the batch of a step, or return the fault that lies in the data."""
+        try:
+            return self._make(step)
+        except PoseEstimationError as error:
+            # Raised here, it would arrive wrapped into the worker's traceback.
+            return error
 
 
 def batches(make: MakeBatch, steps: range, workers: int) -> Iterator[Any]:
@@ -32,13 +38,20 @@ def batches(make: MakeBatch, steps: range, workers: int) -> Iterator[Any]:
         make: Makes the batch of a step from nothing but the step.
         steps: The steps.
         workers: Processes that make batches ahead; 0 = this one, when it needs them.
+
+    Raises:
+        PoseEstimationError: As `make`.
     """
     if workers == 0:
-        return map(make, steps)
+        yield from map(make, steps)
+        return
     # Workers are forked: they share the parent's data without copying them.
-    return iter(DataLoader(StepBatches(make), batch_size=None, sampler=steps, num_workers=workers,
-                           prefetch_factor=4, multiprocessing_context='fork',
-                           worker_init_fn=_start_worker))
+    for batch in DataLoader(StepBatches(make), batch_size=None, sampler=steps,
+                            num_workers=workers, prefetch_factor=4,
+                            multiprocessing_context='fork', worker_init_fn=_start_worker):
+        if isinstance(batch, PoseEstimationError):
+            raise batch
+        yield batch
 
 
 def on_device(batch: Any, device: torch.device) -> Any:

@@ -64,7 +64,7 @@ def spd_lite(sources: int = 1) -> SpdLiteTask:
     priors = np.random.default_rng(0).uniform(-0.3, 0.3, (6, 32, 3)).astype(np.float32)
     return SpdLiteTask([stored(random_crops(seed=seed)) for seed in range(sources)],
                        random_crops(12, seed=9), ShapePriors(priors, CATEGORIES),
-                       SpdLiteConfig(stages=1, width=16, context=16, embedding=8), 32)
+                       SpdLiteConfig(stages=1, width=16, latents=4, heads=2, embedding=8), 32)
 
 
 def autoencoder() -> AutoEncoderTask:
