@@ -28,7 +28,7 @@ from pose_estimation_ros.datasets.nocs_results import NocsTruth
 FloatArray = NDArray[np.float64]
 
 # Hypotheses are judged on this many pixels, the chosen one on all.
-_JUDGED_PIXELS = 2048
+_JUDGED_PIXELS = 512
 # NOCS and we find the same pixels; their boxes agree but for rounding.
 _LARGEST_BOX_DIFFERENCE = 5
 # Two objects are further apart than this, two fits of one are not, metres.

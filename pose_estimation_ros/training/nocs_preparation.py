@@ -18,6 +18,7 @@ import logging
 import zlib
 from collections import defaultdict
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -40,9 +41,8 @@ from pose_estimation_ros.datasets.nocs_models import (
     read_mug_recentrings,
 )
 from pose_estimation_ros.datasets.nocs_pickles import read_pickle, write_pickle
-from pose_estimation_ros.distribution import map_shards
+from pose_estimation_ros.distribution import Report, map_shards, no_report
 from pose_estimation_ros.rendering.mesh import Mesh
-from pose_estimation_ros.training.shape_priors import farthest_point_order
 
 # So many points are drawn for each that is kept.
 _OVERSAMPLING = 3
@@ -53,12 +53,48 @@ _logger = logging.getLogger(__name__)
 ModelResult = tuple[str, NDArray[np.float32], Recentring, bool]
 
 
-def prepare_models(layout: NocsLayout, processes: int = 1) -> tuple[str, ...]:
+@dataclass(frozen=True)
+class Helpers:
+    """Who does the work; see `distribution.map_shards`.
+
+    Attributes:
+        processes: Of this machine.
+        cluster: Address of a Dask scheduler; '' = this machine.
+        report: Called with the finished and the total number of pieces.
+    """
+
+    processes: int = 1
+    cluster: str = ''
+    report: Report = no_report
+
+
+ALONE = Helpers()
+
+
+def prepare(dataset: NocsDataset, helpers: Helpers = ALONE) -> tuple[str, ...]:
+    """Write the models (unless they are there), labels and lists of a subset.
+
+    Args:
+        dataset: The subset as downloaded.
+        helpers: Who does the work.
+
+    Returns:
+        What was left out because it is damaged, and why.
+
+    Raises:
+        InvalidInputError: If there are no meshes or no frames.
+    """
+    there = dataset.layout.points_file.is_file()
+    problems = () if there else prepare_models(dataset.layout, helpers)
+    return problems + prepare_labels(dataset, helpers)
+
+
+def prepare_models(layout: NocsLayout, helpers: Helpers = ALONE) -> tuple[str, ...]:
     """Write `obj_models/<subset>.pkl` and add the subset's mugs to `mug_meta.pkl`.
 
     Args:
         layout: Of the subset; its meshes lie in `obj_models/<split or subset>`.
-        processes: How many meshes are sampled at the same time.
+        helpers: Who samples the meshes.
 
     Returns:
         What was left out, and why.
@@ -69,7 +105,7 @@ def prepare_models(layout: NocsLayout, processes: int = 1) -> tuple[str, ...]:
     folder = layout.models_folder
     meshes = sorted(folder.glob('*/*/model.obj') if layout.is_synthetic else folder.glob('*.obj'))
     sample = partial(_model_or_problem, layout.is_synthetic)
-    results = map_shards(sample, meshes, processes=processes)
+    results = map_shards(sample, meshes, helpers.cluster, helpers.processes, helpers.report)
     problems = tuple(result for result in results if isinstance(result, str))
     models = [result for result in results if not isinstance(result, str)]
     if not models:
@@ -93,6 +129,9 @@ def model_points(path: Path, *, is_synthetic: bool) -> NDArray[np.float64]:
     Raises:
         InvalidInputError: If a file is missing or damaged.
     """
+    # It brings torch along, which labelling can do without.
+    from pose_estimation_ros.training.shape_priors import farthest_point_order
+
     data = read_mesh(path, unit=1.0)
     # The same points whatever else is prepared beside them.
     generator = np.random.default_rng(zlib.crc32(_model_name(path).encode()))
@@ -104,12 +143,12 @@ def model_points(path: Path, *, is_synthetic: bool) -> NDArray[np.float64]:
     return points / np.linalg.norm(read_extent(path.with_suffix('.txt')))
 
 
-def prepare_labels(dataset: NocsDataset, processes: int = 1) -> tuple[str, ...]:
+def prepare_labels(dataset: NocsDataset, helpers: Helpers = ALONE) -> tuple[str, ...]:
     """Write `_label.pkl` of all frames without one, and the lists of the subset.
 
     Args:
         dataset: The subset; its models must be prepared.
-        processes: How many folders are labelled at the same time.
+        helpers: Who labels the frames, folder by folder.
 
     Returns:
         Which frames were left out because they are damaged, and why.
@@ -123,7 +162,7 @@ def prepare_labels(dataset: NocsDataset, processes: int = 1) -> tuple[str, ...]:
     for name in names:
         folders[name.rsplit('/', 1)[0]].append(name)
     results = map_shards(partial(_label_folder, dataset), list(folders.values()),
-                         processes=processes)
+                         helpers.cluster, helpers.processes, helpers.report)
     labelled = [name for kept, _ in results for name in kept]
     for path, lines in ((layout.list_file.with_name(f'{layout.split}_list_all.txt'), names),
                         (layout.list_file, labelled)):
@@ -171,16 +210,14 @@ def main() -> None:
     parser.add_argument('--root', type=Path, required=True, help='with CAMERA/ or Real/')
     parser.add_argument('--subset', choices=SUBSETS, required=True)
     parser.add_argument('--processes', type=int, default=1)
+    parser.add_argument('--cluster', default='', help='address of a Dask scheduler')
     arguments = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format='%(message)s')
-    dataset = NocsDataset(arguments.root, arguments.subset)
-    problems: tuple[str, ...] = ()
-    if not dataset.layout.points_file.is_file():
-        problems = prepare_models(dataset.layout, arguments.processes)
-    problems += prepare_labels(dataset, arguments.processes)
-    for problem in problems:
+    dataset = NocsDataset(arguments.root.resolve(), arguments.subset)
+    for problem in prepare(dataset, Helpers(arguments.processes, arguments.cluster)):
         _logger.warning('left out: %s', problem)
-    _logger.info('%d frames in %s', len(dataset), dataset.layout.list_file)
+    names = dataset.layout.list_file.read_text(encoding='utf-8').split()
+    _logger.info('%d frames in %s', len(names), dataset.layout.list_file)
 
 
 if __name__ == '__main__':

@@ -184,6 +184,22 @@ def test_depth_with_the_real_background_is_read_on_request(tmp_path):
         assert frame.frame.depth[5, 5] == np.float32(expected)
 
 
+def test_labels_of_camera_survive_a_third_of_wrong_coordinates(tmp_path):
+    frame, = write_dataset(tmp_path, NocsWriter, 'camera_train')
+    folder = tmp_path / 'CAMERA/train/00004'
+    (folder / '0000_label.pkl').unlink()
+    coord = cv2.imread(str(folder / '0000_coord.png'))
+    generator = np.random.default_rng(0)
+    wrong = generator.random(coord.shape[:2]) < 1 / 3
+    coord[wrong] = generator.integers(0, 256, (wrong.sum(), 3))
+    cv2.imwrite(str(folder / '0000_coord.png'), coord)
+    labels = {item.label: item for item in NocsDataset(tmp_path, 'camera_train')[0].objects}
+    for truth in frame.objects:
+        found = labels[truth.label].T_camera_object
+        np.testing.assert_allclose(found[:3, 3], truth.T_camera_object[:3, 3], atol=0.01)
+        np.testing.assert_allclose(found[:3, :3], truth.T_camera_object[:3, :3], atol=0.1)
+
+
 @pytest.mark.parametrize('subset', ['camera_val', 'real_test'])
 def test_test_poses_are_those_that_nocs_published(tmp_path, subset):
     frame, = write_dataset(tmp_path, NocsWriter, subset)
