@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import Protocol
@@ -9,11 +10,14 @@ from typing import Protocol
 import cv2
 import numpy as np
 
-from pose_estimation_ros.core.errors import InvalidInputError
+from pose_estimation_ros.core.categories import CATEGORIES, Category
+from pose_estimation_ros.core.errors import ConfigurationError, InvalidInputError
 from pose_estimation_ros.datasets.annotated_frame import AnnotatedDataset, AnnotatedFrame
+from pose_estimation_ros.datasets.nocs_dataset import NocsDataset
 from pose_estimation_ros.datasets.open_dataset import open_dataset
 from pose_estimation_ros.synthetic.frame_cache import FrameShards, frame_shard, read_frame
-from pose_estimation_ros.synthetic.shard_files import list_shards
+from pose_estimation_ros.synthetic.object_source import categories_of
+from pose_estimation_ros.synthetic.shard_files import list_shards, read_description
 from pose_estimation_ros.synthetic.synthetic_frame import Instance, SyntheticFrame
 from pose_estimation_ros.training.batch_plan import PassOrder
 from pose_estimation_ros.training.sources import (
@@ -98,6 +102,35 @@ def stored_frames(source: str) -> Frames:
     except InvalidInputError as error:
         raise InvalidInputError(f'{folder} holds no frames to train on: {error}. Make some with: '
                                 f'pose-estimation dataset frames {folder}') from error
+
+
+def common_categories(sources: Sequence[str]) -> tuple[Category, ...]:
+    """Return the categories that all sources have.
+
+    Frame shards and NOCS folders say what theirs are, BOP folders count as of the six.
+
+    Raises:
+        ConfigurationError: If two sources differ, or there is no such folder.
+    """
+    found = [_categories_of(source) for source in sources]
+    for source, categories in zip(sources[1:], found[1:], strict=True):
+        if categories != found[0]:
+            first, other = (', '.join(category.name for category in entry)
+                            for entry in (found[0], categories))
+            raise ConfigurationError(f'{sources[0]} is of the categories {first}, {source} of '
+                                     f'{other}; mix data of equal categories only')
+    return found[0]
+
+
+def _categories_of(source: str) -> tuple[Category, ...]:
+    world = synthetic_world(source)
+    if world is not None:
+        return world.objects.categories
+    folder, split = data_path(source)
+    if not split and list_shards(folder):
+        return categories_of(read_description(folder))
+    dataset = open_dataset(folder, split)
+    return dataset.categories if isinstance(dataset, NocsDataset) else CATEGORIES
 
 
 def with_visible_boxes(annotated: AnnotatedFrame) -> SyntheticFrame:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -48,7 +49,7 @@ class View:
         intrinsics: Camera of this picture.
         pixels: Pixels of each object that would be seen if nothing hid it and the picture had no
             border, by object id, at this picture's scale.
-        labels: Class of each object by its id; distractors have none.
+        labels: Category of each object by its id; distractors have none.
     """
 
     rgb: NDArray[np.uint8]
@@ -56,7 +57,7 @@ class View:
     instances: NDArray[np.int16]
     intrinsics: CameraIntrinsics
     pixels: dict[int, float]
-    labels: dict[int, int]
+    labels: dict[int, str]
 
 
 def random_view(frame: SyntheticFrame, size: InputSize, generator: np.random.Generator) -> View:
@@ -126,9 +127,7 @@ def _cut(frame: SyntheticFrame, window: tuple[float, float, float, float], size:
     pixels = {
         instance.id: seen[instance.id] * scale / max(instance.visibility * instance.in_image, 1e-3)
         for instance in frame.instances if instance.id < len(seen)}
-    labels = {
-        instance.id: CATEGORY_NAMES.index(instance.category) + 1
-        for instance in frame.instances if instance.category in CATEGORY_NAMES}
+    labels = {instance.id: instance.category for instance in frame.instances}
     return View(rgb, depth, instances, intrinsics, pixels, labels)
 
 
@@ -143,34 +142,43 @@ def _mirrored(view: View) -> View:
 
 
 def training_sample(frame: SyntheticFrame, size: InputSize,
-                    generator: np.random.Generator) -> Sample:
+                    generator: np.random.Generator,
+                    categories: Sequence[str] = CATEGORY_NAMES) -> Sample:
     """Return the augmented input tensor (8, h, w) of a frame and its target."""
     view = random_view(frame, size, generator)
     rgb, depth, instances = view.rgb, view.depth, view.instances
     if generator.random() < 0.25:
         rgb, depth, instances = place_occluders(rgb, depth, instances, generator)
-    target = instance_targets(replace(view, instances=instances))
+    target = instance_targets(replace(view, instances=instances), categories)
     channels = stack_channels(augment_color(rgb, instances, generator),
                               augment_depth(depth, generator), view.intrinsics)
     return torch.from_numpy(channels), target
 
 
-def whole_sample(frame: SyntheticFrame, size: InputSize) -> Sample:
+def whole_sample(frame: SyntheticFrame, size: InputSize,
+                 categories: Sequence[str] = CATEGORY_NAMES) -> Sample:
     """Return the input tensor (8, h, w) of a frame as at run time, and its target."""
     view = whole_view(frame, size)
     channels = stack_channels(view.rgb, view.depth, view.intrinsics)
-    return torch.from_numpy(channels), instance_targets(view)
+    return torch.from_numpy(channels), instance_targets(view, categories)
 
 
-def instance_targets(view: View) -> Target:
+def instance_targets(view: View, categories: Sequence[str] = CATEGORY_NAMES) -> Target:
     """Return what the network shall find in a view, in torchvision's terms.
+
+    Args:
+        view: The view.
+        categories: Names of the classes, from 1; objects of others are background.
 
     Returns:
         boxes (N, 4) float32, labels (N,) int64, masks (N, h, w) uint8,
         ignored_boxes (M, 4) float32.
     """
     boxes, labels, masks, ignored = [], [], [], []
+    classes = {name: number for number, name in enumerate(categories, start=1)}
     for identity, label in view.labels.items():
+        if label not in classes:
+            continue
         mask = (view.instances == identity).astype(np.uint8)
         area = cv2.countNonZero(mask)
         if area == 0:
@@ -182,7 +190,7 @@ def instance_targets(view: View) -> Target:
             ignored.append(box)
             continue
         boxes.append(box)
-        labels.append(label)
+        labels.append(classes[label])
         masks.append(mask)
     size = view.instances.shape
     return {

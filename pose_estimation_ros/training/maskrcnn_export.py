@@ -21,7 +21,7 @@ import torch
 import yaml
 from torch import Tensor, nn
 
-from pose_estimation_ros.core.categories import CATEGORY_NAMES
+from pose_estimation_ros.core.categories import CATEGORY_NAMES, Category
 from pose_estimation_ros.core.errors import ModelError
 from pose_estimation_ros.networks.mask_rcnn import MaskRCNN, MaskRCNNConfig
 from pose_estimation_ros.networks.point_classifier import PointClassifier, PointClassifierConfig
@@ -152,12 +152,15 @@ def export_model(checkpoint: Path, folder: Path, training: Mapping[str, Any] | N
         thresholds = {'score_threshold': _CLASSIFIER_THRESHOLD,
                       'detector_threshold': _DETECTOR_THRESHOLD,
                       'candidate_threshold': _CANDIDATE_THRESHOLD}
+    # Runs that do not tell their categories are of the six.
+    names = (tuple(Category.from_plain(plain).name for plain in notes['categories'])
+             if 'categories' in notes else CATEGORY_NAMES)
     manifest = ModelManifest(
         name=folder.name, task='segmentation', backend='maskrcnn', size='lite',
-        files=files, categories=CATEGORY_NAMES,
+        files=files, categories=names,
         input={'width': size.width, 'height': size.height, 'channels': list(CHANNEL_NAMES)},
         parameters={**thresholds, 'labels': {
-            index + 1: name for index, name in enumerate(CATEGORY_NAMES)}},
+            index + 1: name for index, name in enumerate(names)}},
         training={'program': 'pose_estimation_ros.training.maskrcnn_training',
                   'data': 'synthetic frames, domain primary, split train',
                   'steps': notes['steps'], 'minutes': round(notes['seconds'] / 60, 1),

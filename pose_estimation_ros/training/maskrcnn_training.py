@@ -9,11 +9,17 @@ from typing import Any
 import torch
 from torch import nn
 
+from pose_estimation_ros.core.categories import CATEGORIES, Category
 from pose_estimation_ros.networks.mask_rcnn import MaskRCNN, MaskRCNNConfig
 from pose_estimation_ros.segmentation.preprocessing import InputSize
 from pose_estimation_ros.training.batch_plan import BatchRequest
 from pose_estimation_ros.training.detection_error import detection_error
-from pose_estimation_ros.training.frame_sources import Frames, frame_source, stored_frames
+from pose_estimation_ros.training.frame_sources import (
+    Frames,
+    common_categories,
+    frame_source,
+    stored_frames,
+)
 from pose_estimation_ros.training.maskrcnn_data import (
     Sample,
     collate,
@@ -45,7 +51,8 @@ class MaskRCNNTask(SourcedTask):
     figure = 'error'
 
     def __init__(self, sources: Sequence[SampleSource], validation: Frames | None,
-                 config: MaskRCNNConfig, size: InputSize) -> None:
+                 config: MaskRCNNConfig, size: InputSize,
+                 categories: tuple[Category, ...] = CATEGORIES) -> None:
         """Join network and data.
 
         Args:
@@ -53,9 +60,12 @@ class MaskRCNNTask(SourcedTask):
             validation: Validation frames; None = no validation.
             config: Sizes of the network.
             size: Input size of the detector.
+            categories: Its classes, from 1.
         """
         super().__init__(sources)
         self._validation, self._config, self._size = validation, config, size
+        self._categories = categories
+        self._names = tuple(category.name for category in categories)
 
     def new_model(self) -> nn.Module:
         """Return the network with random weights."""
@@ -71,7 +81,7 @@ class MaskRCNNTask(SourcedTask):
 
     def batch(self, request: BatchRequest) -> Sample:
         """Return augmented pictures and what is in them."""
-        return collate([training_sample(frame, self._size, grain.generator)
+        return collate([training_sample(frame, self._size, grain.generator, self._names)
                         for grain in request.grains(1) for draw in grain.draws
                         for frame in self._sources[draw.source].samples(draw)])
 
@@ -89,7 +99,8 @@ class MaskRCNNTask(SourcedTask):
         found, true = [], []
         for start in range(0, len(self._validation), _VALIDATION_BATCH):
             end = min(start + _VALIDATION_BATCH, len(self._validation))
-            images, targets = collate([whole_sample(self._validation[index], self._size)
+            images, targets = collate([whole_sample(self._validation[index], self._size,
+                                                    self._names)
                                        for index in range(start, end)])
             found += on_device(model(images.to(device))[0], torch.device('cpu'))
             true += targets
@@ -97,16 +108,20 @@ class MaskRCNNTask(SourcedTask):
 
     def notes(self) -> dict[str, Any]:
         """Return the sizes for the exporter."""
-        return {'config': asdict(self._config)}
+        return {'config': asdict(self._config),
+                'categories': [category.as_plain() for category in self._categories]}
 
 
 def make_task(data: TrainingData, settings: TrainingSettings) -> MaskRCNNTask:
     """Return the task on the given data.
 
     Raises:
-        ConfigurationError: If there is no such folder or split.
+        ConfigurationError: If there is no such folder or split, or the data are of different
+            categories.
         InvalidInputError: If a folder holds no frames.
     """
+    categories = common_categories([*data.sources, *filter(None, [data.validation])])
     validation = stored_frames(data.validation) if data.validation else None
     return MaskRCNNTask([frame_source(source, data, settings.seed) for source in data.sources],
-                        validation, MaskRCNNConfig(), InputSize())
+                        validation, MaskRCNNConfig(num_classes=1 + len(categories)), InputSize(),
+                        categories)
