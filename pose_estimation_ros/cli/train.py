@@ -61,7 +61,7 @@ def train(
         priors: Annotated[Path | None, _in(_DATA, (
             'Shape priors, for spd-lite and spd-full.'))] = None,
         steps: Annotated[int, _in(_LENGTH, 'Steps of the whole training; the learning rate '
-                                  f'follows them. {_OWN}', min=1)] = 0,
+                                  f'follows them. {_OWN}', min=0)] = 0,
         minutes: Annotated[float, _in(_LENGTH, (
             'Stop this call after that time; the same call again goes on. Default: no '
             'limit.'), min=0)] = float('inf'),
@@ -71,7 +71,7 @@ def train(
         start_from: Annotated[Path | None, _in(_LENGTH, (
             'Checkpoint whose weights a new run begins with.'))] = None,
         batch: Annotated[int, _in(_HOW, f'Samples per step, over all processes. {_OWN}',
-                                  min=1)] = 0,
+                                  min=0)] = 0,
         rate: Annotated[float, _in(_HOW, f'Highest learning rate. {_OWN}', min=0)] = 0.0,
         seed: Annotated[int, _in(_HOW, 'Seed of weights, order, augmentation. Default: 0.',
                                  min=0)] = 0,
@@ -84,7 +84,7 @@ def train(
         makers: Annotated[int, _in(_HOW, "Processes that render for '--data synthetic'. "
                                    'Default: 1.', min=1)] = 1,
         log_every: Annotated[int, _in(_HOW, f'Steps between two rows of the log. {_OWN}',
-                                      min=1)] = 0,
+                                      min=0)] = 0,
         validate_every: Annotated[int, _in(_HOW, 'Steps between two validations. Default: 500.',
                                            min=1)] = 500,
 ) -> None:
