@@ -40,6 +40,10 @@ _EXAMPLES = {
         '--out runs/spd_lite',
         'train maskrcnn --data data/frames/train --out runs/maskrcnn --minutes 90',
         docs='docs/training.md'),
+    'evaluate': examples(
+        'evaluate data/frames/test --out results/test',
+        'evaluate data/nocs --protocol nocs --split real_test --out results/real_test',
+        docs='docs/accuracy.md'),
     'benchmark': examples('benchmark', 'benchmark frame_rate -- --objects 6', docs='README.md'),
     'parameters': examples('parameters', 'parameters pose_estimator --layout yaml',
                            docs='README.md'),

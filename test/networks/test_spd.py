@@ -54,6 +54,13 @@ def test_parameters_have_the_published_names_and_shapes(network: SPD) -> None:
     assert sum(value.numel() for value in network.parameters()) == 18_326_197
 
 
+def test_the_names_and_shapes_are_the_whole_specifications() -> None:
+    specification = json.loads(_whole_file('spd_state_dict_spec.json').read_text())
+    kept = json.loads((DATA / 'spd_parameters.json').read_text())
+    assert kept == {entry['name']: entry['shape'] for entry in specification['tensors']}
+    assert {entry['dtype'] for entry in specification['tensors']} == {'float32'}
+
+
 def test_one_object_of_the_balanced_fixture_agrees_to_1e_4(
     network: SPD, fill_parameters: Fill
 ) -> None:
