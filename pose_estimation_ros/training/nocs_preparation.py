@@ -74,8 +74,8 @@ ALONE = Helpers()
 def prepare(dataset: NocsDataset, helpers: Helpers = ALONE) -> tuple[str, ...]:
     """Write the models (unless they are there), labels and lists of a subset.
 
-    A frame that shows an object of a damaged mesh is left out. One bottle of CAMERA val is released
-    like this (d3b53f56b4a7b3b3c9f016d57db96408); ShapeNetCore has it whole.
+    A frame that shows an object of a damaged mesh is left out. One bottle of CAMERA val is
+    released like this (d3b53f56b4a7b3b3c9f016d57db96408); ShapeNetCore has it whole.
 
     Args:
         dataset: The subset as downloaded.
