@@ -73,6 +73,8 @@ class Ranks:
 def joined_ranks(device: str) -> Iterator[Ranks]:
     """Join the processes that torchrun has started, for the time of the context.
 
+    A process that trains several times joins them by itself before, and they stay together.
+
     Args:
         device: 'auto', 'cpu' or 'cuda'; with several processes a machine, each gets a GPU.
 
@@ -83,6 +85,9 @@ def joined_ranks(device: str) -> Iterator[Ranks]:
     chosen = choose_device(device, int(os.environ.get('LOCAL_RANK', '0')))
     if count == 1:
         yield Ranks(0, 1, chosen)
+        return
+    if dist.is_initialized():
+        yield Ranks(dist.get_rank(), count, chosen)
         return
     if chosen.type == 'cuda':
         torch.cuda.set_device(chosen)

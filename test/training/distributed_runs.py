@@ -3,6 +3,8 @@
 import sys
 from pathlib import Path
 
+import torch
+
 from pose_estimation_ros.training.loop import run
 from test.training import tiny_tasks
 from test.training.test_loop import Line
@@ -16,5 +18,7 @@ RUNS = {
 }
 
 if __name__ == '__main__':
+    torch.distributed.init_process_group('gloo')
     for name, (make, given) in RUNS.items():
         run(make(), given, Path(sys.argv[1]) / name)
+    torch.distributed.destroy_process_group()

@@ -9,9 +9,8 @@ import pytest
 import torch
 
 from pose_estimation_ros.core.errors import ConfigurationError
-from pose_estimation_ros.training.checkpoints import read_checkpoint
 from pose_estimation_ros.training.distributed import choose_device, global_mean
-from pose_estimation_ros.training.loop import LAST, run
+from pose_estimation_ros.training.loop import run
 from test.training.distributed_runs import RUNS
 from test.training.test_loop import rows
 
@@ -35,7 +34,7 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.parametrize('name', RUNS)
 def test_two_processes_reproduce_the_curve_of_one(name: str, shared: Path, tmp_path: Path):
     make, given = RUNS[name]
-    alone = run(make(), given, tmp_path)
+    run(make(), given, tmp_path)
     expected = rows(tmp_path / 'train.csv')
     found = rows(shared / name / 'train.csv')
     assert len(found) == len(expected) == given.stages[0].steps
@@ -43,9 +42,6 @@ def test_two_processes_reproduce_the_curve_of_one(name: str, shared: Path, tmp_p
         assert row.keys() == other.keys()
         for column, value in row.items():
             assert float(value) == pytest.approx(float(other[column]), rel=1e-5, abs=1e-5), column
-    weights = read_checkpoint(shared / name / LAST)['model']
-    for key, value in alone.model.state_dict().items():
-        torch.testing.assert_close(weights[key], value, rtol=1e-4, atol=1e-5, msg=key)
 
 
 def test_a_mean_alone_is_the_plain_mean():

@@ -101,7 +101,7 @@ def test_a_run_stops_when_its_minutes_are_over(tmp_path: Path, monkeypatch: pyte
 
 
 class Line(SourcedTask):
-    """A toy: `slope` learns to copy a line; `critic` learns the mean of what slope says."""
+    """A toy: `slope` learns to copy a line; `critic` learns what slope says."""
 
     network, figure = 'line', 'error'
     validations = ()
@@ -128,7 +128,7 @@ class Line(SourcedTask):
         said = modules['slope'](batch)
         if player == 'slope':
             return {'total': (said - 2 * batch).square().mean()}
-        return {'total': (modules['critic'](batch) - said.mean()).square().mean()}
+        return {'total': (modules['critic'](batch) - said.detach()).square().mean()}
 
     def validate(self, model):
         self.asked += 1
@@ -249,7 +249,7 @@ def test_a_gradient_is_cut_to_its_largest_norm(tmp_path: Path):
         after = run(Plain(), given, tmp_path / str(clip)).model
         steps = [(a - b).square().sum() for a, b in zip(
             after['slope'].parameters(), before['slope'].parameters(), strict=True)]
-        return float(torch.stack(steps).sum().sqrt())
+        return float(torch.stack(steps).sum().sqrt().detach())
 
     assert moved(0.01) == pytest.approx(0.01, rel=1e-3)
     assert moved(float('inf')) > 0.1
