@@ -10,7 +10,10 @@ et al., ICML 2021), which costs a fraction of attention among all points. In eac
 stages they predict an affine map of the whole object into the canonical frame, and the next stage
 sees the points as placed by it: turning points by a rotation that depends on all of them is a
 product of two learnt quantities, which pointwise layers approximate only slowly; the cascade has
-it built in.
+it built in. The first stage offers several placements and says which is the likeliest: what could
+stand or lie, or lie in either direction, would otherwise be placed in the middle, which is wrong
+in any case. Only the placement nearest the truth is trained (Guzman-Rivera et al., Multiple
+Choice Learning, NeurIPS 2012).
 
 The assignment is geometric: prior points that lie, after deformation, near a point's guessed
 place are preferred, and learnt features shift the preference; a plain product of features starts
@@ -23,9 +26,11 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
+from pose_estimation_ros.core.rotation import axis_rotation
 from pose_estimation_ros.networks.latent_attention import (
     Attention,
     CoordinateFeatures,
@@ -69,6 +74,8 @@ class SpdLiteOutput(NamedTuple):
         deformation: (B, V, 3) displacement of the prior points.
         guess: (B, N, 3) NOCS coordinates before the assignment.
         placed: (stages, B, N, 3) NOCS coordinates by the affine map of each stage.
+        likelihood: (B, K) logits of the placements that the first stage offers.
+        chosen: (B,) int64 which of them was taken.
     """
 
     nocs: Tensor
@@ -78,13 +85,32 @@ class SpdLiteOutput(NamedTuple):
     deformation: Tensor
     guess: Tensor
     placed: Tensor
+    likelihood: Tensor
+    chosen: Tensor
+
+
+# Where the offered placements start from: an object that stands, in four turns, one that is
+# upside down, and four that lie. Rotations from the view frame to the canonical one.
+_OFFERS = np.stack([
+    *(axis_rotation((0.0, 1.0, 0.0), turn * np.pi / 2) for turn in range(4)),
+    axis_rotation((1.0, 0.0, 0.0), np.pi),
+    *(axis_rotation(axis, sign * np.pi / 2)
+      for axis in ((1.0, 0.0, 0.0), (0.0, 0.0, 1.0)) for sign in (1, -1))])
+# A normalised radius of 1 is about this much in NOCS coordinates.
+_OFFERED_SCALE = 0.3
 
 
 class PlacementStage(nn.Module):
     """Improves where an object's points are placed."""
 
-    def __init__(self, width: int, heads: int) -> None:
-        """Create the layers; the first correction is small."""
+    def __init__(self, width: int, heads: int, offers: int = 1) -> None:
+        """Create the layers; the first correction is small.
+
+        Args:
+            width: Channels of points and latents.
+            heads: Heads of every attention.
+            offers: Number of placements that `offer` gives.
+        """
         super().__init__()
         # Canonical coordinates span 1, so their longest wave is 4.
         self.placed = CoordinateFeatures(width, period=4.0)
@@ -93,11 +119,11 @@ class PlacementStage(nn.Module):
         self.read = Attention(width, heads)
         self.mix = Attention(width, heads)
         self.latents = Perceptron(width)
-        self.correction = nn.Sequential(nn.LayerNorm(3 * width), nn.Linear(3 * width, 256),
-                                        nn.ReLU(), nn.Linear(256, 12))
-        last = self.correction[-1]
-        nn.init.normal_(last.weight, std=0.01)
-        nn.init.zeros_(last.bias)
+        self.summary = nn.Sequential(nn.LayerNorm(3 * width), nn.Linear(3 * width, 256),
+                                     nn.ReLU())
+        self.correction = nn.Linear(256, 12 * offers)
+        nn.init.normal_(self.correction.weight, std=0.01)
+        nn.init.zeros_(self.correction.bias)
 
     def forward(self, points: Tensor, placed: Tensor, x: Tensor,
                 latents: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -109,14 +135,43 @@ class PlacementStage(nn.Module):
             x: (B, N, C) point features.
             latents: (B, K, C).
         """
+        x, latents, summary = self.look(placed, x, latents)
+        return placed + self.moves(points, summary)[:, 0], x, latents
+
+    def look(self, placed: Tensor, x: Tensor,
+             latents: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Return new point features and latents, and (B, 256) what they say of the object."""
         x = self.points(x + self.placed(placed) + self.context(latents[:, :1]))
         latents = self.read(latents, x)
         latents = self.latents(self.mix(latents, latents))
-        summary = torch.cat([latents[:, 0], latents.mean(dim=1), x.amax(dim=1)], dim=1)
-        affine = self.correction(summary).float().view(-1, 3, 4)
+        summary: Tensor = self.summary(torch.cat(
+            [latents[:, 0], latents.mean(dim=1), x.amax(dim=1)], dim=1))
+        return x, latents, summary
+
+    def moves(self, points: Tensor, summary: Tensor) -> Tensor:
+        """Return (B, offers, N, 3) displacements, affine in the (B, N, 3) points."""
+        affine = self.correction(summary).float().view(len(points), -1, 3, 4)
         with torch.autocast(points.device.type, enabled=False):
-            move = points @ affine[:, :, :3].transpose(1, 2) + affine[:, None, :, 3]
-        return placed + move, x, latents
+            return (points[:, None] @ affine[..., :3].transpose(2, 3)
+                    + affine[:, :, None, :, 3])
+
+
+class OfferStage(PlacementStage):
+    """The first stage: offers several placements and says how likely each is."""
+
+    def __init__(self, width: int, heads: int) -> None:
+        """Create the layers; the offers start from the usual ways to stand and lie."""
+        super().__init__(width, heads, len(_OFFERS))
+        start = np.concatenate([_OFFERED_SCALE * _OFFERS, np.zeros((len(_OFFERS), 3, 1))], axis=2)
+        with torch.no_grad():
+            self.correction.bias.copy_(torch.from_numpy(start).flatten())
+        self.likelihood = nn.Linear(256, len(_OFFERS))
+
+    def offer(self, points: Tensor, x: Tensor,
+              latents: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Return (B, K, N, 3) placements, their (B, K) logits, features and latents."""
+        x, latents, summary = self.look(torch.zeros_like(points), x, latents)
+        return self.moves(points, summary), self.likelihood(summary).float(), x, latents
 
 
 class SpdLite(nn.Module):
@@ -146,8 +201,9 @@ class SpdLite(nn.Module):
         self.latents = nn.Parameter(0.1 * torch.randn(config.latents, width))
         # Normalised points reach about 1 to each side, strays up to 4.
         self.coordinates = CoordinateFeatures(width, period=8.0)
-        self.stages = nn.ModuleList(PlacementStage(width, config.heads)
-                                    for _ in range(config.stages))
+        self.stages = nn.ModuleList(
+            [OfferStage(width, config.heads)]
+            + [PlacementStage(width, config.heads) for _ in range(config.stages - 1)])
         self.placed = CoordinateFeatures(width, period=4.0)
         self.read_back = Attention(width, config.heads)
         self.points = Perceptron(width)
@@ -167,13 +223,17 @@ class SpdLite(nn.Module):
         # Softmax weight of a squared distance: e^4 = 55 reaches over a tenth of the object.
         self.log_sharpness = nn.Parameter(torch.tensor(4.0))
 
-    def forward(self, points: Tensor, condition: Tensor, category: Tensor) -> SpdLiteOutput:
+    def forward(self, points: Tensor, condition: Tensor, category: Tensor,
+                truth: Tensor | None = None, member: Tensor | None = None) -> SpdLiteOutput:
         """Estimate correspondences and shape.
 
         Args:
             points: (B, N, 3) normalised points in the view frame.
             condition: (B, 3) what the normalisation took away, see `NormalizedPoints`.
             category: (B,) int64 category index.
+            truth: (B, N, 3) true NOCS coordinates, in training: of the offered placements the
+                one nearest to it is taken. None = the likeliest one.
+            member: (B, N) bool, which points the truth is known of.
 
         Returns:
             Correspondences, shape and membership.
@@ -181,9 +241,12 @@ class SpdLite(nn.Module):
         context = self.category(category) + self.condition(condition)
         x = self.coordinates(points) + context[:, None]
         latents = self.latents + context[:, None]
-        placed = torch.zeros_like(points)
-        placements = []
-        for stage in self.stages:
+        offers, likelihood, x, latents = self.stages[0].offer(points, x, latents)
+        chosen = (likelihood.argmax(dim=1) if truth is None or member is None
+                  else nearest_offer(offers, truth, member))
+        placed = offers[torch.arange(len(points), device=points.device), chosen]
+        placements = [placed]
+        for stage in self.stages[1:]:
             placed, x, latents = stage(points, placed, x, latents)
             placements.append(placed)
         x = self.feature(self.points(self.read_back(x + self.placed(placed), latents)))
@@ -200,7 +263,14 @@ class SpdLite(nn.Module):
                                            self.key(feature.float()), self.log_sharpness.exp())
             nocs = torch.softmax(assignment, dim=2) @ shape
         return SpdLiteOutput(nocs, shape, self.membership(x).squeeze(2), assignment, deformation,
-                             guess, torch.stack(placements))
+                             guess, torch.stack(placements), likelihood, chosen)
+
+
+@torch.no_grad()
+def nearest_offer(offers: Tensor, truth: Tensor, member: Tensor) -> Tensor:
+    """Return (B,) which of (B, K, N, 3) placements is nearest to the (B, N, 3) truth."""
+    distance = torch.linalg.vector_norm(offers - truth[:, None], dim=3)
+    return torch.argmin((distance * member[:, None]).sum(dim=2), dim=1)
 
 
 def assignment_logits(guess: Tensor, shape: Tensor, query: Tensor, key: Tensor,

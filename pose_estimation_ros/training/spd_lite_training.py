@@ -72,6 +72,7 @@ class LossWeights:
     placed: float = 1.0
     size: float = 0.5
     membership: float = 0.05
+    choice: float = 0.1
     smoothness: float = 0.02
 
 
@@ -97,6 +98,7 @@ def spd_lite_losses(output: SpdLiteOutput, batch: PointBatch,
         'size': (extent(shape) - extent(batch.shape)).abs().mean(),
         'membership': functional.binary_cross_entropy_with_logits(
             output.membership.float(), member),
+        'choice': functional.cross_entropy(output.likelihood, output.chosen),
     }
     total = terms['correspondence'] + sum(
         getattr(weights, name) * terms[name] for name in terms if name != 'correspondence')
@@ -150,7 +152,8 @@ class SpdLiteTask(SourcedTask):
 
     def losses(self, modules: Mapping[str, nn.Module], player: str, batch: PointBatch) -> Losses:
         """Return the losses of a batch."""
-        output = modules[player](batch.points, batch.condition, batch.category)
+        output = modules[player](batch.points, batch.condition, batch.category, batch.nocs,
+                                 batch.member)
         with torch.autocast(batch.points.device.type, enabled=False):
             return spd_lite_losses(output, batch, LossWeights())
 
