@@ -38,7 +38,7 @@ setup(
         *installed_below('models'),
     ],
     # ONNX Runtime is not among them: it is one of two packages that exclude each other.
-    install_requires=['numpy', 'scipy', 'opencv-python-headless', 'PyYAML', 'typer'],
+    install_requires=['numpy', 'scipy', 'opencv-python-headless', 'PyYAML', 'typer>=0.12'],
     extras_require={
         'simulation': ['open3d', 'tqdm'],
         'demo': ['open3d', 'rosbags'],

@@ -5,10 +5,14 @@ from __future__ import annotations
 import json
 import math
 import os
+import re
 from pathlib import Path
 from typing import Any
 
 from pose_estimation_ros.core.errors import ConfigurationError
+
+# A list of numbers that json has spread over lines; strings have no line breaks.
+_VECTOR = re.compile(r'\[\n\s+([^\[\]{}"]*?)\n\s+\]')
 
 
 def without_nan(value: Any) -> Any:
@@ -21,8 +25,9 @@ def without_nan(value: Any) -> Any:
 
 
 def json_text(value: Any) -> str:
-    """Return a value as indented JSON."""
-    return json.dumps(without_nan(value), indent=2, allow_nan=False)
+    """Return a value as indented JSON, with vectors on one line."""
+    text = json.dumps(without_nan(value), indent=2, allow_nan=False)
+    return _VECTOR.sub(lambda match: f'[{" ".join(match.group(1).split())}]', text)
 
 
 def write_whole(path: Path, content: bytes) -> None:

@@ -65,7 +65,7 @@ def verify(
 
 
 @models.command(epilog=examples(
-    'models fetch maskrcnn_coco',
+    'models fetch spd_lite',
     'models fetch https://example.org/models/spd_full/model.yaml',
     'models fetch https://example.org/spd_full.zip --sha256 9f86d0…', docs=_DOCS))
 def fetch(

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner, Result
 
-from pose_estimation_ros.cli.json_output import without_nan
+from pose_estimation_ros.cli.json_output import json_text, without_nan
 from pose_estimation_ros.cli.main import app
 from pose_estimation_ros.core.detection import Detection
 from pose_estimation_ros.core.errors import ConfigurationError, InvalidInputError
@@ -237,3 +237,11 @@ def test_json_has_null_where_a_number_is_unknown() -> None:
     nan = float('nan')
     assert without_nan({'a': [1.0, nan], 'b': {'c': nan}, 'd': 'nan'}) == {
         'a': [1.0, None], 'b': {'c': None}, 'd': 'nan'}
+
+
+def test_json_has_vectors_on_one_line() -> None:
+    value = {'K': [[1.5, 0.0], [-2e-07, float('nan')]], 'names': ['[1,', '2]'], 'none': []}
+    text = json_text(value)
+    assert '[1.5, 0.0],' in text
+    assert '[-2e-07, null]' in text
+    assert json.loads(text) == without_nan(value)
