@@ -150,7 +150,8 @@ class PlacementStage(nn.Module):
 
     def moves(self, points: Tensor, summary: Tensor) -> Tensor:
         """Return (B, offers, N, 3) displacements, affine in the (B, N, 3) points."""
-        affine = self.correction(summary).float().view(len(points), -1, 3, 4)
+        # Not len(): an exported graph would keep the number of objects that it was traced with.
+        affine = self.correction(summary).float().view(points.shape[0], -1, 3, 4)
         with torch.autocast(points.device.type, enabled=False):
             return (points[:, None] @ affine[..., :3].transpose(2, 3)
                     + affine[:, :, None, :, 3])
@@ -244,7 +245,7 @@ class SpdLite(nn.Module):
         offers, likelihood, x, latents = self.stages[0].offer(points, x, latents)
         chosen = (likelihood.argmax(dim=1) if truth is None or member is None
                   else nearest_offer(offers, truth, member))
-        placed = offers[torch.arange(len(points), device=points.device), chosen]
+        placed = offers[torch.arange(points.shape[0], device=points.device), chosen]
         placements = [placed]
         for stage in self.stages[1:]:
             placed, x, latents = stage(points, placed, x, latents)
