@@ -1,5 +1,6 @@
 # make demo    everything from nothing to a running estimator, with a table of its errors
 # make test    everything from nothing to a passing test suite
+# make accuracy  shipped models measured anew, docs/accuracy.md written from it (FRAMES=336)
 # make setup   only the set-up of the demo (setup-test: of the tests)
 #
 # SOURCE=folder   demo on recorded RGB-D frames instead of the simulated camera
@@ -20,10 +21,10 @@ unexport ROS_DISTRO ROS_VERSION ROS_PYTHON_VERSION RMW_IMPLEMENTATION
 unexport _ROS_WHEELS_BOOTSTRAP_COMPLETE
 endif
 
-.PHONY: help setup setup-test demo test lint benchmark clean
+.PHONY: help setup setup-test demo test lint benchmark accuracy clean
 
 help:
-	@sed -n 's/^# \{0,1\}//p' Makefile | head -7
+	@sed -n 's/^# \{0,1\}//p' Makefile | head -8
 
 setup:
 	@$(PYTHON) tools/setup_environment.py --set demo --ort $(ORT)
@@ -48,13 +49,20 @@ benchmark: setup
 	$(BIN)/python -m pose_estimation_ros.cli.main dataset frames data/benchmark --split test --count 96
 	$(BIN)/python benchmarks/frame_rate.py
 	$(BIN)/python benchmarks/synthetic_data.py
-	$(BIN)/python benchmarks/scene_accuracy.py --data data/benchmark
+	rm -rf runs/benchmark
+	$(BIN)/python -m pose_estimation_ros.cli.main evaluate data/benchmark --out runs/benchmark --visibility 0.4
 ifneq ($(wildcard $(RECORDED)),)
 	$(BIN)/python benchmarks/real_frames.py --data $(RECORDED)
 	$(BIN)/python benchmarks/realism.py --real $(RECORDED)
 else
 	@echo 'no recorded frames in $(RECORDED): real_frames and realism are skipped'
 endif
+
+# Test frames per domain on which the shipped models are measured.
+FRAMES ?= 336
+
+accuracy: setup-test
+	$(BIN)/python -m pose_estimation_ros.evaluation.accuracy_document --frames $(FRAMES) --real $(RECORDED)
 
 clean:
 	rm -rf .venv build install log demo_output .pytest_cache .mypy_cache .ruff_cache .hypothesis

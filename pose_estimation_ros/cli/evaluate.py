@@ -36,8 +36,9 @@ class Convention(str, Enum):
 
 def evaluate(
         folder: Annotated[Path, typer.Argument(help='Data with truth: a data set in the layout '
-                                               'of NOCS, BOP or PASCAL3D+, or frames of '
-                                               '`pose-estimation dataset`.')],
+                                               'of NOCS, BOP or PASCAL3D+, frames of '
+                                               '`pose-estimation dataset`, or the '
+                                               'results_*.pkl of a published evaluation.')],
         out: Annotated[Path, typer.Option(help='Folder of predictions, tables and pictures; an '
                                           'interrupted run goes on there.')],
         protocol: Annotated[Protocol, typer.Option(
@@ -128,6 +129,14 @@ def _poses(data: Data, method: Method, out: Path, workers: Workers, stored: Path
         run_poses,
     )
 
+    if any(data.folder.glob('results_*.pkl')):
+        from pose_estimation_ros.evaluation.published_results import read_published_results
+
+        if protocol not in (Protocol.nocs, Protocol.poses):
+            raise ConfigurationError(f'{data.folder} holds results of NOCS evaluations, which are '
+                                     f'for --protocol nocs or poses, not {protocol.value}')
+        return _tables(protocol, data, *read_published_results(data.folder), visibility,
+                       {'data': data.folder}, workers)
     truth = read_truth(data, workers)
     settings: dict[str, object] = {'data': data.open().name}
     if stored is not None:

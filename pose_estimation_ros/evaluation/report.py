@@ -39,16 +39,14 @@ class Report:
 
     def table(self) -> str:
         """Return the table alone as Markdown."""
-        lines = [f'| {" | ".join(self.columns)} |', '|' + ' --- |' * len(self.columns)]
-        lines += [f'| {" | ".join(_text(value) for value in row)} |' for row in self.rows]
-        return '\n'.join(lines) + '\n'
+        return markdown_table(self.columns, self.rows)
 
     def facts(self) -> str:
         """Return settings, models and circumstances as one line."""
         models = {'models': ', '.join(f'{name} (sha256 {digest})'
                                       for name, digest in self.models.items())}
         facts = {**self.settings, **(models if self.models else {}), **circumstances()}
-        return '; '.join(f'{key}: {_text(value)}' for key, value in facts.items())
+        return '; '.join(f'{key}: {format_value(value)}' for key, value in facts.items())
 
     def markdown(self) -> str:
         """Return the table and its circumstances as Markdown."""
@@ -59,7 +57,7 @@ class Report:
         """Write `<name>.json` and `<name>.md` into a folder; return their paths."""
         folder.mkdir(parents=True, exist_ok=True)
         data = {'name': self.name, 'settings': _plain(self.settings), 'models': dict(self.models),
-                **circumstances(),
+                'pictures': list(self.pictures), **circumstances(),
                 'rows': [_plain(dict(zip(self.columns, row, strict=True))) for row in self.rows]}
         as_json, as_markdown = folder / f'{self.name}.json', folder / f'{self.name}.md'
         text = json.dumps(data, indent=2, ensure_ascii=False, allow_nan=False)
@@ -92,7 +90,15 @@ def write_text(path: Path, text: str) -> None:
     partial.replace(path)
 
 
-def _text(value: object) -> str:
+def markdown_table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
+    """Return a Markdown table that ends with a newline."""
+    lines = [f'| {" | ".join(columns)} |', '|' + ' --- |' * len(columns)]
+    lines += [f'| {" | ".join(format_value(value) for value in row)} |' for row in rows]
+    return '\n'.join(lines) + '\n'
+
+
+def format_value(value: object) -> str:
+    """Return a value as tables show it: numbers with four digits, NaN as a dash."""
     if isinstance(value, float):
         return '–' if math.isnan(value) else f'{value:.4g}'
     return str(value)

@@ -1,0 +1,169 @@
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import typer
+from typer.testing import CliRunner
+
+sys.path.insert(0, str(Path(__file__).parents[1] / 'evaluation'))
+
+from fake_data import FakeDataset, annotated_frame, true_pose, use_fakes
+from known_objects import at, write_data_set
+
+from pose_estimation_ros.cli.evaluate import evaluate
+from pose_estimation_ros.core.errors import ConfigurationError, InvalidInputError
+from pose_estimation_ros.datasets.bop_dataset import BopDataset
+from pose_estimation_ros.evaluation.bop_results import ResultName, as_results, write_results
+from pose_estimation_ros.evaluation.predictions import (
+    FramePredictions,
+    FrameTruth,
+    Prediction,
+    write_predictions,
+)
+from pose_estimation_ros.evaluation.published_results import write_published_results
+
+
+def run(*arguments):
+    app = typer.Typer()
+    app.command()(evaluate)
+    return CliRunner().invoke(app, [str(argument) for argument in arguments])
+
+
+def fault(*arguments):
+    error = run(*arguments).exception
+    assert isinstance(error, (InvalidInputError, ConfigurationError)), error
+    return str(error)
+
+
+def rows(path):
+    return json.loads(path.read_text())['rows']
+
+
+@pytest.fixture
+def fakes(tmp_path, monkeypatch):
+    use_fakes(monkeypatch, tmp_path / 'data', FakeDataset(20))
+    return tmp_path / 'data'
+
+
+def test_poses_are_measured_with_misses_counted(fakes, tmp_path):
+    out = tmp_path / 'out'
+    answer = run(fakes, '--out', out, '--masks', 'truth')
+    assert answer.exit_code == 0, answer.exception
+    found = {row['category']: row for row in rows(out / 'found-objects.json')}
+    assert (found['mug']['found, %'], found['can']['found, %']) == (100.0, 0.0)
+    assert found['all']['found, %'] == 50.0
+    recall = {row['category']: row for row in rows(out / 'pose-recall.json')}
+    assert recall['mug']['recall 5°2cm, %'] == 100.0
+    assert recall['can']['recall 5°2cm, %'] == 0.0
+    facts = json.loads((out / 'pose-recall.json').read_text())
+    assert facts['models'] == {'knowledge': 'unknown'}
+    assert facts['settings']['masks'] == 'truth'
+    assert {'recall-by-category.png', 'oriented-box.png', 'predictions.jsonl'} <= {
+        path.name for path in out.iterdir()}
+    assert '# found-objects' in answer.stdout
+
+
+def test_stored_predictions_give_the_same_tables_without_a_model(fakes, tmp_path):
+    run(fakes, '--out', tmp_path / 'first', '--masks', 'truth')
+    stored = tmp_path / 'first' / 'predictions.jsonl'
+    answer = run(fakes, '--out', tmp_path / 'second', '--predictions', stored)
+    assert answer.exit_code == 0, answer.exception
+    assert rows(tmp_path / 'second' / 'pose-recall.json') == rows(
+        tmp_path / 'first' / 'pose-recall.json')
+    assert not (tmp_path / 'second' / 'shards').exists()
+
+
+def test_predictions_of_another_data_set_are_refused(fakes, tmp_path):
+    stored = tmp_path / 'predictions.jsonl'
+    write_predictions(stored, [FramePredictions('elsewhere/0', (
+        Prediction('mug', 1.0, true_pose(0.0), np.ones(3)),))])
+    message = fault(fakes, '--out', tmp_path / 'out', '--predictions', stored)
+    assert "frames with predictions have no truth, the first is 'elsewhere/0'" in message
+    assert 'evaluate on the data set that the predictions were made on' in message
+
+
+def test_a_model_that_knows_none_of_the_labels_is_refused(fakes, tmp_path, monkeypatch):
+    monkeypatch.setattr('fake_data.KnowsMugs.categories', ('bowl',))
+    assert 'model knowledge knows bowl, but the data hold only can, mug' in fault(
+        fakes, '--out', tmp_path / 'out', '--masks', 'truth')
+
+
+def test_labels_that_the_model_does_not_know_are_told(fakes, tmp_path, monkeypatch):
+    monkeypatch.setattr('fake_data.KnowsMugs.categories', ('mug',))
+    answer = run(fakes, '--out', tmp_path / 'out', '--masks', 'truth')
+    assert 'does not know these labels, whose objects count as missed: can (20)' in answer.stdout
+
+
+def test_an_empty_folder_is_refused(tmp_path):
+    (tmp_path / 'data').mkdir()
+    assert 'is no data set of a known layout' in fault(tmp_path / 'data', '--out', tmp_path)
+    assert 'is no folder' in fault(tmp_path / 'nothing', '--out', tmp_path)
+
+
+def test_data_without_truth_are_refused(tmp_path, monkeypatch):
+    use_fakes(monkeypatch, tmp_path / 'data', FakeDataset(3, objects=0))
+    assert 'annotated object' in fault(tmp_path / 'data', '--out', tmp_path / 'out')
+    assert not (tmp_path / 'out').exists()
+
+
+def test_a_detector_is_measured_alone(fakes, tmp_path):
+    pytest.importorskip('pycocotools')
+    out = tmp_path / 'out'
+    answer = run(fakes, '--out', out, '--protocol', 'detection')
+    assert answer.exit_code == 0, answer.exception
+    recall = {row['objects']: row for row in rows(out / 'detection-recall.json')}
+    assert (recall['mug']['found, %'], recall['can']['found, %']) == (100.0, 0.0)
+    again = run(fakes, '--out', tmp_path / 'again', '--protocol', 'detection', '--predictions',
+                out / 'detections.jsonl')
+    assert again.exit_code == 0, again.exception
+    assert rows(tmp_path / 'again' / 'detection-precision.json') == rows(
+        out / 'detection-precision.json')
+
+
+def test_results_of_the_bop_challenge_are_scored(tmp_path):
+    write_data_set(tmp_path / 'boxes')
+    dataset = BopDataset(tmp_path / 'boxes', 'test')
+    estimates = [FramePredictions(dataset.frame_name(index), tuple(
+        Prediction(label, 0.9, at(x), np.ones(3))
+        for label, x in (('carton', -0.1), ('tin', 0.0), ('tin', 0.1))), 0.5)
+        for index in range(2)]
+    estimates[1] = FramePredictions(estimates[1].name, ())
+    stored = write_results(tmp_path, ResultName('ours', 'boxes', 'test'),
+                           as_results(estimates, dataset))
+    answer = run(tmp_path / 'boxes', '--protocol', 'bop', '--predictions', stored, '--out',
+                 tmp_path / 'out')
+    assert answer.exit_code == 0, answer.exception
+    scores = {row['object']: row for row in rows(tmp_path / 'out' / 'bop.json')}
+    assert (scores['all']['targets'], scores['all']['AR_MSSD, %']) == (6, 50.0)
+    assert scores['tin']['AR_MSPD, %'] == 50.0
+    areas = {row['object']: row for row in rows(tmp_path / 'out' / 'add.json')}
+    assert areas['all']['ADD(-S) AUC, %'] == pytest.approx(50.0)
+    assert (tmp_path / 'out' / 'bop-objects.png').exists()
+
+
+def test_bop_needs_bop_data(fakes, tmp_path):
+    stored = tmp_path / 'predictions.jsonl'
+    write_predictions(stored, [])
+    assert 'is no BOP data set, whose CAD models this protocol needs' in fault(
+        fakes, '--out', tmp_path / 'out', '--protocol', 'bop', '--predictions', stored)
+
+
+def test_published_results_are_evaluated_without_images(tmp_path):
+    frame = annotated_frame(0, objects=1)
+    (mug,) = frame.objects
+    write_published_results(tmp_path / 'results', [FrameTruth('scene_1/0000', (mug,))], [
+        FramePredictions('scene_1/0000', (Prediction('mug', 0.5, mug.T_camera_object,
+                                                     mug.size),))])
+    answer = run(tmp_path / 'results', '--protocol', 'nocs', '--out', tmp_path / 'out')
+    assert answer.exit_code == 0, answer.exception
+    table = {row['category']: row for row in rows(tmp_path / 'out' / 'nocs-compat.json')}
+    assert table['mug']['5°2cm, %'] == pytest.approx(100.0)
+    assert (tmp_path / 'out' / 'pose-recall.json').exists()
+    assert 'not bop' in fault(tmp_path / 'results', '--protocol', 'bop', '--out', tmp_path)
+
+
+def test_visibility_is_refused_where_the_protocol_has_its_own_rule(fakes, tmp_path):
+    assert '--visibility 0.4 is for --protocol poses' in fault(
+        fakes, '--out', tmp_path, '--protocol', 'nocs', '--visibility', 0.4, '--masks', 'truth')

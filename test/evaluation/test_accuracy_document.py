@@ -1,0 +1,133 @@
+import json
+from pathlib import Path
+
+import pytest
+
+from pose_estimation_ros.core.errors import ConfigurationError, InvalidInputError
+from pose_estimation_ros.evaluation import accuracy_document
+from pose_estimation_ros.evaluation.accuracy_document import run_benchmark, write_documents
+from pose_estimation_ros.evaluation.accuracy_pages import (
+    fill_template,
+    measured_table,
+    read_table,
+    replace_between,
+)
+from pose_estimation_ros.evaluation.found_objects import COLUMNS
+from pose_estimation_ros.evaluation.pose_recall import RECALL_COLUMNS
+from pose_estimation_ros.evaluation.report import Report
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def found_table(share):
+    values = {'category': 'all', 'objects': 50, 'found, %': share,
+              'median rotation of found, °': 2.5, 'median translation of found, cm': 0.75}
+    return Report('found-objects', COLUMNS, [[values.get(name, 1.0) for name in COLUMNS]],
+                  {'frames': 9}, {'spd_lite': 'f69e0977059e'}, ('curves.png',))
+
+
+@pytest.fixture
+def results(tmp_path):
+    found_table(81.4).write(tmp_path / 'primary/spd_lite/whole-path')
+    row = ['mean', 50, 60, *[71.0] * (len(RECALL_COLUMNS) - 3)]
+    Report('pose-recall', RECALL_COLUMNS, [row], {}).write(
+        tmp_path / 'primary/spd_lite/mask-errors')
+    Report('frame_rate', ('stage', 'median, ms'), [('whole', 500.0)],
+           {'frames per second': 2.0}).write(tmp_path / 'speed')
+    return tmp_path
+
+
+def test_aims_are_compared_with_what_was_measured(results):
+    lines = fill_template('{{aims}}', results).splitlines()
+    assert '| 80 % | 95 % | 81 % of 50 |' in lines[2]
+    assert '| 2.5°, 0.75 cm |' in lines[3]
+    assert '| not measured |' in lines[4]
+    assert '| **71 % / 71 %**, missed |' in lines[5]
+    assert '| **2.0 frames/s**, missed |' in lines[7]
+
+
+def test_the_readme_shows_what_was_measured_and_nothing_else(results):
+    table = measured_table(results)
+    assert '| 81 % of 50 | `pose-estimation evaluate data/frames/primary/test' in table
+    assert 'second domain' not in table
+    assert len(table.splitlines()) == 2 + 4
+
+
+def test_a_table_comes_with_circumstances_models_and_pictures(results):
+    text = fill_template('before\n\n{{table primary/spd_lite/whole-path/found-objects}}\n',
+                         results)
+    assert text.startswith('before\n\n| category | objects | found, % |')
+    assert '| all | 50 | 81.4 |' in text
+    assert 'frames: 9; models: spd_lite (sha256 f69e0977059e); machine:' in text
+    assert '![curves](results/primary/spd_lite/whole-path/curves.png)' in text
+
+
+def test_columns_can_be_left_out(results):
+    text = fill_template('{{table primary/spd_lite/mask-errors/pose-recall without precision}}',
+                         results)
+    head = text.splitlines()[0]
+    assert 'recall 5°2cm' in head
+    assert 'precision' not in head
+    assert text.splitlines()[2].count('|') == head.count('|')
+
+
+def test_a_table_that_was_not_measured_is_said_to_be_so(results):
+    assert fill_template('{{table real/real_frames}}', results) == (
+        'Not measured: there is no results/real/real_frames.json.')
+
+
+def test_an_unknown_mark_is_refused(results):
+    with pytest.raises(ConfigurationError, match=r"holds '\{\{tabel x\}\}'"):
+        fill_template('{{tabel x}}', results)
+
+
+def test_an_unknown_row_or_column_is_named(results):
+    table = read_table(results, 'speed/frame_rate')
+    with pytest.raises(InvalidInputError, match=r"no row 'pose' .* columns are stage, median"):
+        table.value('pose', 'median, ms')
+
+
+def test_only_what_is_between_the_marks_is_replaced():
+    text = 'a\n<!-- measured: begin -->\nold\n<!-- measured: end -->\nb\n'
+    assert replace_between(text, 'measured', 'new\n') == text.replace('old', 'new')
+    with pytest.raises(ConfigurationError, match='has no <!-- measured: begin -->'):
+        replace_between('a', 'measured', 'new')
+
+
+def test_documents_are_written_from_template_and_results(results, tmp_path):
+    docs = tmp_path / 'docs'
+    docs.mkdir()
+    (docs / 'accuracy_template.md').write_text('spd_lite maskrcnn_lite\n\n{{aims}}\n')
+    readme = tmp_path / 'README.md'
+    readme.write_text('x\n<!-- measured: begin -->\n<!-- measured: end -->\ny\n')
+    found_table(81.4).write(docs / 'results/primary/spd_lite/whole-path')
+    write_documents(docs, readme)
+    assert '81 % of 50' in (docs / 'accuracy.md').read_text()
+    assert '81 % of 50' in readme.read_text()
+
+
+def test_a_template_that_leaves_a_shipped_model_out_is_refused(tmp_path):
+    (tmp_path / 'accuracy_template.md').write_text('spd_lite\n')
+    with pytest.raises(ConfigurationError, match='does not show the shipped model maskrcnn_lite'):
+        write_documents(tmp_path, tmp_path / 'README.md')
+
+
+def test_our_own_template_and_readme_can_be_filled(results):
+    template = (ROOT / 'docs' / 'accuracy_template.md').read_text()
+    text = fill_template(template, results)
+    assert '{{' not in text
+    assert all(model.manifest.name in template for model in accuracy_document._shipped())
+    replace_between((ROOT / 'README.md').read_text(), 'measured', '')
+
+
+def test_a_benchmark_that_fails_is_named_with_its_last_words(tmp_path):
+    with pytest.raises(accuracy_document.PoseEstimationError,
+                       match=r'no_such_script.py ended with code 2: .*No such file'):
+        run_benchmark('no_such_script')
+
+
+def test_what_is_stored_is_what_the_report_wrote(results):
+    path = results / 'primary/spd_lite/whole-path/found-objects.json'
+    assert json.loads(path.read_text())['pictures'] == ['curves.png']
+    assert read_table(results, 'primary/spd_lite/whole-path/found-objects').value(
+        'all', 'found, %') == 81.4
