@@ -36,9 +36,16 @@ _EXAMPLES = {
         'estimate --color rgb.png --depth depth.png --fx 615 --fy 615 --cx 320 --cy 240 '
         '--output poses.json --overlay overlay.png', docs='README.md'),
     'train': examples(
-        'train spd-lite --data data/crops/train --priors models/shape_priors/priors.npz '
-        '--out runs/spd_lite',
-        'train maskrcnn --data data/frames/train --out runs/maskrcnn --minutes 90',
+        'train spd-lite --data data/crops/train --validation data/crops/val '
+        '--priors models/shape_priors/priors.npz --out runs/spd_lite --minutes 60',
+        'train maskrcnn --data data/frames/train --data synthetic --ratio 3:1 --out runs/mixed',
+        'train spd-full --data data/nocs:camera_train --data data/nocs:real_train --ratio 3:1 '
+        '--priors models/shape_priors/priors.npz --out runs/spd_full --device cuda',
+        docs='docs/training.md'),
+    'export': examples(
+        'export spd-lite --checkpoint runs/spd_lite/best.pt --out models/my_spd',
+        'export maskrcnn --checkpoint runs/maskrcnn/last.pt --out models/my_detector',
+        'export shape-prior --checkpoint runs/shape_prior/last.pt --out priors.npz',
         docs='docs/training.md'),
     'evaluate': examples(
         'evaluate data/frames/test --out results/test',

@@ -90,10 +90,13 @@ def train(
 ) -> None:
     """Train a network, or go on where the run's last checkpoint is.
 
-    The run's folder gets last.pt, best.pt (least validation error), train.csv, validation.csv and
-    TensorBoard events. A resumed run, and any number of workers, give the curve of one
-    uninterrupted run. Under torchrun the processes share each batch. Seeds, data and commands are
-    kept in the checkpoint for the manifest that `pose-estimation export` writes.
+    The folder gets last.pt, best.pt (least validation error), train.csv, validation.csv and
+    TensorBoard events. A resumed run gives the curve of an uninterrupted one, with any number of
+    workers. The log says how long is left; on a CPU the default steps take hours, and --minutes
+    cuts them into slices.
+
+    On several GPUs or machines the processes share each batch:
+    torchrun --nproc-per-node 4 -m pose_estimation_ros.cli.main train ...
     """
     if find_spec('torch') is None:
         raise ConfigurationError('training needs PyTorch, which is not installed; run '

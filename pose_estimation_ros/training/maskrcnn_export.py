@@ -1,24 +1,18 @@
 """From a detector's checkpoint to the model folder that the run time loads.
 
-    python -m pose_estimation_ros.training.maskrcnn_export --checkpoint <last.pt> --out <folder> \
-        --classifier <last.pt>
-
-The folder's name becomes the model's name. The point classifier, which is trained on what the
-exported detector finds, is added by a second call.
+The point classifier, which is trained on what the exported detector finds, is added by a second
+export.
 """
 
 from __future__ import annotations
 
-import argparse
 import dataclasses
-import logging
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
-import yaml
 from torch import Tensor, nn
 
 from pose_estimation_ros.core.categories import CATEGORY_NAMES, Category
@@ -29,7 +23,12 @@ from pose_estimation_ros.runtime.manifest import ModelFile, ModelManifest, write
 from pose_estimation_ros.segmentation.mask_rcnn import CLASSIFIER_ROLE
 from pose_estimation_ros.segmentation.object_cloud import AROUND, INSIDE
 from pose_estimation_ros.segmentation.preprocessing import CHANNEL_NAMES, InputSize
-from pose_estimation_ros.training.checkpoints import read_checkpoint
+from pose_estimation_ros.training.checkpoints import (
+    check_network,
+    read_checkpoint,
+    trained_weights,
+)
+from pose_estimation_ros.training.provenance import training_facts
 
 NETWORK_FILE = 'detector.onnx'
 OUTPUT_NAMES = ('boxes', 'labels', 'scores', 'masks')
@@ -43,9 +42,6 @@ _CANDIDATE_THRESHOLD, _CANDIDATES = 0.08, 40
 _DETECTOR_THRESHOLD = 0.4
 # Chosen on validation frames.
 _CLASSIFIER_THRESHOLD = 0.5
-_AVERAGE_PREFIX = 'module.'
-
-_logger = logging.getLogger(__name__)
 
 
 class DetectionGraph(nn.Module):
@@ -83,12 +79,13 @@ def export_classifier(checkpoint: Path, path: Path) -> None:
         ModelError: If the checkpoint is missing, damaged or not of a point classifier.
     """
     content = read_checkpoint(checkpoint)
+    check_network(content, 'point-classifier', checkpoint)
     try:
         network = PointClassifier(PointClassifierConfig(**content['notes']['config']))
-        network.load_state_dict(_averaged(content))
+        network.load_state_dict(trained_weights(content))
     except (KeyError, TypeError, AttributeError, RuntimeError) as error:
         raise ModelError(f'checkpoint {checkpoint} is not one of the point classifier: {error}; '
-                         'give the last.pt of point_classifier_training') from error
+                         'give the last.pt of `pose-estimation train point-classifier`') from error
     config = network.config
     example = (torch.randn(2, INSIDE + AROUND, 7),
                torch.zeros(2, config.conditions + config.categories))
@@ -107,23 +104,18 @@ def load_detector(checkpoint: Path) -> tuple[MaskRCNN, dict[str, Any]]:
         ModelError: If the checkpoint is missing, damaged or not of this network.
     """
     content = read_checkpoint(checkpoint)
+    check_network(content, 'maskrcnn', checkpoint)
     notes = content['notes']
     try:
         config = dataclasses.replace(MaskRCNNConfig(**_tuples(notes['config'])),
                                      score_threshold=_CANDIDATE_THRESHOLD,
                                      detections=_CANDIDATES)
         model = MaskRCNN(config)
-        model.load_state_dict(_averaged(content))
+        model.load_state_dict(trained_weights(content))
     except (KeyError, TypeError, AttributeError, RuntimeError) as error:
         raise ModelError(f'checkpoint {checkpoint} is not one of the lite Mask R-CNN: {error}; '
-                         'give the last.pt of maskrcnn_training') from error
-    return model.eval(), {**notes, 'steps': content['step']}
-
-
-def _averaged(content: dict[str, Any]) -> dict[str, Tensor]:
-    """Return the averaged weights of a checkpoint under the network's own names."""
-    return {name.removeprefix(_AVERAGE_PREFIX): value
-            for name, value in content['average'].items() if name.startswith(_AVERAGE_PREFIX)}
+                         'give the last.pt of `pose-estimation train maskrcnn`') from error
+    return model.eval(), {**notes, 'training': training_facts(notes, content['step'])}
 
 
 def export_model(checkpoint: Path, folder: Path, training: Mapping[str, Any] | None = None,
@@ -134,7 +126,7 @@ def export_model(checkpoint: Path, folder: Path, training: Mapping[str, Any] | N
     Args:
         checkpoint: The run's last.pt.
         folder: Folder of the model.
-        training: What the manifest is to say of the training besides steps and minutes.
+        training: What the manifest is to say of the training besides what the run noted.
         metrics: What was measured.
         size: Size of the input, pixels.
         classifier: The last.pt of the point classifier, if it has one.
@@ -161,10 +153,7 @@ def export_model(checkpoint: Path, folder: Path, training: Mapping[str, Any] | N
         input={'width': size.width, 'height': size.height, 'channels': list(CHANNEL_NAMES)},
         parameters={**thresholds, 'labels': {
             index + 1: name for index, name in enumerate(names)}},
-        training={'program': 'pose_estimation_ros.training.maskrcnn_training',
-                  'data': 'synthetic frames, domain primary, split train',
-                  'steps': notes['steps'], 'minutes': round(notes['seconds'] / 60, 1),
-                  **(training or {})},
+        training={**notes['training'], **(training or {})},
         metrics=metrics or {})
     write_manifest(manifest, folder)
     return manifest
@@ -181,26 +170,3 @@ def _tuples(config: dict[str, Any]) -> dict[str, Any]:
 
 def _as_tuple(value: Any) -> Any:
     return tuple(_as_tuple(item) for item in value) if isinstance(value, list | tuple) else value
-
-
-def main() -> None:
-    """Export as the command line says."""
-    logging.basicConfig(level=logging.INFO, format='%(message)s')
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument('--checkpoint', type=Path, required=True)
-    parser.add_argument('--out', type=Path, required=True)
-    parser.add_argument('--training-note', type=Path, help='YAML for the manifest: commands, '
-                        'seeds, commit')
-    parser.add_argument('--metrics', type=Path, help='YAML for the manifest: what was measured')
-    parser.add_argument('--classifier', type=Path, help='last.pt of the point classifier')
-    arguments = parser.parse_args()
-    notes = [yaml.safe_load(path.read_text(encoding='utf-8')) if path else None
-             for path in (arguments.training_note, arguments.metrics)]
-    manifest = export_model(arguments.checkpoint, arguments.out, *notes,
-                            classifier=arguments.classifier)
-    _logger.info('wrote %s: %.1f MB', arguments.out,
-                 manifest.files['network'].bytes / 1e6)
-
-
-if __name__ == '__main__':
-    main()

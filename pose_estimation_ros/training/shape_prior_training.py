@@ -69,16 +69,18 @@ class AutoEncoderTask(SourcedTask):
 
     def __init__(self, clouds: NDArray[np.float32],
                  categories: tuple[Category, ...] = CATEGORIES,
-                 input_points: int = INPUT_POINTS) -> None:
+                 input_points: int = INPUT_POINTS, source: str = '') -> None:
         """Take the clouds.
 
         Args:
             clouds: (M, P, 3) NOCS surface points of the training instances of all categories.
             categories: What they are of.
             input_points: Points drawn from each cloud, which are the target as well.
+            source: What the clouds were made from, for the exporter.
         """
         super().__init__([])
-        self._clouds, self._categories, self._input_points = clouds, categories, input_points
+        self._clouds, self._categories = clouds, categories
+        self._input_points, self._source = input_points, source
 
     def new_model(self) -> nn.Module:
         """Return the auto-encoder with random weights."""
@@ -104,7 +106,7 @@ class AutoEncoderTask(SourcedTask):
 
     def notes(self) -> dict[str, Any]:
         """Return what was drawn from."""
-        return {'input_points': self._input_points, 'clouds': len(self._clouds),
+        return {'input_points': self._input_points, 'source': self._source,
                 'categories': [category.as_plain() for category in self._categories]}
 
     def advance(self, now: BatchRequest, ahead: BatchRequest) -> None:

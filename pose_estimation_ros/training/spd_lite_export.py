@@ -1,25 +1,24 @@
-"""Export of a trained SPD `lite` to ONNX with its manifest.
-
-python -m pose_estimation_ros.training.spd_lite_export --checkpoint runs/spd_lite/last.pt \
-        --out models/spd_lite --training-note runs/spd_lite/training.yaml
-"""
+"""Export of a trained SPD `lite` to ONNX with its manifest."""
 
 from __future__ import annotations
 
-import argparse
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
-import yaml
 from torch import Tensor, nn
 
 from pose_estimation_ros.core.categories import CATEGORIES, Category
+from pose_estimation_ros.core.errors import ModelError
 from pose_estimation_ros.networks.spd_lite import SpdLite, SpdLiteConfig
 from pose_estimation_ros.runtime.manifest import ModelFile, ModelManifest, write_manifest
-from pose_estimation_ros.training.checkpoints import read_checkpoint
+from pose_estimation_ros.training.checkpoints import (
+    check_network,
+    read_checkpoint,
+    trained_weights,
+)
+from pose_estimation_ros.training.provenance import training_facts
 
 INPUTS = ('points', 'condition', 'category')
 OUTPUTS = ('nocs', 'shape', 'membership')
@@ -39,15 +38,23 @@ class _Runtime(nn.Module):
 
 
 def load_trained(checkpoint: Path) -> tuple[SpdLite, dict[str, Any]]:
-    """Return the averaged network of a checkpoint and the run's notes."""
+    """Return the network of a checkpoint, with averaged weights, and the run's notes.
+
+    Raises:
+        ModelError: If the checkpoint is missing, damaged or not of this network.
+    """
     content = read_checkpoint(checkpoint)
+    check_network(content, 'spd-lite', checkpoint)
     notes = content['notes']
-    config = SpdLiteConfig(**notes['config'])
-    network = SpdLite(config, torch.zeros(config.categories, notes['prior_points'], 3))
-    averaged = {name.removeprefix('module.'): value for name, value in content['average'].items()
-                if name.startswith('module.')}
-    network.load_state_dict(averaged)
-    return network.eval(), {**notes, 'steps': content['step']}
+    try:
+        config = SpdLiteConfig(**notes['config'])
+        network = SpdLite(config, torch.zeros(config.categories, notes['prior_points'], 3))
+        network.load_state_dict(trained_weights(content))
+    except (KeyError, TypeError, RuntimeError) as error:
+        raise ModelError(f'checkpoint {checkpoint} is not one of the present SPD lite: {error}; '
+                         'give the last.pt of `pose-estimation train spd-lite`, or export it '
+                         'with the version that trained it') from error
+    return network.eval(), {**notes, 'training': training_facts(notes, content['step'])}
 
 
 def export_onnx(network: SpdLite, points: int, path: Path) -> None:
@@ -65,47 +72,39 @@ def export_onnx(network: SpdLite, points: int, path: Path) -> None:
 
 
 def export_model(checkpoint: Path, out: Path, training: Mapping[str, Any],
-                 metrics: Mapping[str, Any]) -> None:
-    """Write the network and its manifest into a model folder."""
+                 metrics: Mapping[str, Any]) -> ModelManifest:
+    """Write the network and its manifest into a model folder.
+
+    Args:
+        checkpoint: The run's last.pt or best.pt.
+        out: Folder of the model; its name is the model's.
+        training: What the manifest is to say of the training besides what the run noted.
+        metrics: What was measured.
+
+    Raises:
+        ModelError: If the checkpoint is missing, damaged or not of this network.
+    """
     network, notes = load_trained(checkpoint)
     path = out / 'spd_lite.onnx'
     export_onnx(network, notes['points'], path)
     categories = _categories(notes)
-    write_manifest(ModelManifest(
+    manifest = ModelManifest(
         name=out.name, task='pose', backend='spd', size='lite',
         files={'network': ModelFile.of(path, out)},
         categories=tuple(category.name for category in categories),
         input={'points': notes['points'],
                'frame': 'view frame (+y up), centred, divided by the radius'},
         parameters=notes['config'],
-        training={**training, 'steps': notes['steps'], 'samples': notes['images']},
+        training={**notes['training'], **training},
         metrics=metrics,
         # What the six have is known; other categories bring their symmetries along.
         symmetries={category.name: category.symmetry.as_plain() for category in categories
-                    if category not in CATEGORIES}), out)
+                    if category not in CATEGORIES})
+    write_manifest(manifest, out)
+    return manifest
 
 
 def _categories(notes: Mapping[str, Any]) -> tuple[Category, ...]:
     """Return the categories of a run; runs that do not tell are of the six."""
     return tuple(map(Category.from_plain, notes['categories'])) if 'categories' in notes else (
         CATEGORIES)
-
-
-def main() -> None:
-    """Parse the command line and export."""
-    parser = argparse.ArgumentParser(description=__doc__,
-                                     formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('--checkpoint', type=Path, required=True)
-    parser.add_argument('--out', type=Path, required=True)
-    parser.add_argument('--training-note', type=Path, help='YAML for the manifest: commands, '
-                        'seeds, commit, time')
-    parser.add_argument('--metrics', type=Path, help='YAML for the manifest: what was measured')
-    arguments = parser.parse_args()
-    notes = [yaml.safe_load(path.read_text()) if path else {}
-             for path in (arguments.training_note, arguments.metrics)]
-    export_model(arguments.checkpoint, arguments.out, *notes)
-    sys.stdout.write(f'wrote {arguments.out}\n')
-
-
-if __name__ == '__main__':
-    main()

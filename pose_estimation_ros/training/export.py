@@ -1,0 +1,79 @@
+"""Every trained network's way from checkpoint to model, by the network's name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from pose_estimation_ros.core.errors import ConfigurationError
+
+
+@dataclass(frozen=True)
+class ExportRequest:
+    """What is to be exported.
+
+    Attributes:
+        checkpoint: The run's last.pt or best.pt.
+        out: Folder of the model, whose name is the model's; a file for shape priors.
+        priors: Shape priors of the training, for networks that do not carry them.
+        classifier: Checkpoint of the detector's point classifier, if it has one.
+        training: What the manifest is to say of the training besides what the run noted.
+        metrics: What was measured, for the manifest.
+    """
+
+    checkpoint: Path
+    out: Path
+    priors: Path | None = None
+    classifier: Path | None = None
+    training: Mapping[str, Any] = field(default_factory=dict)
+    metrics: Mapping[str, Any] = field(default_factory=dict)
+
+
+def export(network: str, request: ExportRequest) -> None:
+    """Write the model of a trained network.
+
+    Raises:
+        ConfigurationError: If the network is no model by itself, or its priors are not given.
+        ModelError: If a checkpoint is missing, damaged or of another network.
+    """
+    if network not in _EXPORTERS:
+        raise ConfigurationError(f'{network} is no model by itself; export maskrcnn with '
+                                 '--classifier and its checkpoint')
+    _EXPORTERS[network](request)
+
+
+def _spd_lite(request: ExportRequest) -> None:
+    from pose_estimation_ros.training.spd_lite_export import export_model
+
+    export_model(request.checkpoint, request.out, request.training, request.metrics)
+
+
+def _spd_full(request: ExportRequest) -> None:
+    from pose_estimation_ros.training.spd_full_export import export_full
+
+    if request.priors is None:
+        raise ConfigurationError('spd-full needs the shape priors it was trained with; give '
+                                 'their file as --priors')
+    export_full(request.checkpoint, request.priors, request.out, request.training)
+
+
+def _maskrcnn(request: ExportRequest) -> None:
+    from pose_estimation_ros.training.maskrcnn_export import export_model
+
+    export_model(request.checkpoint, request.out, request.training, request.metrics,
+                 classifier=request.classifier)
+
+
+def _shape_prior(request: ExportRequest) -> None:
+    from pose_estimation_ros.training.shape_prior_task import export_priors
+
+    if request.out.suffix != '.npz':
+        raise ConfigurationError(f'shape priors are written to a file, not to {request.out}; '
+                                 'give --out a name that ends in .npz')
+    export_priors(request.checkpoint, request.out)
+
+
+_EXPORTERS = {'spd-lite': _spd_lite, 'spd-full': _spd_full, 'maskrcnn': _maskrcnn,
+              'shape-prior': _shape_prior}
