@@ -6,7 +6,12 @@ import numpy as np
 import pytest
 import torch
 
-from pose_estimation_ros.networks.spd_lite import SpdLite, SpdLiteConfig, assignment_logits
+from pose_estimation_ros.networks.spd_lite import (
+    SpdLite,
+    SpdLiteConfig,
+    assignment_logits,
+    nearest_offer,
+)
 from pose_estimation_ros.runtime import InferenceSession
 from pose_estimation_ros.training.spd_lite_export import export_onnx
 
@@ -69,7 +74,8 @@ def test_onnx_runtime_gives_the_same_for_another_batch_size(
 def test_every_parameter_gets_a_gradient(network: SpdLite,
                                          inputs: tuple[torch.Tensor, ...]) -> None:
     output = network(*inputs)
-    (output.nocs.square().sum() + output.membership.sum() + output.guess.sum()).backward()
+    (output.nocs.square().sum() + output.membership.sum() + output.guess.sum()
+     + output.likelihood.square().sum()).backward()
 
     without = [name for name, value in network.named_parameters() if value.grad is None]
 
@@ -88,3 +94,20 @@ def test_a_point_is_assigned_to_the_nearest_prior_points_unless_features_say_oth
     torch.testing.assert_close(torch.softmax(by_distance, 2), torch.softmax(expected, 2))
     assert by_distance.argmax() == 1
     assert by_feature.argmax() == 0
+
+
+def test_training_takes_the_offer_nearest_to_the_truth_of_the_member_points() -> None:
+    truth = torch.zeros(1, 4, 3)
+    offers = torch.stack([truth + 0.3, truth + 0.1], dim=1)
+    offers[:, 1, 3] = 9.0  # far off, but not a member
+    member = torch.tensor([[True, True, True, False]])
+
+    assert nearest_offer(offers, truth, member).tolist() == [1]
+    assert nearest_offer(offers, truth, torch.ones(1, 4, dtype=torch.bool)).tolist() == [0]
+
+
+def test_without_the_truth_the_likeliest_offer_is_taken(
+        network: SpdLite, inputs: tuple[torch.Tensor, ...]) -> None:
+    output = network(*inputs)
+
+    assert output.chosen.tolist() == output.likelihood.argmax(dim=1).tolist()
