@@ -99,7 +99,7 @@ def _is_whole(folder: Path) -> bool:
         for role in model.manifest.files:
             model.file(role)
     except ModelError as error:
-        print(f'{folder.name}: refused: {error}')
+        print(error)
         return False
     print(f'{folder.name}: {len(model.manifest.files)} files are whole')
     return True

@@ -182,6 +182,6 @@ def _check(model: Model, role: str) -> None:
     """Refuse a model one of whose files is wrong, and throw that file away."""
     try:
         model.file(role)
-    except ModelError as error:
+    except ModelError:
         (model.folder / model.manifest.files[role].path).unlink(missing_ok=True)
-        raise ModelError(f'model {model.manifest.name!r} is refused: {error}') from error
+        raise

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from pose_estimation_ros.core.errors import ModelError
+from pose_estimation_ros.runtime.manifest import MANIFEST_NAME
 
 _UNFINISHED_SUFFIX = '.part'
 
@@ -19,8 +20,11 @@ def unfinished_folder(target: Path) -> Path:
     """Return the folder, made if need be, in which the model folder `target` is put together.
 
     Raises:
-        ModelError: If it cannot be made.
+        ModelError: If it cannot be made, or there is something at `target` that is no model.
     """
+    if target.exists() and not _is_replaceable(target):
+        raise ModelError(f'{target} exists and is not the folder of a model: it is not replaced; '
+                         'choose another folder')
     unfinished = target.with_name(target.name + _UNFINISHED_SUFFIX) / target.name
     try:
         unfinished.mkdir(parents=True, exist_ok=True)
@@ -37,6 +41,10 @@ def finish_folder(target: Path) -> None:
         shutil.rmtree(target)
     unfinished.rename(target)
     shutil.rmtree(unfinished.parent)
+
+
+def _is_replaceable(target: Path) -> bool:
+    return target.is_dir() and ((target / MANIFEST_NAME).is_file() or not any(target.iterdir()))
 
 
 @contextmanager

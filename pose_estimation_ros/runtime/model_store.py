@@ -12,6 +12,7 @@ from pathlib import Path
 from pose_estimation_ros.core.errors import ModelError
 from pose_estimation_ros.runtime.manifest import (
     MANIFEST_NAME,
+    ModelFile,
     ModelManifest,
     file_sha256,
     read_manifest,
@@ -47,19 +48,26 @@ class Model:
             raise ModelError(f'model {self.manifest.name!r} has no file {role!r}; its manifest '
                              f'lists {", ".join(self.manifest.files) or "none"}')
         path = self.folder / entry.path
-        cure = (f'fetch it with: pose-estimation models fetch {self.manifest.name}' if entry.url
-                else 'restore it from the repository')
+        fault = self._fault(path, entry)
+        if fault:
+            cure = (f'fetch it with: pose-estimation models fetch {self.folder.name}' if entry.url
+                    else 'restore it from the repository, or import it again')
+            raise ModelError(f'model {self.manifest.name!r} is refused: {path} {fault}; {cure}')
+        return path
+
+    @staticmethod
+    def _fault(path: Path, entry: ModelFile) -> str:
+        """Return what is wrong with a file, '' if nothing."""
         if not path.is_file():
-            raise ModelError(f'model file {path} is missing; {cure}')
+            return 'is missing'
         length = path.stat().st_size
         if length != entry.bytes:
-            raise ModelError(f'model file {path} has {length} bytes instead of {entry.bytes}, '
-                             f'it was cut short or replaced; {cure}')
+            return f'has {length} bytes instead of {entry.bytes}, it was cut short or replaced'
         digest = file_sha256(path)
         if digest != entry.sha256:
-            raise ModelError(f'model file {path} has the SHA-256 {digest[:12]}… instead of '
-                             f'{entry.sha256[:12]}…, its content was altered; {cure}')
-        return path
+            return (f'has the SHA-256 {digest[:12]}… instead of {entry.sha256[:12]}…, its '
+                    'content was altered')
+        return ''
 
 
 class ModelStore:

@@ -77,7 +77,7 @@ def test_all_models_are_verified_and_those_that_fail_are_refused_by_name(
     assert 'tiny: 1 files are whole' in run('verify').stdout
     (other / 'network.onnx').write_bytes(bytes(10))
     answer = run('verify')
-    assert 'other: refused' in answer.stdout
+    assert "model 'other' is refused: " in answer.stdout
     assert 'has 10 bytes instead of 2000000' in answer.stdout
     assert 'tiny: 1 files are whole' in answer.stdout
     assert isinstance(answer.exception, ModelError)

@@ -132,6 +132,7 @@ def test_a_file_with_another_hash_is_refused_and_the_old_model_stays(
 def test_a_newer_model_of_the_same_name_replaces_the_old_one(
         server: FileServer, folder: Path) -> None:
     (folder / 'big').mkdir(parents=True)
+    (folder / 'big' / 'model.yaml').touch()
     (folder / 'big' / 'left_over.txt').touch()
     fetch_model(server.url('/big/model.yaml'), folder, silently)
     assert_whole(folder)
