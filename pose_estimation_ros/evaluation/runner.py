@@ -8,6 +8,7 @@ missing. Nothing of a run is ever half-written.
 from __future__ import annotations
 
 import json
+import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -52,6 +53,8 @@ from pose_estimation_ros.runtime import ModelStore
 Task = Literal['poses', 'detections']
 
 SHARD_SIZE = 16
+# Methods that a process keeps loaded: a worker of a cluster may have as many threads.
+_MOST_LOADED = 8
 _RUN, _SHARDS = 'run.json', 'shards'
 _PREDICTIONS, _DETECTIONS = 'predictions.jsonl', 'detections.jsonl'
 
@@ -248,9 +251,13 @@ def labels_of(method: Method) -> tuple[str, ...]:
     return _estimator(method).pipeline.backend.categories
 
 
-@lru_cache(maxsize=1)
 def _estimator(method: Method) -> FrameEstimator:
-    """Return the loaded method; a process keeps it from shard to shard."""
+    """Return the loaded method; each thread of a worker keeps its own from shard to shard."""
+    return _estimator_of(method, threading.get_ident())
+
+
+@lru_cache(maxsize=_MOST_LOADED)
+def _estimator_of(method: Method, _thread: int) -> FrameEstimator:
     return FrameEstimator(method)
 
 

@@ -99,7 +99,7 @@ def use_fakes(monkeypatch, folder: Path, dataset: FakeDataset) -> None:
     from pose_estimation_ros.pipeline import Pipeline
 
     folder.mkdir(exist_ok=True)
-    runner._estimator.cache_clear()
+    runner._estimator_of.cache_clear()
     runner._opened.cache_clear()
     monkeypatch.setattr(Data, '_opened', lambda self: dataset)
     monkeypatch.setattr(runner, 'create_backend', lambda name, options: KnowsMugs())
