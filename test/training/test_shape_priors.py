@@ -1,23 +1,13 @@
-"""Shape priors: medoids, even subsamples, files, and the auto-encoder's training."""
+"""Shape priors: medoids, even subsamples and files."""
 
-import itertools
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
-import torch
 
 from pose_estimation_ros.core.errors import ConfigurationError, ModelError
-from pose_estimation_ros.networks.shape_prior_autoencoder import ShapePriorAutoEncoder
 from pose_estimation_ros.rendering.mesh import Mesh, concatenate
 from pose_estimation_ros.synthetic.object_model import ObjectModel
-from pose_estimation_ros.training.checkpoints import read_checkpoint
-from pose_estimation_ros.training.shape_prior_training import (
-    AutoEncoderTraining,
-    decoded_mean_shape,
-    train_autoencoder,
-)
 from pose_estimation_ros.training.shape_priors import (
     category_priors,
     chamfer_medoid,
@@ -103,34 +93,3 @@ def test_unusable_prior_files_are_refused(tmp_path: Path) -> None:
     np.save(tmp_path / 'millimetres.npy', np.full((6, 10, 3), 80.0))
     with pytest.raises(ModelError, match='not finite NOCS coordinates'):
         load_priors(tmp_path / 'millimetres.npy')
-
-
-def test_the_auto_encoder_learns_and_goes_on_after_an_interruption(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    clouds = np.stack([_sphere_points(0.4, seed, 256) for seed in range(4)])
-
-    def train(folder: str, minutes: float) -> ShapePriorAutoEncoder:
-        training = AutoEncoderTraining(
-            tmp_path / folder, steps=40, minutes=minutes, batch_size=4, input_points=64
-        )
-        return train_autoencoder(clouds, training)
-
-    # A clock that advances a second per look: the first run ends in the middle.
-    clock = SimpleNamespace(monotonic=itertools.count().__next__)
-    monkeypatch.setattr('pose_estimation_ros.training.shape_prior_training.time', clock)
-    train('interrupted', 25 / 60)
-    assert read_checkpoint(tmp_path / 'interrupted/last.pt')['step'] == 24
-    resumed, whole = train('interrupted', 10.0), train('whole', 10.0)
-
-    for name, value in whole.state_dict().items():
-        assert torch.equal(resumed.state_dict()[name], value)
-    logs = [(tmp_path / folder / 'train.csv').read_text().splitlines()
-            for folder in ('interrupted', 'whole')]
-    steps_and_losses = [[line.split(',')[::2] for line in log] for log in logs]
-    assert steps_and_losses[0] == steps_and_losses[1]
-    at_step_20, at_step_40 = (float(row[1]) for row in steps_and_losses[0][1:])
-    assert at_step_40 < 0.7 * at_step_20
-    # Still learning, but already a shape of about the right size.
-    radius = np.linalg.norm(decoded_mean_shape(whole, clouds), axis=1)
-    assert 0.2 < radius.mean() < 0.45
