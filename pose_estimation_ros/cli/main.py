@@ -3,30 +3,29 @@
 from __future__ import annotations
 
 import sys
-from importlib import import_module
-from importlib.util import find_spec
 
 import typer
 
 from pose_estimation_ros import __version__
+from pose_estimation_ros.cli.benchmark import benchmark
+from pose_estimation_ros.cli.dataset import dataset
+from pose_estimation_ros.cli.demo import demo
+from pose_estimation_ros.cli.estimate import estimate
+from pose_estimation_ros.cli.evaluate import evaluate
+from pose_estimation_ros.cli.export import export
+from pose_estimation_ros.cli.imports import imports
+from pose_estimation_ros.cli.models import models
+from pose_estimation_ros.cli.parameters import parameters
 from pose_estimation_ros.cli.teaching import examples
+from pose_estimation_ros.cli.train import train
 from pose_estimation_ros.core.errors import PoseEstimationError
 
 PROGRAM = 'pose-estimation'
 
-# What carries out each command: a function or a Typer of a module.
 _COMMANDS = {
-    'demo': 'pose_estimation_ros.cli.demo:demo',
-    'estimate': 'pose_estimation_ros.cli.estimate:estimate',
-    'dataset': 'pose_estimation_ros.cli.dataset:dataset',
-    'train': 'pose_estimation_ros.cli.train:train',
-    'evaluate': 'pose_estimation_ros.cli.evaluate:evaluate',
-    'export': 'pose_estimation_ros.cli.export:export',
-    'import': 'pose_estimation_ros.cli.imports:imports',
-    'models': 'pose_estimation_ros.cli.models:models',
-    'benchmark': 'pose_estimation_ros.cli.benchmark:benchmark',
-    'parameters': 'pose_estimation_ros.cli.parameters:parameters',
-}
+    'demo': demo, 'estimate': estimate, 'dataset': dataset, 'train': train, 'evaluate': evaluate,
+    'export': export, 'import': imports, 'models': models, 'benchmark': benchmark,
+    'parameters': parameters}
 # A group of commands brings the examples of its own; these are of single commands.
 _EXAMPLES = {
     'demo': examples('demo', 'demo --source recorded/frames --output demo_output',
@@ -50,7 +49,7 @@ _EXAMPLES = {
     'evaluate': examples(
         'evaluate data/frames/test --out results/test',
         'evaluate data/nocs --protocol nocs --split real_test --out results/real_test',
-        docs='docs/accuracy.md'),
+        docs='docs/evaluation.md'),
     'benchmark': examples('benchmark', 'benchmark frame_rate -- --objects 6', docs='README.md'),
     'parameters': examples('parameters', 'parameters pose_estimator --layout yaml',
                            docs='README.md'),
@@ -60,20 +59,11 @@ app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False,
                   help='Category-level object pose and size from RGB-D cameras, for ROS 2.',
                   epilog=examples('demo', 'models list', 'estimate --help', docs='README.md'))
 
-
-def _register() -> None:
-    for name, place in _COMMANDS.items():
-        module, _, attribute = place.partition(':')
-        if find_spec(module) is None:
-            continue
-        carried_out_by = getattr(import_module(module), attribute)
-        if isinstance(carried_out_by, typer.Typer):
-            app.add_typer(carried_out_by, name=name)
-        else:
-            app.command(name, epilog=_EXAMPLES.get(name))(carried_out_by)
-
-
-_register()
+for _name, _command in _COMMANDS.items():
+    if isinstance(_command, typer.Typer):
+        app.add_typer(_command, name=_name)
+    else:
+        app.command(_name, epilog=_EXAMPLES[_name])(_command)
 
 
 @app.command(epilog=examples('version', docs='CHANGELOG.rst'))

@@ -1,5 +1,6 @@
 """The command line as a whole: it teaches, is quick to start, and says faults in one line."""
 
+import shlex
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -41,9 +42,10 @@ def test_the_version_is_printed():
 
 
 def test_the_commands_are_there():
-    assert {'demo', 'estimate', 'dataset', 'import', 'models', 'parameters', 'version',
-            'models list', 'models verify', 'models info', 'models fetch', 'import spd',
-            'import spd-autoencoder', 'import maskrcnn-coco'} <= set(WORDS)
+    assert {'estimate', 'train', 'evaluate', 'export', 'import', 'dataset', 'models',
+            'benchmark', 'demo', 'parameters', 'version', 'models list', 'models verify',
+            'models info', 'models fetch', 'import spd', 'import spd-autoencoder',
+            'import maskrcnn-coco'} <= set(WORDS)
 
 
 @pytest.mark.parametrize(('path', 'command'), COMMANDS.items(), ids=WORDS)
@@ -57,6 +59,19 @@ def test_every_command_teaches_with_an_example_and_a_document(path, command):
     assert 'Example' in answer.stdout
     assert all(option.help for option in command.params
                if not option.name.endswith('completion'))
+
+
+@pytest.mark.parametrize(('path', 'command'), COMMANDS.items(), ids=WORDS)
+def test_the_examples_name_commands_and_options_that_exist(path, command):
+    examples = [line for line in command.epilog.splitlines() if 'pose-estimation' in line]
+    for example in examples:
+        words = shlex.split(example.partition('pose-estimation ')[2])
+        called = next(COMMANDS[tuple(words[:count])] for count in (2, 1)
+                      if tuple(words[:count]) in COMMANDS)
+        known = {name for option in called.params for name in option.opts} | {'--help', '--'}
+        used = {word for word in words if word.startswith('--')}
+        own = words[words.index('--'):] if '--' in words else []
+        assert used - set(own) <= known
 
 
 def test_help_loads_no_heavy_library():
