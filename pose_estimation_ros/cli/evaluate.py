@@ -181,5 +181,5 @@ def _read(stored: Path, data: Data) -> list[FramePredictions]:
     from pose_estimation_ros.evaluation.protocols import as_bop
 
     if stored.suffix == '.csv':
-        return as_predictions(read_results(stored), as_bop(data.open(), data))
+        return as_predictions(read_results(stored), as_bop(data))
     return read_predictions(stored)

@@ -7,32 +7,29 @@ from dataclasses import dataclass, field, replace
 from functools import lru_cache, partial
 from pathlib import Path
 
-import numpy as np
-
 from pose_estimation_ros.core.errors import InvalidInputError
 from pose_estimation_ros.datasets.annotated_frame import AnnotatedDataset
 from pose_estimation_ros.datasets.bop_dataset import BopDataset
 from pose_estimation_ros.datasets.pascal3d import Pascal3dDataset
 from pose_estimation_ros.datasets.pascal3d_occluded import OccludedPascal3dDataset
 from pose_estimation_ros.distribution import map_shards
-from pose_estimation_ros.evaluation import add_auc, pascal3d_metric, segmentation_accuracy, tless
-from pose_estimation_ros.evaluation.bop_average_recall import (
-    AverageRecallSettings,
-    ObjectErrors,
-    average_recall,
-    frame_errors,
+from pose_estimation_ros.evaluation import (
+    bop_evaluation,
+    pascal3d_metric,
+    segmentation_accuracy,
 )
-from pose_estimation_ros.evaluation.bop_matching import listed_targets, visible_targets
-from pose_estimation_ros.evaluation.bop_model import CadModel, cad_models
+from pose_estimation_ros.evaluation.bop_average_recall import AverageRecallSettings
+from pose_estimation_ros.evaluation.bop_evaluation import BopSettings, BopSplit
 from pose_estimation_ros.evaluation.data_folders import Data
 from pose_estimation_ros.evaluation.detection_files import FrameDetections
 from pose_estimation_ros.evaluation.found_objects import found_report, without_hidden
 from pose_estimation_ros.evaluation.nocs_tables import nocs_tables
 from pose_estimation_ros.evaluation.plots import Panel, plot_bars, plot_curves
 from pose_estimation_ros.evaluation.pose_recall import RECALL_COLUMNS
-from pose_estimation_ros.evaluation.predictions import FramePredictions, FrameTruth, paired
+from pose_estimation_ros.evaluation.predictions import FramePredictions, FrameTruth
 from pose_estimation_ros.evaluation.report import Report
 from pose_estimation_ros.evaluation.runner import SHARD_SIZE, Workers
+from pose_estimation_ros.evaluation.tless import TlessSettings
 
 Settings = Mapping[str, object]
 
@@ -122,15 +119,11 @@ def pascal3d_tables(data: Data, truth: Sequence[FrameTruth],
     if not isinstance(dataset, (Pascal3dDataset, OccludedPascal3dDataset)):
         raise InvalidInputError(f'{data.folder} is no PASCAL3D+ data, whose CAD models this '
                                 'protocol needs; use --protocol poses')
-    models = {entry.model for frame in truth for entry in frame.objects}
-    points = {}
-    for model in sorted(models):
-        category, _, number = model.partition('/')
-        points[model] = dataset.cad_models.read(category, int(number)).vertices.astype(np.float64)
+    points = pascal3d_metric.model_points(dataset.cad_models, truth)
     level = data.split if isinstance(dataset, OccludedPascal3dDataset) else ''
     errors = pascal3d_metric.category_errors(truth, predictions, points)
-    report = pascal3d_metric.accuracy_table({level: errors}, 'pascal3d', settings)
-    return Tables((report,), {'pascal3d': (pascal3d_metric.accuracy_panel(errors),)})
+    tables = pascal3d_metric.pascal3d_tables({level: errors}, settings)
+    return Tables(tables.reports, tables.panels)
 
 
 def bop_tables(data: Data, predictions: Sequence[FramePredictions], settings: Settings,
@@ -139,7 +132,7 @@ def bop_tables(data: Data, predictions: Sequence[FramePredictions], settings: Se
 
     Args:
         data: A BOP data set; its targets are what is to be found, without them every object of
-            which a tenth can be seen.
+            which a tenth can be seen. VSD is left out where there is no depth.
         predictions: Of the frames.
         settings: What the predictions were made with.
         workers: Who renders the models.
@@ -149,29 +142,21 @@ def bop_tables(data: Data, predictions: Sequence[FramePredictions], settings: Se
             belong to other frames or name objects without a model.
     """
     data = data.resolved()
-    dataset = _bop_dataset(data)
-    names = [dataset.frame_name(index) for index in range(data.frames)]
-    pairs = paired([FrameTruth(name, ()) for name in names], predictions)
-    shards = [(first, [own for _, own in pairs[first:first + SHARD_SIZE]])
-              for first in range(0, data.frames, SHARD_SIZE)]
-    measured = map_shards(partial(_bop_shard, data), shards, workers.cluster, workers.processes)
-    errors = [entry for shard in measured for entry in shard.errors]
-    distances = [entry for shard in measured for entry in shard.distances]
-    if not any(entry.targets for entry in errors):
-        raise InvalidInputError(f'nothing is to be found in the {data.frames} frames of '
-                                f'{data.folder}; give a split with its labels')
-    recall = average_recall(errors)
-    settings = {**settings, 'frames': data.frames,
-                'to be found': data.targets or 'objects of which a tenth or more can be seen'}
-    reports = [recall.report('bop', settings),
-               add_auc.distance_table(distances, 'add', settings)]
-    if data.folder.name.startswith('tless') and 'VSD' in recall.correct:
-        found = [entry for shard in measured for entry in shard.found]
-        reports.append(tless.recall_table(found, 'tless', settings))
-    parts = ('AR', *(f'AR_{part}' for part in recall.correct))
-    return Tables(tuple(reports), {'bop': recall.panels(),
-                                   'add': (add_auc.accuracy_panel(distances),)},
-                  {'bop-objects': ('bop', tuple(f'{part}{_PERCENT}' for part in parts))})
+    dataset = as_bop(data)
+    has_depth = dataset[0].frame.depth is not None
+    is_tless = has_depth and data.folder.name.startswith('tless')
+    wanted = BopSettings(
+        AverageRecallSettings() if has_depth else AverageRecallSettings(parts=('MSSD', 'MSPD')),
+        TlessSettings() if is_tless else None)
+    figures = bop_evaluation.bop_figures(
+        BopSplit(data.folder, dataset.split, data.targets, data.frames), predictions, wanted,
+        workers.cluster, workers.processes)
+    tables = bop_evaluation.bop_tables(figures, {
+        **settings,
+        'to be found': data.targets or 'objects of which a tenth or more can be seen'})
+    columns = tuple(column for column in tables.reports[0].columns if column.startswith('AR'))
+    return Tables(tables.reports, tables.panels,
+                  {'bop-objects': (tables.reports[0].name, columns)})
 
 
 def detection_tables(data: Data, detections: Sequence[FrameDetections], settings: Settings,
@@ -213,60 +198,18 @@ def _record_shard(data: Data, shard: tuple[int, list[FrameDetections]]
     return records
 
 
-@dataclass(frozen=True, eq=False)
-class _BopShard:
-    """What is measured of the frames of a shard."""
-
-    errors: list[ObjectErrors]
-    distances: list[add_auc.DistanceErrors]
-    found: list[tless.Found]
-
-
-def _bop_shard(data: Data, shard: tuple[int, list[FramePredictions]]) -> _BopShard:
-    """Measure the frames from a first one on; runs in a worker."""
-    dataset, models = _bop_dataset(data), _bop_models(data)
-    listed = listed_targets(dataset)
-    first, predictions = shard
-    result = _BopShard([], [], [])
-    for index, own in enumerate(predictions, start=first):
-        frame = dataset[index]
-        truth = FrameTruth.of(frame)
-        targets = listed.get(frame.name) or visible_targets(truth)
-        has_depth = frame.frame.depth is not None
-        wanted = AverageRecallSettings() if has_depth else AverageRecallSettings(
-            parts=('MSSD', 'MSPD'))
-        result.errors.extend(frame_errors(frame, own, targets, models, wanted))
-        result.distances.extend(add_auc.distance_errors(truth, own, targets, models))
-        if has_depth and data.folder.name.startswith('tless'):
-            result.found.extend(tless.found_objects(frame, own, models))
-    return result
-
-
 @lru_cache(maxsize=1)
 def _opened(data: Data) -> AnnotatedDataset:
     return data.open()
 
 
-def _bop_dataset(data: Data) -> BopDataset:
-    return as_bop(_opened(data), data)
-
-
-@lru_cache(maxsize=1)
-def _bop_models(data: Data) -> dict[str, CadModel]:
-    """Return the models that errors are measured with."""
-    dataset = _bop_dataset(data)
-    folder = 'models_eval'
-    if (dataset.root / folder).is_dir():
-        dataset = BopDataset(dataset.root, dataset.split, data.targets, folder)
-    return cad_models(dataset)
-
-
-def as_bop(dataset: AnnotatedDataset, data: Data) -> BopDataset:
-    """Return the data set if it is in BOP's layout.
+def as_bop(data: Data) -> BopDataset:
+    """Open a data set of BOP's layout.
 
     Raises:
-        InvalidInputError: If it is not.
+        InvalidInputError: If it has another layout.
     """
+    dataset = data.open()
     if not isinstance(dataset, BopDataset):
         raise InvalidInputError(f'{data.folder} is no BOP data set, whose CAD models this '
                                 'protocol needs; use --protocol poses for categories')

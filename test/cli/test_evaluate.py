@@ -8,14 +8,19 @@ import typer
 from typer.testing import CliRunner
 
 sys.path.insert(0, str(Path(__file__).parents[1] / 'evaluation'))
+sys.path.insert(0, str(Path(__file__).parents[1] / 'datasets'))
 
 from fake_data import FakeDataset, annotated_frame, true_pose, use_fakes
 from known_objects import at, write_data_set
+from pascal3d_files import write_pascal3d
 
 from pose_estimation_ros.cli.evaluate import evaluate
 from pose_estimation_ros.core.errors import ConfigurationError, InvalidInputError
+from pose_estimation_ros.core.rotation import axis_rotation
+from pose_estimation_ros.core.se3 import make_transform
 from pose_estimation_ros.datasets.bop_dataset import BopDataset
 from pose_estimation_ros.evaluation.bop_results import ResultName, as_results, write_results
+from pose_estimation_ros.evaluation.data_folders import Data
 from pose_estimation_ros.evaluation.predictions import (
     FramePredictions,
     FrameTruth,
@@ -23,6 +28,7 @@ from pose_estimation_ros.evaluation.predictions import (
     write_predictions,
 )
 from pose_estimation_ros.evaluation.published_results import write_published_results
+from pose_estimation_ros.evaluation.runner import read_truth
 
 
 def run(*arguments):
@@ -135,10 +141,10 @@ def test_results_of_the_bop_challenge_are_scored(tmp_path):
     answer = run(tmp_path / 'boxes', '--protocol', 'bop', '--predictions', stored, '--out',
                  tmp_path / 'out')
     assert answer.exit_code == 0, answer.exception
-    scores = {row['object']: row for row in rows(tmp_path / 'out' / 'bop.json')}
+    scores = {row['object']: row for row in rows(tmp_path / 'out' / 'bop-average-recall.json')}
     assert (scores['all']['targets'], scores['all']['AR_MSSD, %']) == (6, 50.0)
     assert scores['tin']['AR_MSPD, %'] == 50.0
-    areas = {row['object']: row for row in rows(tmp_path / 'out' / 'add.json')}
+    areas = {row['object']: row for row in rows(tmp_path / 'out' / 'bop-average-distance.json')}
     assert areas['all']['ADD(-S) AUC, %'] == pytest.approx(50.0)
     assert (tmp_path / 'out' / 'bop-objects.png').exists()
 
@@ -148,6 +154,33 @@ def test_bop_needs_bop_data(fakes, tmp_path):
     write_predictions(stored, [])
     assert 'is no BOP data set, whose CAD models this protocol needs' in fault(
         fakes, '--out', tmp_path / 'out', '--protocol', 'bop', '--predictions', stored)
+
+
+def test_photographs_are_scored_by_rotation(tmp_path):
+    root = write_pascal3d(tmp_path / 'photos')
+    truth = read_truth(Data(root))
+    turned = truth[1].objects[0].T_camera_object @ make_transform(
+        axis_rotation((0, 0, 1), np.radians(20.0)), np.zeros(3))
+    stored = tmp_path / 'predictions.jsonl'
+    write_predictions(stored, [
+        FramePredictions(frame.name, (Prediction('car', 0.9, pose, np.ones(3)),))
+        for frame, pose in zip(truth, (truth[0].objects[0].T_camera_object, turned),
+                               strict=True)])
+    answer = run(root, '--protocol', 'pascal3d', '--predictions', stored, '--out',
+                 tmp_path / 'out')
+    assert answer.exit_code == 0, answer.exception
+    table = {row['category']: row for row in rows(tmp_path / 'out' / 'pascal3d-accuracy.json')}
+    assert table['car']['error < pi/6, %'] == 100.0
+    assert table['car']['error < pi/18, %'] == 50.0
+    assert table['car']['mean ADD of found'] > 0.01
+    assert (tmp_path / 'out' / 'pascal3d-accuracy.png').exists()
+
+
+def test_photographs_need_their_cad_models(fakes, tmp_path):
+    stored = tmp_path / 'predictions.jsonl'
+    write_predictions(stored, [])
+    assert 'is no PASCAL3D+ data' in fault(fakes, '--out', tmp_path / 'out', '--protocol',
+                                           'pascal3d', '--predictions', stored)
 
 
 def test_published_results_are_evaluated_without_images(tmp_path):
