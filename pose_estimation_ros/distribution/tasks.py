@@ -110,8 +110,9 @@ def _on_cluster(function: Callable[[Item], Result], items: Sequence[Item], addre
         from distributed.scheduler import KilledWorker
 
         # Impure: two calls with equal arguments are two pieces of work, files may have changed.
-        jobs = {client.submit(partial(_run_alone, function), item, pure=False): index
-                for index, item in enumerate(items)}
+        # Mapped at once, the function travels once and not with every shard.
+        futures = client.map(partial(_run_alone, function), items, pure=False)
+        jobs = {future: index for index, future in enumerate(futures)}
         results: dict[int, Result] = {}
         try:
             for job in completed(list(jobs)):
