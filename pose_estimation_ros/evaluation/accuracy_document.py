@@ -151,7 +151,7 @@ def main() -> int:
     parser.add_argument('--only-write', action='store_true',
                         help='measure nothing, write the documents from the stored tables')
     arguments = parser.parse_args()
-    results = arguments.docs / 'results'
+    results = arguments.docs.resolve() / 'results'
     try:
         if not arguments.only_write:
             if not arguments.resume:
@@ -163,8 +163,9 @@ def main() -> int:
                            arguments.processes)
             run_benchmark('frame_rate', '--objects', '6', '--out', str(results / 'speed'))
             if arguments.real.is_dir():
-                run_benchmark('real_frames', '--data', str(arguments.real), '--out',
-                              str(results / 'real'))
+                # Relative: the table states the folder, and other machines have other roots.
+                run_benchmark('real_frames', '--data', os.path.relpath(arguments.real, _ROOT),
+                              '--out', str(results / 'real'))
             else:
                 _tell(f'no recorded frames in {arguments.real}: their table stays as it is')
         write_documents(arguments.docs, arguments.readme)

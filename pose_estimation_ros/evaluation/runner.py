@@ -280,6 +280,7 @@ def _run(task: Task, data: Data, method: Method, out: Path, workers: Workers | N
     paths = [folder / f'{task}_{number:05d}.jsonl' for number in range(count)]
     missing = [number for number, path in enumerate(paths) if not path.exists()]
     done = count - len(missing)
+    report(done, count)
     map_shards(partial(_make_shard, task, data, method, folder), missing, workers.cluster,
                workers.processes, lambda now, _: report(done + now, count))
     return paths

@@ -1,7 +1,13 @@
 import json
+import re
+import sys
 from pathlib import Path
 
 import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from fake_data import FakeDataset, use_fakes
 
 from pose_estimation_ros.core.errors import ConfigurationError, InvalidInputError
 from pose_estimation_ros.evaluation import accuracy_document
@@ -12,9 +18,11 @@ from pose_estimation_ros.evaluation.accuracy_pages import (
     read_table,
     replace_between,
 )
+from pose_estimation_ros.evaluation.data_folders import Data
 from pose_estimation_ros.evaluation.found_objects import COLUMNS
 from pose_estimation_ros.evaluation.pose_recall import RECALL_COLUMNS
 from pose_estimation_ros.evaluation.report import Report
+from pose_estimation_ros.evaluation.runner import Workers
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -118,6 +126,23 @@ def test_our_own_template_and_readme_can_be_filled(results):
     assert '{{' not in text
     assert all(model.manifest.name in template for model in accuracy_document._shipped())
     replace_between((ROOT / 'README.md').read_text(), 'measured', '')
+
+
+def test_what_is_measured_is_what_the_documents_show(tmp_path, monkeypatch):
+    use_fakes(monkeypatch, tmp_path / 'data', FakeDataset(3))
+    pytest.importorskip('pycocotools')
+    data, results = Data(tmp_path / 'data'), tmp_path / 'results'
+    for model in accuracy_document._shipped():
+        measure = (accuracy_document.measure_poses if model.manifest.task == 'pose'
+                   else accuracy_document.measure_detector)
+        measure(model, data, tmp_path / 'runs', results / 'primary', Workers())
+    table = measured_table(results)
+    assert '| 50 % of 6 |' in table
+    assert '| 50 % / 50 % |' in table
+    template = (ROOT / 'docs' / 'accuracy_template.md').read_text()
+    shown = re.findall(r'\{\{table primary/([^\s}]+)', template)
+    assert len(shown) >= 6
+    assert [name for name in shown if not (results / 'primary' / f'{name}.json').exists()] == []
 
 
 def test_a_benchmark_that_fails_is_named_with_its_last_words(tmp_path):
