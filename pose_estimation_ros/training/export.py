@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from pose_estimation_ros.core.errors import ConfigurationError
+from pose_estimation_ros.runtime.model_folder import new_model_folder
 
 
 @dataclass(frozen=True)
@@ -47,7 +48,8 @@ def export(network: str, request: ExportRequest) -> None:
 def _spd_lite(request: ExportRequest) -> None:
     from pose_estimation_ros.training.spd_lite_export import export_model
 
-    export_model(request.checkpoint, request.out, request.training, request.metrics)
+    with new_model_folder(request.out) as folder:
+        export_model(request.checkpoint, folder, request.training, request.metrics)
 
 
 def _spd_full(request: ExportRequest) -> None:
@@ -56,14 +58,16 @@ def _spd_full(request: ExportRequest) -> None:
     if request.priors is None:
         raise ConfigurationError('spd-full needs the shape priors it was trained with; give '
                                  'their file as --priors')
-    export_full(request.checkpoint, request.priors, request.out, request.training)
+    with new_model_folder(request.out) as folder:
+        export_full(request.checkpoint, request.priors, folder, request.training)
 
 
 def _maskrcnn(request: ExportRequest) -> None:
     from pose_estimation_ros.training.maskrcnn_export import export_model
 
-    export_model(request.checkpoint, request.out, request.training, request.metrics,
-                 classifier=request.classifier)
+    with new_model_folder(request.out) as folder:
+        export_model(request.checkpoint, folder, request.training, request.metrics,
+                     classifier=request.classifier)
 
 
 def _shape_prior(request: ExportRequest) -> None:
