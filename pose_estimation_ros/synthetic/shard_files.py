@@ -82,6 +82,10 @@ def write_shards(folder: Path, count: int, description: Mapping[str, object], ma
     paths = [_shard_path(folder, number) for number in range(count)]
     missing = [number for number, path in enumerate(paths) if not path.exists()]
     workers.finish(partial(_make_one, make, folder), missing, count)
+    # What killed processes left behind; others may still be writing shards that are not there.
+    for unfinished in folder.glob(f'{_PATTERN}.*.partial'):
+        if (folder / unfinished.name.split('.npz')[0]).with_suffix('.npz').exists():
+            unfinished.unlink(missing_ok=True)
     return paths
 
 

@@ -32,6 +32,16 @@ def test_what_was_finished_before_a_fault_is_kept(tmp_path):
     assert not list(tmp_path.glob('*.partial'))
 
 
+def test_what_a_killed_process_left_is_removed_once_its_shard_is_there(tmp_path):
+    stale = tmp_path / 'shard_00000.npz.machine.17.partial'
+    others = tmp_path / 'shard_00007.npz.machine.17.partial'
+    stale.write_bytes(b'half')
+    others.write_bytes(b'half')
+    write_shards(tmp_path, 1, {'kind': 'numbers'}, numbered)
+    assert not stale.exists()
+    assert others.exists()
+
+
 def test_a_cluster_makes_the_same_shards_as_one_process(tmp_path):
     distributed = pytest.importorskip('distributed')
     pytest.importorskip('open3d')
