@@ -126,6 +126,7 @@ def _poses(data: Data, method: Method, out: Path, workers: Workers, stored: Path
         labels_of,
         models_of,
         read_truth,
+        refused_by,
         run_poses,
     )
 
@@ -153,7 +154,7 @@ def _poses(data: Data, method: Method, out: Path, workers: Workers, stored: Path
     seconds = [frame.seconds for frame in frames]
     settings |= {'backend': method.backend, 'masks': method.masks, 'seed': method.seed,
                  'mean ms a frame': round(1e3 * sum(seconds) / len(seconds), 1),
-                 'made at commit': commit_of(out)}
+                 'detections without a pose': refused_by(out), 'made at commit': commit_of(out)}
     return _tables(protocol, data, truth, frames, visibility, settings, workers).of_models(models)
 
 

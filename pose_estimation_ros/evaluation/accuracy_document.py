@@ -29,6 +29,7 @@ from pose_estimation_ros.evaluation.runner import (
     Workers,
     models_of,
     read_truth,
+    refused_by,
     run_detections,
     run_poses,
 )
@@ -59,7 +60,8 @@ def measure_poses(model: Model, data: Data, runs: Path, results: Path, workers: 
         seconds = [frame.seconds for frame in frames]
         tables = pose_tables(truth, frames, LEAST_VISIBILITY, {
             'masks': masks, 'seed': method.seed,
-            'mean ms a frame': round(1e3 * sum(seconds) / len(seconds), 1)})
+            'mean ms a frame': round(1e3 * sum(seconds) / len(seconds), 1),
+            'detections without a pose': refused_by(runs / name / folder)})
         _publish(tables.of_models(models_of(method, 'poses')), results / name / folder)
 
 

@@ -1,8 +1,9 @@
 """Runs detectors and pose backends over a data set, shard by shard, and keeps what they say.
 
 A run lies in a folder: `run.json` says what was run, `shards/` holds what is finished, and the
-shards joined are `predictions.jsonl` (or `detections.jsonl`). The same call again makes what is
-missing. Nothing of a run is ever half-written.
+shards joined are `predictions.jsonl` (or `detections.jsonl`); `refused.json` has a sentence for
+each detection that got no pose. The same call again makes what is missing. Nothing of a run is
+ever half-written.
 """
 
 from __future__ import annotations
@@ -57,6 +58,7 @@ SHARD_SIZE = 16
 _MOST_LOADED = 8
 _RUN, _SHARDS = 'run.json', 'shards'
 _PREDICTIONS, _DETECTIONS = 'predictions.jsonl', 'detections.jsonl'
+_REFUSED = '.json'
 
 
 @dataclass(frozen=True)
@@ -100,6 +102,19 @@ class Workers:
     processes: int = 1
 
 
+@dataclass(frozen=True, eq=False)
+class FrameAnswer:
+    """What a method says of a frame.
+
+    Attributes:
+        predictions: Its poses.
+        refused: A sentence for each detection that got none.
+    """
+
+    predictions: FramePredictions
+    refused: tuple[str, ...]
+
+
 class FrameEstimator:
     """A method, loaded: from a frame with its truth to detections and poses."""
 
@@ -137,8 +152,8 @@ class FrameEstimator:
                                      'detections; choose another one to evaluate a detector')
         return FrameDetections(frame.name, found, time.perf_counter() - started)
 
-    def estimate(self, frame: AnnotatedFrame) -> FramePredictions:
-        """Return the poses of a frame; detections that the backend refuses have none.
+    def estimate(self, frame: AnnotatedFrame) -> FrameAnswer:
+        """Return the poses of a frame, and why detections got none.
 
         Raises:
             InvalidInputError: If the frame cannot be used; names it.
@@ -151,8 +166,9 @@ class FrameEstimator:
             result = self.pipeline.estimate(segmented)
         except InvalidInputError as error:
             raise InvalidInputError(f'frame {frame.name}: {error}') from error
-        return FramePredictions(frame.name, tuple(Prediction.of(pose) for pose in result.poses),
-                                sum(result.timings.values()))
+        poses = tuple(Prediction.of(pose) for pose in result.poses)
+        return FrameAnswer(
+            FramePredictions(frame.name, poses, sum(result.timings.values())), result.dropped)
 
 
 def _refuse_distortion(frame: AnnotatedFrame) -> None:
@@ -183,6 +199,10 @@ def run_poses(data: Data, method: Method, out: Path, workers: Workers | None = N
     shards = _run('poses', data, method, out, workers, report)
     frames = [frame for shard in shards for frame in read_predictions(shard)]
     write_predictions(out / _PREDICTIONS, frames)
+    refused = {name: reasons for shard in shards for name, reasons in
+               json.loads(shard.with_suffix(_REFUSED).read_text(encoding='utf-8')).items()
+               if reasons}
+    write_text(out / f'refused{_REFUSED}', json.dumps(refused, indent=1) + '\n')
     return frames
 
 
@@ -291,7 +311,12 @@ def _make_shard(task: Task, data: Data, method: Method, folder: Path, number: in
     path = folder / f'{task}_{number:05d}.jsonl'
     estimator = _estimator(method)
     if task == 'poses':
-        write_predictions(path, (estimator.estimate(frame) for frame in _shard(data, number)))
+        answers = [estimator.estimate(frame) for frame in _shard(data, number)]
+        refused = {answer.predictions.name: list(answer.refused) for answer in answers}
+        # Before the predictions, whose file says that the shard is finished.
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_text(path.with_suffix(_REFUSED), json.dumps(refused))
+        write_predictions(path, (answer.predictions for answer in answers))
     else:
         write_detections(path, (estimator.detect(frame) for frame in _shard(data, number)))
 
@@ -308,6 +333,12 @@ def _shard(data: Data, number: int) -> Iterator[AnnotatedFrame]:
 
 def _shard_count(frames: int) -> int:
     return -(-frames // SHARD_SIZE)
+
+
+def refused_by(out: Path) -> int:
+    """Return how many detections of a finished run got no pose; `refused.json` says why."""
+    content = json.loads((out / f'refused{_REFUSED}').read_text(encoding='utf-8'))
+    return sum(len(reasons) for reasons in content.values())
 
 
 def commit_of(out: Path) -> str:

@@ -96,6 +96,13 @@ def test_stored_detections_give_the_poses_of_the_detector(data, tmp_path):
         np.testing.assert_array_equal(one.predictions[0].box, other.predictions[0].box)
 
 
+def test_why_detections_got_no_pose_is_kept(data, tmp_path):
+    run_poses(data, Method(masks='truth'), tmp_path)
+    refused = json.loads((tmp_path / 'refused.json').read_text())
+    assert refused['scene/0003'] == ['can: no']
+    assert runner.refused_by(tmp_path) == 20
+
+
 def test_a_cluster_gives_what_this_process_gives(data, tmp_path):
     distributed = pytest.importorskip('distributed')
     here = run_poses(data, Method(masks='errors'), tmp_path / 'here')
