@@ -85,7 +85,7 @@ def make_object(category: str, seed: int, domain: str) -> ObjectModel:
 
     Args:
         category: One of the six categories, or 'distractor'.
-        seed: Non-negative; see `splits.instance_seeds` for the seeds of train, val and test.
+        seed: Non-negative; see `splits.instance_seed` for the seeds of train, val and test.
         domain: 'primary', which networks train on, or 'second', made by other generators with
             other proportions, on which generalisation is judged.
 

@@ -7,9 +7,6 @@ it.
 
 from __future__ import annotations
 
-import numpy as np
-import numpy.typing as npt
-
 from pose_estimation_ros.core.categories import CATEGORY_NAMES
 from pose_estimation_ros.core.errors import ConfigurationError
 
@@ -45,20 +42,3 @@ def instance_seed(split: str, index: int) -> int:
     chosen = _REMAINDERS[split]
     turn, place = divmod(index, len(chosen))
     return _PERIOD * turn + chosen[place]
-
-
-def instance_seeds(category: str, split: str, count: int) -> npt.NDArray[np.int64]:
-    """Return the (count,) first seeds of a split, for `make_object(category, seed, domain)`.
-
-    Args:
-        category: One of the six categories, or 'distractor'; all share one numbering.
-        split: 'train', 'val' or 'test'.
-        count: How many instances.
-
-    Raises:
-        ConfigurationError: Unknown category or split.
-    """
-    if category not in OBJECT_CATEGORIES:
-        known = ', '.join(OBJECT_CATEGORIES)
-        raise ConfigurationError(f'unknown object category {category!r}; choose one of {known}')
-    return np.array([instance_seed(split, index) for index in range(count)], dtype=np.int64)
