@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from pose_estimation_ros.core.errors import ModelError
 
 _AVERAGE_PREFIX = 'module.'
+_FAULT_LENGTH = 120
 
 
 @dataclass
@@ -81,7 +82,7 @@ def restore(state: TrainingState, content: Mapping[str, Any], path: Path) -> Non
                 scaler.load_state_dict(content['scaler'][name])
     except (RuntimeError, ValueError, KeyError, AttributeError, TypeError) as error:
         raise ModelError(
-            f'The checkpoint {path} does not fit this network: {error}. '
+            f'The checkpoint {path} does not fit this network: {first_fault(error)}. '
             'Use the configuration it was trained with, or start a new run in another folder.'
         ) from error
     state.step = content['step']
@@ -99,8 +100,9 @@ def begin_with(state: TrainingState, weights: Mapping[str, Tensor], path: Path) 
         if state.average is not None:
             state.average.module.load_state_dict(weights)
     except RuntimeError as error:
-        raise ModelError(f'the weights of {path} do not fit this network: {error}; give a '
-                         'checkpoint of the same configuration') from error
+        raise ModelError(f'the weights of {path} do not fit this network: '
+                         f'{first_fault(error)}; give a checkpoint of the same '
+                         'configuration') from error
 
 
 def trained_weights(content: Mapping[str, Any]) -> dict[str, Tensor]:
@@ -109,6 +111,13 @@ def trained_weights(content: Mapping[str, Any]) -> dict[str, Tensor]:
         return dict(content['model'])
     return {name.removeprefix(_AVERAGE_PREFIX): value
             for name, value in content['average'].items() if name.startswith(_AVERAGE_PREFIX)}
+
+
+def first_fault(error: Exception) -> str:
+    """Return in one short line the first of the faults that torch lists over many."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    fault = next(iter(lines[1:2] or lines), type(error).__name__)
+    return fault if len(fault) <= _FAULT_LENGTH else f'{fault[:_FAULT_LENGTH]}…'
 
 
 def read_checkpoint(path: Path) -> dict[str, Any]:
@@ -123,7 +132,8 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
         content = torch.load(path, map_location='cpu', weights_only=True)
     except (RuntimeError, EOFError, OSError, ValueError, pickle.UnpicklingError) as error:
         raise ModelError(
-            f'The checkpoint {path} cannot be read ({error}). Delete it and train again.'
+            f'The checkpoint {path} cannot be read ({first_fault(error)}). Delete it and train '
+            'again.'
         ) from error
     if not isinstance(content, dict) or 'model' not in content or 'step' not in content:
         raise ModelError(f'{path} is not a checkpoint of this package: it lacks model and step.')

@@ -25,6 +25,7 @@ from pose_estimation_ros.segmentation.object_cloud import AROUND, INSIDE
 from pose_estimation_ros.segmentation.preprocessing import CHANNEL_NAMES, InputSize
 from pose_estimation_ros.training.checkpoints import (
     check_network,
+    first_fault,
     read_checkpoint,
     trained_weights,
 )
@@ -84,8 +85,9 @@ def export_classifier(checkpoint: Path, path: Path) -> None:
         network = PointClassifier(PointClassifierConfig(**content['notes']['config']))
         network.load_state_dict(trained_weights(content))
     except (KeyError, TypeError, AttributeError, RuntimeError) as error:
-        raise ModelError(f'checkpoint {checkpoint} is not one of the point classifier: {error}; '
-                         'give the last.pt of `pose-estimation train point-classifier`') from error
+        raise ModelError(f'checkpoint {checkpoint} is not one of the point classifier: '
+                         f'{first_fault(error)}; give the last.pt of `pose-estimation train '
+                         'point-classifier`') from error
     config = network.config
     example = (torch.randn(2, INSIDE + AROUND, 7),
                torch.zeros(2, config.conditions + config.categories))
@@ -113,8 +115,9 @@ def load_detector(checkpoint: Path) -> tuple[MaskRCNN, dict[str, Any]]:
         model = MaskRCNN(config)
         model.load_state_dict(trained_weights(content))
     except (KeyError, TypeError, AttributeError, RuntimeError) as error:
-        raise ModelError(f'checkpoint {checkpoint} is not one of the lite Mask R-CNN: {error}; '
-                         'give the last.pt of `pose-estimation train maskrcnn`') from error
+        raise ModelError(f'checkpoint {checkpoint} is not one of the lite Mask R-CNN: '
+                         f'{first_fault(error)}; give the last.pt of `pose-estimation train '
+                         'maskrcnn`') from error
     return model.eval(), {**notes, 'training': training_facts(notes, content['step'])}
 
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from pose_estimation_ros.core.errors import ConfigurationError, ModelError
 from pose_estimation_ros.networks.shape_prior_autoencoder import ShapePriorAutoEncoder
 from pose_estimation_ros.synthetic.object_source import ObjectSource
-from pose_estimation_ros.training.checkpoints import check_network, read_checkpoint
+from pose_estimation_ros.training.checkpoints import check_network, first_fault, read_checkpoint
 from pose_estimation_ros.training.shape_prior_training import (
     DEFAULTS,
     NETWORK,
@@ -70,8 +70,9 @@ def export_priors(checkpoint: Path, out: Path) -> None:
     try:
         model.load_state_dict(content['model'])
     except RuntimeError as error:
-        raise ModelError(f'checkpoint {checkpoint} is not one of the auto-encoder: {error}; give '
-                         f'the last.pt of `pose-estimation train {NETWORK}`') from error
+        raise ModelError(f'checkpoint {checkpoint} is not one of the auto-encoder: '
+                         f'{first_fault(error)}; give the last.pt of `pose-estimation train '
+                         f'{NETWORK}`') from error
     world = synthetic_world(content.get('notes', {}).get('source') or SYNTHETIC)
     assert world is not None
     shapes = [decoded_mean_shape(model.eval(), clouds)

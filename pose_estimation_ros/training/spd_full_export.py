@@ -11,6 +11,7 @@ from pose_estimation_ros.networks.spd import SPD
 from pose_estimation_ros.runtime.manifest import ModelManifest, file_sha256
 from pose_estimation_ros.training.checkpoints import (
     check_network,
+    first_fault,
     read_checkpoint,
     trained_weights,
 )
@@ -40,8 +41,8 @@ def export_full(
         network.load_state_dict(trained_weights(content))
     except (RuntimeError, AttributeError) as error:
         raise ModelError(
-            f'The checkpoint {checkpoint} is not one of the full SPD network: {error}. '
-            'Give the last.pt of `pose-estimation train spd-full`.'
+            f'The checkpoint {checkpoint} is not one of the full SPD network: '
+            f'{first_fault(error)}. Give the last.pt of `pose-estimation train spd-full`.'
         ) from error
     return write_full_model(
         network.eval(),

@@ -15,6 +15,7 @@ from pose_estimation_ros.networks.spd_lite import SpdLite, SpdLiteConfig
 from pose_estimation_ros.runtime.manifest import ModelFile, ModelManifest, write_manifest
 from pose_estimation_ros.training.checkpoints import (
     check_network,
+    first_fault,
     read_checkpoint,
     trained_weights,
 )
@@ -51,9 +52,9 @@ def load_trained(checkpoint: Path) -> tuple[SpdLite, dict[str, Any]]:
         network = SpdLite(config, torch.zeros(config.categories, notes['prior_points'], 3))
         network.load_state_dict(trained_weights(content))
     except (KeyError, TypeError, RuntimeError) as error:
-        raise ModelError(f'checkpoint {checkpoint} is not one of the present SPD lite: {error}; '
-                         'give the last.pt of `pose-estimation train spd-lite`, or export it '
-                         'with the version that trained it') from error
+        raise ModelError(f'checkpoint {checkpoint} is not one of the present SPD lite: '
+                         f'{first_fault(error)}; give the last.pt of `pose-estimation train '
+                         'spd-lite`, or export it with the version that trained it') from error
     return network.eval(), {**notes, 'training': training_facts(notes, content['step'])}
 
 

@@ -11,6 +11,7 @@ from pose_estimation_ros.core.errors import ModelError
 from pose_estimation_ros.training.checkpoints import (
     TrainingState,
     check_network,
+    first_fault,
     read_checkpoint,
     restore,
     save_checkpoint,
@@ -140,3 +141,12 @@ def test_averaged_weights_follow_the_weights_and_end_close_to_a_constant() -> No
     for _ in range(60):
         average.update_parameters(model)
     assert float(average.module.weight.detach()) == pytest.approx(2.0, abs=0.01)
+
+
+def test_of_the_many_lines_of_torch_the_first_fault_is_told_in_one() -> None:
+    with pytest.raises(RuntimeError) as caught:
+        nn.Linear(3, 4).load_state_dict({})
+    assert first_fault(caught.value) == 'Missing key(s) in state_dict: "weight", "bias".'
+    assert first_fault(RuntimeError('x' * 500)).endswith('x…')
+    assert len(first_fault(RuntimeError('x' * 500))) < 130
+    assert first_fault(KeyError()) == 'KeyError'
