@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pose_estimation_ros.core.categories import CATEGORIES
-from pose_estimation_ros.core.errors import InvalidInputError
+from pose_estimation_ros.core.errors import ConfigurationError, InvalidInputError
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -157,8 +157,12 @@ def plot_bars(path: Path, title: str, y_label: str,
 
 
 def _figure(width: float, height: float) -> Figure:
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
+    try:
+        from matplotlib.backends.backend_agg import FigureCanvasAgg
+        from matplotlib.figure import Figure
+    except ModuleNotFoundError as error:
+        raise ConfigurationError('curves and bars need matplotlib, which is not installed; run '
+                                 'pip install matplotlib and call the same again') from error
 
     figure = Figure(figsize=(width, height), dpi=_DOTS_PER_INCH, layout='constrained')
     FigureCanvasAgg(figure)

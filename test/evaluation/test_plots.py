@@ -1,9 +1,11 @@
+import sys
+
 import cv2
 import numpy as np
 import pytest
 
 from pose_estimation_ros.core.categories import CATEGORY_NAMES
-from pose_estimation_ros.core.errors import InvalidInputError
+from pose_estimation_ros.core.errors import ConfigurationError, InvalidInputError
 from pose_estimation_ros.evaluation.plots import MEAN, Panel, plot_bars, plot_curves, style_of
 
 
@@ -49,3 +51,9 @@ def test_a_bar_is_as_high_as_its_value_and_nothing_is_drawn_for_nan(tmp_path):
 def test_a_curve_of_another_length_is_refused():
     with pytest.raises(InvalidInputError, match="curve 'mug' .* has 3 points, its axis 2"):
         Panel('rotation', 'degrees', '%', np.arange(2.0), {'mug': np.arange(3.0)})
+
+
+def test_without_matplotlib_the_cure_is_named(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, 'matplotlib.figure', None)
+    with pytest.raises(ConfigurationError, match='pip install matplotlib'):
+        plot_bars(tmp_path / 'bars.png', 'recall', '%', {'one': {'mug': 100.0}})
