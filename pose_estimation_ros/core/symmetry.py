@@ -6,7 +6,7 @@ symmetry `S`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -81,26 +81,57 @@ class Symmetry:
         Returns:
             (3, 3) rotation `R @ S`.
         """
-        candidates = R @ self.rotations
-        if self.axis is not None:
-            candidates = np.stack([c @ _best_spin(c, R_reference, self.axis)
-                                   for c in candidates])
-        return np.asarray(candidates[int(np.argmin(angle_between(candidates, R_reference)))])
+        return np.asarray(self.nearest_rotations(R[None], R_reference[None])[0])
+
+    def nearest_rotations(self, R: FloatArray, R_reference: FloatArray) -> FloatArray:
+        """Return for each of N rotations the equivalent that lies nearest to its reference.
+
+        The nearest has the largest trace of R_reference^T R S. With a continuous axis the trace
+        of R_reference^T R S spin(a) is A + B cos a + C sin a, so the best angle is closed form.
+
+        Args:
+            R: (N, 3, 3) rotations to choose equivalents of.
+            R_reference: (N, 3, 3) rotations to be near to.
+
+        Returns:
+            (N, 3, 3) rotations `R @ S`.
+        """
+        relative = np.swapaxes(R_reference, 1, 2) @ R
+        if self.axis is None:
+            traces = np.einsum('nij,sji->ns', relative, self.rotations)
+            return R @ self.rotations[traces.argmax(axis=1)]
+        unit = np.asarray(self.axis, dtype=np.float64)
+        M = relative[:, None] @ self.rotations
+        along = np.einsum('i,nsij,j->ns', unit, M, unit)
+        cosine_part = np.trace(M, axis1=2, axis2=3) - along
+        skew = np.stack([M[..., 1, 2] - M[..., 2, 1], M[..., 2, 0] - M[..., 0, 2],
+                         M[..., 0, 1] - M[..., 1, 0]], axis=-1)
+        sine_part = skew @ unit
+        best = (along + np.hypot(cosine_part, sine_part)).argmax(axis=1)
+        chosen = np.arange(len(R)), best
+        spins = axis_rotation(unit, np.arctan2(sine_part[chosen], cosine_part[chosen]))
+        return np.asarray(R @ self.rotations[best] @ spins)
 
 
-def _best_spin(R: FloatArray, R_reference: FloatArray,
-               axis: tuple[float, float, float]) -> FloatArray:
-    """Return the spin about `axis` that brings `R @ spin` nearest to `R_reference`.
+def nearest_equivalents(symmetries: Sequence[Symmetry], R: FloatArray,
+                        R_reference: FloatArray) -> FloatArray:
+    """Return for each rotation the equivalent by its own symmetry nearest to its reference.
 
-    The trace of R_reference^T R spin(a) is A + B cos a + C sin a, so the best angle is closed
-    form.
+    Args:
+        symmetries: Of each of the N objects; few of them differ.
+        R: (N, 3, 3) rotations to choose equivalents of.
+        R_reference: (N, 3, 3) rotations to be near to.
+
+    Returns:
+        (N, 3, 3) rotations `R @ S`.
     """
-    unit = np.asarray(axis, dtype=np.float64)
-    M = R_reference.T @ R
-    along = float(unit @ M @ unit)
-    cosine_part = float(np.trace(M)) - along
-    skew = np.array([M[1, 2] - M[2, 1], M[2, 0] - M[0, 2], M[0, 1] - M[1, 0]])
-    return axis_rotation(unit, np.arctan2(float(skew @ unit), cosine_part))
+    rows: dict[Symmetry, list[int]] = {}
+    for row, symmetry in enumerate(symmetries):
+        rows.setdefault(symmetry, []).append(row)
+    nearest = np.array(R, dtype=np.float64)
+    for symmetry, chosen in rows.items():
+        nearest[chosen] = symmetry.nearest_rotations(R[chosen], R_reference[chosen])
+    return nearest
 
 
 NO_SYMMETRY = Symmetry()

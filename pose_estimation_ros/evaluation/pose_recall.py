@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from pose_estimation_ros.core.boxes import oriented_box_ious
 from pose_estimation_ros.core.rotation import angle_between
-from pose_estimation_ros.core.symmetry import NO_SYMMETRY
+from pose_estimation_ros.core.symmetry import nearest_equivalents
 from pose_estimation_ros.evaluation.category_pool import CategoryPool
 from pose_estimation_ros.evaluation.nocs_metric import symmetry_as_seen
 from pose_estimation_ros.evaluation.plots import MEAN
@@ -58,10 +58,8 @@ def true_errors(pooled: CategoryPool) -> PairErrors:
     T_predicted, size_predicted, T_true, size_true = pooled.of_pairs()
     symmetries = [symmetry_as_seen(entry) for entry in pooled.objects]
     nearest = T_predicted.copy()
-    for pair, owner in enumerate(pooled.pair_objects):
-        if symmetries[owner] != NO_SYMMETRY:
-            nearest[pair, :3, :3] = symmetries[owner].nearest_rotation(
-                T_predicted[pair, :3, :3], T_true[pair, :3, :3])
+    nearest[:, :3, :3] = nearest_equivalents([symmetries[owner] for owner in pooled.pair_objects],
+                                             T_predicted[:, :3, :3], T_true[:, :3, :3])
     return PairErrors(
         oriented_box_ious(nearest, size_predicted, T_true, size_true),
         np.degrees(angle_between(nearest[:, :3, :3], T_true[:, :3, :3])),

@@ -10,7 +10,12 @@ from numpy.typing import NDArray
 
 from pose_estimation_ros.core.categories import CATEGORIES, Category
 from pose_estimation_ros.core.rotation import axis_rotation
-from pose_estimation_ros.core.symmetry import NO_SYMMETRY, Y_AXIS_SYMMETRY, Symmetry
+from pose_estimation_ros.core.symmetry import (
+    NO_SYMMETRY,
+    Y_AXIS_SYMMETRY,
+    Symmetry,
+    nearest_equivalents,
+)
 from pose_estimation_ros.training.symmetry_targets import canonical_turn
 
 # The published representative of a round object, nearest to the identity, is undetermined where
@@ -48,13 +53,14 @@ class CategoryTraits:
         Returns:
             (B, 3, 3).
         """
-        is_round = np.array([self.symmetries[index] == Y_AXIS_SYMMETRY for index in category],
-                            dtype=np.bool_)
+        own = [self.symmetries[index] for index in category]
+        is_round = np.array([symmetry == Y_AXIS_SYMMETRY for symmetry in own], dtype=np.bool_)
         turns = np.where(is_round[:, None, None], canonical_turn(_REFERENCE.T @ R), np.eye(3))
-        for row, index in enumerate(category):
-            symmetry = self.symmetries[index]
-            if symmetry not in (NO_SYMMETRY, Y_AXIS_SYMMETRY):
-                turns[row] = R[row].T @ symmetry.nearest_rotation(R[row], _REFERENCE)
+        rows = [row for row, symmetry in enumerate(own)
+                if symmetry not in (NO_SYMMETRY, Y_AXIS_SYMMETRY)]
+        nearest = nearest_equivalents([own[row] for row in rows], R[rows],
+                                      np.broadcast_to(_REFERENCE, (len(rows), 3, 3)))
+        turns[rows] = np.swapaxes(R[rows], 1, 2) @ nearest
         return turns
 
 

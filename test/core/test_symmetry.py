@@ -10,10 +10,18 @@ from hypothesis import strategies as st
 from pose_estimation_ros.core.categories import CATEGORIES, Category
 from pose_estimation_ros.core.errors import InvalidInputError
 from pose_estimation_ros.core.rotation import angle_between, axis_rotation
-from pose_estimation_ros.core.symmetry import NO_SYMMETRY, Y_AXIS_SYMMETRY, Symmetry
+from pose_estimation_ros.core.symmetry import (
+    NO_SYMMETRY,
+    Y_AXIS_SYMMETRY,
+    Symmetry,
+    nearest_equivalents,
+)
 from test.core.strategies import rotations
 
 HALF_TURN = Symmetry(discrete=(tuple(axis_rotation((0, 0, 1), np.pi).reshape(-1)),))
+# A cup that can stand on either end, about an axis that is none of the frame's.
+ROUND_AND_FLIPPED = Symmetry((0.6, 0.0, 0.8), (tuple(axis_rotation((0, 1, 0), np.pi).ravel()),))
+SYMMETRIES = (NO_SYMMETRY, Y_AXIS_SYMMETRY, HALF_TURN, ROUND_AND_FLIPPED)
 
 
 @given(rotations(), st.floats(-np.pi, np.pi))
@@ -47,6 +55,29 @@ def test_a_discrete_symmetry_forgives_its_own_turn_only(R: np.ndarray) -> None:
     assert HALF_TURN.rotation_error(half, R) < 1e-6
     assert HALF_TURN.rotation_error(quarter, R) == pytest.approx(np.pi / 2, abs=1e-6)
     assert NO_SYMMETRY.rotation_error(half, R) == pytest.approx(np.pi, abs=1e-6)
+
+
+@given(st.lists(st.tuples(rotations(), rotations(), st.sampled_from(SYMMETRIES)), min_size=1,
+                max_size=8))
+def test_many_objects_get_the_equivalent_that_beats_all_others_of_each(
+        objects: list[tuple[np.ndarray, np.ndarray, Symmetry]]) -> None:
+    R, R_ref = (np.stack([entry[part] for entry in objects]) for part in (0, 1))
+    spins = np.linspace(-np.pi, np.pi, 73)
+
+    nearest = nearest_equivalents([symmetry for _, _, symmetry in objects], R, R_ref)
+
+    for (start, target, symmetry), found in zip(objects, nearest, strict=True):
+        np.testing.assert_allclose(found, symmetry.nearest_rotation(start, target), atol=1e-12)
+        sampled = start @ symmetry.rotations
+        if symmetry.axis is not None:
+            sampled = sampled[:, None] @ axis_rotation(symmetry.axis, spins)
+        assert angle_between(found, target) <= angle_between(sampled, target).min() + 1e-7
+        assert symmetry.rotation_error(found, start) < 1e-6
+
+
+def test_no_objects_have_no_equivalents() -> None:
+    assert nearest_equivalents([], np.zeros((0, 3, 3)), np.zeros((0, 3, 3))).shape == (0, 3, 3)
+    assert HALF_TURN.nearest_rotations(np.zeros((0, 3, 3)), np.zeros((0, 3, 3))).size == 0
 
 
 @pytest.mark.parametrize('symmetry', [NO_SYMMETRY, Y_AXIS_SYMMETRY, HALF_TURN])
