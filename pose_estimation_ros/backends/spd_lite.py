@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +13,7 @@ from pose_estimation_ros.backends import rejections
 from pose_estimation_ros.backends.base import BackendOptions, Need
 from pose_estimation_ros.backends.correspondences import PoseBatch, solve_poses
 from pose_estimation_ros.backends.point_preparation import (
+    NormalizedPoints,
     choose_points,
     masked_points,
     normalize_points,
@@ -24,6 +27,54 @@ from pose_estimation_ros.runtime import InferenceSession, Model
 
 # Fewer points than this do not determine a pose; SPD draws the same line (spec section 3).
 MINIMUM_POINTS = 32
+# The network offers several placements. One that it finds less probable than this is compared
+# with the next one, which costs a second run.
+_SURE = 0.7
+# What makes one answer better than another: how well its coordinates fit a rigid pose counts
+# more than how probable the network found the placement. Chosen on validation crops.
+_RESIDUAL_WEIGHT, _PROBABILITY_WEIGHT = 40.0, 0.25
+
+
+@dataclass(frozen=True)
+class _Answers:
+    """What the network and the alignment say of B objects.
+
+    Attributes:
+        poses: The poses.
+        nocs: (B, N, 3) NOCS coordinates of the points.
+        shapes: (B, V, 3) reconstructed surfaces, NOCS coordinates.
+        probability: (B,) of the placement taken.
+    """
+
+    poses: PoseBatch
+    nocs: NDArray[np.float32]
+    shapes: NDArray[np.float32]
+    probability: NDArray[np.float32]
+
+    def quality(self) -> NDArray[np.float64]:
+        """Return (B,) how good the answers are; only differences for one object mean anything."""
+        poses = self.poses
+        with np.errstate(divide='ignore', invalid='ignore'):
+            fit = np.log(poses.inlier_ratio) - _RESIDUAL_WEIGHT * poses.residual / poses.scale
+        quality = fit + _PROBABILITY_WEIGHT * np.log(np.maximum(self.probability, 1e-9))
+        return np.where(poses.valid & np.isfinite(quality), quality, -np.inf)
+
+    def improved(self, rows: NDArray[np.intp], others: _Answers) -> _Answers:
+        """Return the answers with those of some rows replaced where others are better."""
+        better = others.quality() > self.quality()[rows]
+        rows = rows[better]
+
+        def merged(own: NDArray[Any], other: NDArray[Any]) -> NDArray[Any]:
+            result = own.copy()
+            result[rows] = other[better]
+            return result
+
+        poses = PoseBatch(*(merged(getattr(self.poses, field.name),
+                                   getattr(others.poses, field.name))
+                            for field in fields(PoseBatch)))
+        return _Answers(poses, merged(self.nocs, others.nocs),
+                        merged(self.shapes, others.shapes),
+                        merged(self.probability, others.probability))
 
 
 class SpdLiteBackend:
@@ -55,7 +106,7 @@ class SpdLiteBackend:
         self._seed = options.seed
         self._session = InferenceSession(model.file('network'), options.device, options.threads)
         self._session.warm_up({'points': (1, self.points, 3), 'condition': (1, 3),
-                               'category': (1,)})
+                               'category': (1,), 'rank': (1,)})
 
     def estimate(self, frame: RGBDFrame,
                  detections: Sequence[Detection]) -> list[ObjectPose | Rejection]:
@@ -89,13 +140,25 @@ class SpdLiteBackend:
         directions = np.tile(np.full(3, np.nan) if up is None else up, (len(points), 1))
         prepared = normalize_points(points, directions)
         category = np.array([self.categories.index(label) for label in labels], dtype=np.int64)
+        answers = self._answers(points, prepared, category, np.arange(len(points)), 0)
+        unsure = np.flatnonzero(answers.probability < _SURE)
+        if unsure.size:
+            answers = answers.improved(
+                unsure, self._answers(points, prepared, category, unsure, 1))
+        return answers.poses, answers.nocs, answers.shapes
+
+    def _answers(self, points: NDArray[np.float32], prepared: NormalizedPoints,
+                 category: NDArray[np.int64], rows: NDArray[np.intp], rank: int) -> _Answers:
+        """Return the answers for some of the objects with the placement of some rank."""
         output = self._session.run({
-            'points': prepared.points,
-            'condition': prepared.condition,
-            'category': category})
+            'points': prepared.points[rows],
+            'condition': prepared.condition[rows],
+            'category': category[rows],
+            'rank': np.full(len(rows), rank, dtype=np.int64)})
         membership = 1.0 / (1.0 + np.exp(-output['membership']))
-        poses = solve_poses(points, output['nocs'], membership, output['shape'], self._seed)
-        return poses, output['nocs'], output['shape']
+        poses = solve_poses(points[rows], output['nocs'], membership, output['shape'],
+                            self._seed)
+        return _Answers(poses, output['nocs'], output['shape'], output['probability'])
 
     def describe(self) -> dict[str, str]:
         """Return the model's name and the provider that runs it."""

@@ -225,15 +225,18 @@ class SpdLite(nn.Module):
         self.log_sharpness = nn.Parameter(torch.tensor(4.0))
 
     def forward(self, points: Tensor, condition: Tensor, category: Tensor,
-                truth: Tensor | None = None, member: Tensor | None = None) -> SpdLiteOutput:
+                rank: Tensor | None = None, truth: Tensor | None = None,
+                member: Tensor | None = None) -> SpdLiteOutput:
         """Estimate correspondences and shape.
 
         Args:
             points: (B, N, 3) normalised points in the view frame.
             condition: (B, 3) what the normalisation took away, see `NormalizedPoints`.
             category: (B,) int64 category index.
+            rank: (B,) int64 which of the offered placements to take: 0 = the likeliest, which
+                None means as well.
             truth: (B, N, 3) true NOCS coordinates, in training: of the offered placements the
-                one nearest to it is taken. None = the likeliest one.
+                one nearest to it is taken.
             member: (B, N) bool, which points the truth is known of.
 
         Returns:
@@ -243,7 +246,7 @@ class SpdLite(nn.Module):
         x = self.coordinates(points) + context[:, None]
         latents = self.latents + context[:, None]
         offers, likelihood, x, latents = self.stages[0].offer(points, x, latents)
-        chosen = (likelihood.argmax(dim=1) if truth is None or member is None
+        chosen = (ranked_offer(likelihood, rank) if truth is None or member is None
                   else nearest_offer(offers, truth, member))
         placed = offers[torch.arange(points.shape[0], device=points.device), chosen]
         placements = [placed]
@@ -265,6 +268,14 @@ class SpdLite(nn.Module):
             nocs = torch.softmax(assignment, dim=2) @ shape
         return SpdLiteOutput(nocs, shape, self.membership(x).squeeze(2), assignment, deformation,
                              guess, torch.stack(placements), likelihood, chosen)
+
+
+def ranked_offer(likelihood: Tensor, rank: Tensor | None) -> Tensor:
+    """Return (B,) the offer at a (B,) rank by its (B, K) likelihood; None = the first."""
+    if rank is None:
+        return likelihood.argmax(dim=1)
+    order = torch.topk(likelihood, likelihood.shape[1], dim=1).indices
+    return order.gather(1, rank[:, None])[:, 0]
 
 
 @torch.no_grad()

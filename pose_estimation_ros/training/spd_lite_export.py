@@ -21,21 +21,25 @@ from pose_estimation_ros.training.checkpoints import (
 )
 from pose_estimation_ros.training.provenance import training_facts
 
-INPUTS = ('points', 'condition', 'category')
-OUTPUTS = ('nocs', 'shape', 'membership')
+INPUTS = ('points', 'condition', 'category', 'rank')
+OUTPUTS = ('nocs', 'shape', 'membership', 'probability')
+# Twice as many as in training: the network takes any number, and thin parts gain.
+RUNTIME_POINTS = 512
 
 
 class _Runtime(nn.Module):
-    """What runs on the robot: correspondences, shape, membership."""
+    """What runs on the robot: correspondences, shape, membership, probability of the offer."""
 
     def __init__(self, network: SpdLite) -> None:
         super().__init__()
         self.network = network
 
-    def forward(self, points: Tensor, condition: Tensor,
-                category: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        output = self.network(points, condition, category)
-        return output.nocs, output.shape, output.membership
+    def forward(self, points: Tensor, condition: Tensor, category: Tensor,
+                rank: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        output = self.network(points, condition, category, rank)
+        probability = torch.softmax(output.likelihood, dim=1)
+        return (output.nocs, output.shape, output.membership,
+                probability.gather(1, output.chosen[:, None])[:, 0])
 
 
 def load_trained(checkpoint: Path) -> tuple[SpdLite, dict[str, Any]]:
@@ -61,7 +65,7 @@ def load_trained(checkpoint: Path) -> tuple[SpdLite, dict[str, Any]]:
 def export_onnx(network: SpdLite, points: int, path: Path) -> None:
     """Write the network as ONNX with a dynamic batch, under a temporary name first."""
     example = (torch.randn(2, points, 3), torch.zeros(2, 3),
-               torch.tensor([0, network.config.categories - 1]))
+               torch.tensor([0, network.config.categories - 1]), torch.tensor([0, 1]))
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_suffix('.partial')
     with torch.no_grad():
@@ -87,13 +91,13 @@ def export_model(checkpoint: Path, out: Path, training: Mapping[str, Any],
     """
     network, notes = load_trained(checkpoint)
     path = out / 'spd_lite.onnx'
-    export_onnx(network, notes['points'], path)
+    export_onnx(network, RUNTIME_POINTS, path)
     categories = _categories(notes)
     manifest = ModelManifest(
         name=out.name, task='pose', backend='spd', size='lite',
         files={'network': ModelFile.of(path, out)},
         categories=tuple(category.name for category in categories),
-        input={'points': notes['points'],
+        input={'points': RUNTIME_POINTS,
                'frame': 'view frame (+y up), centred, divided by the radius'},
         parameters=notes['config'],
         training={**notes['training'], **training},

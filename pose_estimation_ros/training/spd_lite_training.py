@@ -152,8 +152,8 @@ class SpdLiteTask(SourcedTask):
 
     def losses(self, modules: Mapping[str, nn.Module], player: str, batch: PointBatch) -> Losses:
         """Return the losses of a batch."""
-        output = modules[player](batch.points, batch.condition, batch.category, batch.nocs,
-                                 batch.member)
+        output = modules[player](batch.points, batch.condition, batch.category,
+                                 truth=batch.nocs, member=batch.member)
         with torch.autocast(batch.points.device.type, enabled=False):
             return spd_lite_losses(output, batch, LossWeights())
 

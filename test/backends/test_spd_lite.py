@@ -36,6 +36,8 @@ class TruthfulSession:
         self.inputs: dict[str, np.ndarray] = {}
         self.prepared: NormalizedPoints | None = None
         self.liars: slice | None = None
+        self.probability = 0.9
+        self.wrong_ranks: tuple[int, ...] = ()
 
     def warm_up(self, shapes: dict[str, tuple[int, ...]]) -> None:
         self.run({name: np.ones(shape, np.float32) for name, shape in shapes.items()})
@@ -50,12 +52,15 @@ class TruthfulSession:
             seen += view.center[:, None]
         nocs = (seen - T_CAMERA_BOX[:3, 3]) @ T_CAMERA_BOX[:3, :3] / DIAGONAL
         membership = np.full(nocs.shape[:2], 8.0, np.float32)
+        if int(inputs['rank'].flat[0]) in self.wrong_ranks:
+            nocs = np.random.default_rng(1).uniform(-0.5, 0.5, nocs.shape)
         if self.liars is not None:
             nocs[:, self.liars] = np.random.default_rng(0).uniform(
                 -0.5, 0.5, nocs[:, self.liars].shape)
             membership[:, self.liars] = -8.0
         shape = np.repeat(BOX_SHAPE[None], len(nocs), axis=0)
-        return {'nocs': nocs.astype(np.float32), 'shape': shape, 'membership': membership}
+        return {'nocs': nocs.astype(np.float32), 'shape': shape, 'membership': membership,
+                'probability': np.full(len(nocs), self.probability, np.float32)}
 
     def close(self) -> None:
         self.batches.append(-1)
@@ -213,3 +218,23 @@ def test_it_keeps_the_contract_of_backends(create: Create) -> None:
                                   'provider': 'CPUExecutionProvider'}
     backend.close()
     assert backend._session.batches[-1] == -1
+
+
+@pytest.mark.parametrize('wrong_rank', [0, 1])
+def test_of_two_uncertain_placements_the_one_that_fits_a_rigid_pose_is_taken(
+        create: Create, wrong_rank: int) -> None:
+    backend = create()
+    backend._session.probability, backend._session.wrong_ranks = 0.4, (wrong_rank,)
+
+    pose = _estimate_one(backend, _detection('can'))
+
+    np.testing.assert_allclose(pose.T_camera_object, T_CAMERA_BOX, atol=1e-5)
+
+
+def test_a_sure_placement_is_not_compared_with_another(create: Create) -> None:
+    backend = create()
+    backend._session.batches.clear()
+
+    backend.estimate(_frame(), [_detection('can'), _detection('mug', offset=(10, 10))])
+
+    assert backend._session.batches == [2]

@@ -60,11 +60,11 @@ def test_an_object_does_not_depend_on_its_neighbours_in_the_batch(
 def test_onnx_runtime_gives_the_same_for_another_batch_size(
         network: SpdLite, inputs: tuple[torch.Tensor, ...], tmp_path: Path) -> None:
     export_onnx(network, 64, tmp_path / 'network.onnx')
-    expected = network(*inputs)
+    expected = network(*inputs, rank=torch.tensor([0, 2, 1]))
 
     output = InferenceSession(tmp_path / 'network.onnx', 'cpu', 1).run({
         'points': inputs[0].numpy(), 'condition': inputs[1].numpy(),
-        'category': inputs[2].numpy()})
+        'category': inputs[2].numpy(), 'rank': np.array([0, 2, 1])})
 
     for name in ('nocs', 'shape', 'membership'):
         np.testing.assert_allclose(output[name], getattr(expected, name).detach().numpy(),
@@ -111,3 +111,6 @@ def test_without_the_truth_the_likeliest_offer_is_taken(
     output = network(*inputs)
 
     assert output.chosen.tolist() == output.likelihood.argmax(dim=1).tolist()
+    second = network(*inputs, rank=torch.ones(3, dtype=torch.int64))
+    at_second = output.likelihood.gather(1, second.chosen[:, None])
+    assert ((output.likelihood > at_second).sum(dim=1) == 1).all()
