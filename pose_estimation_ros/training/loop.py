@@ -72,6 +72,11 @@ class Training:
         self._task, self._settings, self._out, self._ranks = task, settings, out, ranks
         if settings.precision == 'float16' and ranks.device.type == 'cpu':
             raise ConfigurationError('float16 needs a GPU; choose --precision bfloat16 or float32')
+        for stage in settings.stages:
+            if stage.ratio and len(stage.ratio) != len(settings.ratio or (1,)):
+                raise ConfigurationError(
+                    f'a stage mixes data {stage.ratio}, but there are '
+                    f'{len(settings.ratio or (1,))} sources; give one share for each')
         self._places = stage_places(settings.stages)
         torch.manual_seed(settings.seed)
         model = task.new_model().to(ranks.device)

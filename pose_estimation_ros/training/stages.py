@@ -55,6 +55,9 @@ class StageSettings:
             raise ConfigurationError(
                 f'a stage needs at least one step, a positive rate and no negative warm-up, not '
                 f'{self.steps}, {self.rate} and {self.warm_up}; correct the stage')
+        if self.ratio and (min(self.ratio) < 0 or sum(self.ratio) == 0):
+            raise ConfigurationError(f'the data ratio {self.ratio} of a stage must be of shares '
+                                     'of 0 or more, not all 0; correct the stage')
         if self.schedule not in get_args(Schedule):
             raise ConfigurationError(f'unknown schedule {self.schedule!r} of a stage; choose one '
                                      f'of {", ".join(get_args(Schedule))}')

@@ -53,8 +53,7 @@ class SyntheticStream:
         Raises:
             ConfigurationError: If one could not be made.
         """
-        first = self._first(draw.first)
-        paths = [self._path(number) for number in range(first, first + self._window)]
+        paths = [self._path(number) for number in self._window_at(draw.first)]
         for path in paths:
             while not path.exists():
                 fault = path.with_suffix('.failed')
@@ -67,7 +66,8 @@ class SyntheticStream:
     def items(self, draw: Draw) -> NDArray[np.intp]:
         """Return which (draw.count,) samples of the joined shards are meant."""
         generator = np.random.default_rng((*draw.seed, draw.first))
-        return generator.integers(self._window * self._shard_size, size=draw.count)
+        shards = len(self._window_at(draw.first))
+        return generator.integers(shards * self._shard_size, size=draw.count)
 
     def advance(self, now: int, ahead: int) -> None:
         """Make what will be needed and delete what will not.
@@ -103,6 +103,11 @@ class SyntheticStream:
                 self._makers, multiprocessing.get_context('spawn'), _use_one_thread)
         self._pool.submit(_write, self._make, number, path).add_done_callback(
             partial(_tell_fault, path.with_suffix('.failed')))
+
+    def _window_at(self, drawn: int) -> range:
+        """Return the shards to choose among; early samples need not wait for a whole window."""
+        first = self._first(drawn)
+        return range(first, first + min(self._window, 1 + drawn // self._shard_size))
 
     def _first(self, drawn: int) -> int:
         return int(drawn // (self._shard_size * self._reuse))

@@ -195,6 +195,12 @@ def test_a_pattern_that_fits_no_weight_is_named(tmp_path: Path):
         run(Line(), given, tmp_path)
 
 
+def test_a_stage_that_mixes_other_sources_is_refused(tmp_path: Path):
+    given = replace(settings(1, 8), stages=(StageSettings(3, 0.01, ratio=(3, 1)),))
+    with pytest.raises(ConfigurationError, match=r'mixes data \(3, 1\), but there are 1 sources'):
+        run(Line(), given, tmp_path)
+
+
 def test_the_best_checkpoint_is_that_of_the_least_figure(tmp_path: Path):
     task = Line()
     task.validations = (3.0, 1.0, 2.0)

@@ -1,10 +1,12 @@
 """The stages of a training: lengths, rates, and the file they are read from."""
 
+from fnmatch import fnmatch
 from pathlib import Path
 
 import pytest
 
 from pose_estimation_ros.core.errors import ConfigurationError
+from pose_estimation_ros.networks.spd import SPD
 from pose_estimation_ros.training.stages import (
     StageSettings,
     published_spd_stages,
@@ -59,6 +61,7 @@ def test_stages_are_read_from_a_file(tmp_path: Path) -> None:
     ('- {steps: 0, rate: 1}', 'at least one step'),
     ('- {steps: 1, rate: fast}', 'could not convert'),
     ('- {steps: 1, rate: 1, schedule: steep}', "unknown schedule 'steep'"),
+    ('- {steps: 1, rate: 1, ratio: [0, 0]}', 'shares of 0 or more, not all 0'),
     ('- {steps: [', 'cannot be read'),
 ])
 def test_faults_in_a_file_are_named(text: str, fault: str, tmp_path: Path) -> None:
@@ -66,3 +69,14 @@ def test_faults_in_a_file_are_named(text: str, fault: str, tmp_path: Path) -> No
     path.write_text(text)
     with pytest.raises(ConfigurationError, match=fault):
         read_stages(path)
+
+
+def test_the_example_in_the_documents_is_right(tmp_path: Path) -> None:
+    text = (Path(__file__).parents[2] / 'docs/training.md').read_text(encoding='utf-8')
+    path = tmp_path / 'stages.yaml'
+    path.write_text(text.split('```yaml')[1].split('```')[0])
+    stages = read_stages(path)
+    assert [stage.ratio for stage in stages] == [(1, 0), (3, 1), (1, 3)]
+    names = SPD().state_dict()
+    for pattern in (*stages[1].freeze, *stages[2].reinitialise):
+        assert any(fnmatch(name, pattern) for name in names)
