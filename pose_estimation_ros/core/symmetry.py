@@ -99,7 +99,7 @@ class Symmetry:
         relative = np.swapaxes(R_reference, 1, 2) @ R
         if self.axis is None:
             traces = np.einsum('nij,sji->ns', relative, self.rotations)
-            return R @ self.rotations[traces.argmax(axis=1)]
+            return np.asarray(R @ self.rotations[traces.argmax(axis=1)])
         unit = np.asarray(self.axis, dtype=np.float64)
         M = relative[:, None] @ self.rotations
         along = np.einsum('i,nsij,j->ns', unit, M, unit)

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pose_estimation_ros.core.errors import InvalidInputError
+from pose_estimation_ros.datasets.obj_files import read_obj
 
 FloatArray = NDArray[np.float64]
 
@@ -38,7 +39,7 @@ class MeshData:
 
 
 def read_mesh(path: Path, unit: float) -> MeshData:
-    """Read a PLY, OFF or other file that Open3D knows; polygons are split into triangles.
+    """Read an OBJ, PLY, OFF or other file that Open3D knows; polygons are split into triangles.
 
     Args:
         path: Of the file.
@@ -53,9 +54,13 @@ def read_mesh(path: Path, unit: float) -> MeshData:
         raise InvalidInputError(f'{path} is missing; download or write the models of the data set')
     quiet = open3d.utility.VerbosityContextManager(open3d.utility.VerbosityLevel.Error)
     with quiet:
-        mesh = open3d.io.read_triangle_mesh(str(path))
-    vertices = np.array(mesh.vertices, dtype=np.float64) * unit
-    faces = np.array(mesh.triangles, dtype=np.int32)
+        if path.suffix.lower() == '.obj':
+            vertices, faces = read_obj(path)
+        else:
+            mesh = open3d.io.read_triangle_mesh(str(path))
+            vertices = np.array(mesh.vertices, dtype=np.float64)
+            faces = np.array(mesh.triangles, dtype=np.int32)
+    vertices = vertices * unit
     if not len(vertices) or not len(faces):
         raise InvalidInputError(f'{path} holds {len(vertices)} vertices and {len(faces)} '
                                 'triangles; it is damaged or no triangle mesh')
