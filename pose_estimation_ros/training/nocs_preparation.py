@@ -26,6 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pose_estimation_ros.core.errors import InvalidInputError
+from pose_estimation_ros.core.farthest_points import farthest_point_order
 from pose_estimation_ros.datasets.atomic_files import write_atomically
 from pose_estimation_ros.datasets.mesh_files import read_mesh
 from pose_estimation_ros.datasets.nocs_dataset import NocsDataset
@@ -132,9 +133,6 @@ def model_points(path: Path, *, is_synthetic: bool) -> NDArray[np.float64]:
     Raises:
         InvalidInputError: If a file is missing or damaged.
     """
-    # It brings torch along, which labelling can do without.
-    from pose_estimation_ros.training.shape_priors import farthest_point_order
-
     data = read_mesh(path, unit=1.0)
     # The same points whatever else is prepared beside them.
     generator = np.random.default_rng(zlib.crc32(_model_name(path).encode()))

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pose_estimation_ros.core.errors import ConfigurationError, ModelError
+from pose_estimation_ros.core.farthest_points import farthest_point_order
 from pose_estimation_ros.networks.shape_prior_autoencoder import ShapePriorAutoEncoder
 from pose_estimation_ros.synthetic.object_source import ObjectSource
 from pose_estimation_ros.training.checkpoints import check_network, first_fault, read_checkpoint
@@ -19,7 +20,6 @@ from pose_estimation_ros.training.shape_prior_training import (
 )
 from pose_estimation_ros.training.shape_priors import (
     PRIOR_POINTS,
-    farthest_point_order,
     save_priors,
     surface_points,
     training_instances,

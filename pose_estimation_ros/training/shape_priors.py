@@ -21,7 +21,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pose_estimation_ros.core.categories import CATEGORIES, Category
-from pose_estimation_ros.core.errors import ConfigurationError, InvalidInputError, ModelError
+from pose_estimation_ros.core.errors import InvalidInputError, ModelError
+from pose_estimation_ros.core.farthest_points import farthest_point_order
 from pose_estimation_ros.rendering.open3d_renderer import Open3DRayCaster
 from pose_estimation_ros.rendering.renderer import Rays
 from pose_estimation_ros.synthetic.mesh_objects import open_mesh_folder
@@ -172,30 +173,6 @@ def chamfer_medoid(clouds: NDArray[np.float32]) -> int:
         nearest = squared.min(axis=0) + flat_squared
         to_candidate[:, candidate] = nearest.reshape(count, size).mean(axis=1)
     return int((to_candidate + to_candidate.T).sum(axis=0).argmin())
-
-
-def farthest_point_order(points: NDArray[np.float32], count: int) -> NDArray[np.int64]:
-    """Return the indices of `count` points, each the farthest from all before it.
-
-    Args:
-        points: (P, 3), P >= count. The first chosen is the one farthest from the centroid.
-        count: Number of indices.
-
-    Raises:
-        ConfigurationError: There are fewer points than asked for.
-    """
-    if len(points) < count:
-        raise ConfigurationError(
-            f'Cannot choose {count} of {len(points)} points. Sample more points first.'
-        )
-    chosen = np.empty(count, dtype=np.int64)
-    distance = ((points - points.mean(axis=0)) ** 2).sum(axis=1)
-    chosen[0] = distance.argmax()
-    distance = ((points - points[chosen[0]]) ** 2).sum(axis=1)
-    for index in range(1, count):
-        chosen[index] = distance.argmax()
-        np.minimum(distance, ((points - points[chosen[index]]) ** 2).sum(axis=1), out=distance)
-    return chosen
 
 
 def save_priors(

@@ -5,13 +5,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pose_estimation_ros.core.errors import ConfigurationError, ModelError
+from pose_estimation_ros.core.errors import ModelError
 from pose_estimation_ros.rendering.mesh import Mesh, concatenate
 from pose_estimation_ros.synthetic.object_model import ObjectModel
 from pose_estimation_ros.training.shape_priors import (
     category_priors,
     chamfer_medoid,
-    farthest_point_order,
     load_priors,
     save_priors,
     surface_points,
@@ -44,21 +43,6 @@ def test_surface_points_leave_out_what_nothing_can_see() -> None:
 def test_the_medoid_is_the_cloud_in_the_middle() -> None:
     clouds = np.stack([_sphere_points(r, i) for i, r in enumerate((0.5, 0.2, 0.3, 0.35, 0.1))])
     assert chamfer_medoid(clouds) == 2
-
-
-def test_every_prefix_of_the_farthest_point_order_covers_the_shape() -> None:
-    points = _sphere_points(0.5, 0, 2000)
-    order = farthest_point_order(points, 256)
-    assert len(set(order)) == 256
-    for prefix in (16, 64, 256):
-        gap = np.linalg.norm(points[:, None] - points[order[:prefix]][None], axis=2).min(axis=1)
-        # A cap of radius g covers g^2 / 4 r^2 of a sphere; even covers need little overlap.
-        assert gap.max() < 2.2 * 0.5 * np.sqrt(4.0 / prefix)
-
-
-def test_more_points_than_there_are_cannot_be_ordered() -> None:
-    with pytest.raises(ConfigurationError, match='Cannot choose 5 of 3 points'):
-        farthest_point_order(np.zeros((3, 3), np.float32), 5)
 
 
 def test_priors_of_synthetic_categories_have_their_proportions() -> None:
