@@ -1,4 +1,4 @@
-"""`pose-estimation dataset`: synthetic data for training and evaluation."""
+"""`pose-estimation dataset`: synthetic data for training and evaluation, and downloaded ones."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from pose_estimation_ros.cli import dataset_candidates, dataset_prepare
 from pose_estimation_ros.cli.dataset_options import (
     GENERATED,
     Categories,
@@ -32,8 +33,9 @@ _DOCS = 'docs/custom_categories.md'
 # A BOP data set is of known objects, each with a model; most have thirty or fewer.
 _BOP_INSTANCES = 20
 
-dataset = typer.Typer(no_args_is_help=True, help='Make synthetic data. An interrupted command '
-                      'goes on where it stopped when it is given again.',
+dataset = typer.Typer(no_args_is_help=True, help='Make synthetic data, or prepare '
+                      'downloaded ones. An interrupted command goes on where it stopped when it '
+                      'is given again.',
                       epilog=examples('dataset crops data/crops/train --count 28000',
                                       'dataset frames data/frames/test --split test --count 480',
                                       docs=_DOCS))
@@ -128,3 +130,7 @@ def priors(file: Annotated[Path, typer.Argument(help='Where the shapes go, an .n
     save_priors(file, category_priors(instances, source), 'medoid', source.categories)
     names = ', '.join(category.name for category in source.categories)
     print(f'wrote the shapes of {names} to {file}')
+
+
+dataset.command(epilog=dataset_prepare.EPILOG)(dataset_prepare.prepare)
+dataset.command(epilog=dataset_candidates.EPILOG)(dataset_candidates.candidates)

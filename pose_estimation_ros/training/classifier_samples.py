@@ -1,13 +1,7 @@
-"""What the detector finds in training frames, and what it really is: data of the classifier.
-
-python -m pose_estimation_ros.training.classifier_samples --frames data/frames/primary/train \
-        --detector models/maskrcnn_lite --out data/candidates/primary/train
-"""
+"""What the detector finds in training frames, and what it really is: data of the classifier."""
 
 from __future__ import annotations
 
-import argparse
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from functools import partial
@@ -30,7 +24,10 @@ from pose_estimation_ros.segmentation.object_cloud import (
 )
 from pose_estimation_ros.synthetic.crops import Crops
 from pose_estimation_ros.synthetic.frame_cache import read_frames
+from pose_estimation_ros.synthetic.object_source import categories_of
 from pose_estimation_ros.synthetic.shard_files import (
+    ALONE,
+    Workers,
     list_shards,
     read_description,
     write_shards,
@@ -43,6 +40,8 @@ from pose_estimation_ros.training.crop_sources import stored_crops
 _SAME, _OTHER = 0.5, 0.3
 UNCLEAR = -1
 _LEAST_SCORE = 0.08
+_EMPTY_ROW = (np.zeros((INSIDE + AROUND, 3), np.float32), np.zeros((INSIDE + AROUND, 3), np.uint8),
+              np.zeros(3), np.zeros(len(CATEGORY_NAMES), np.float32), np.int64(0))
 
 
 @dataclass(frozen=True)
@@ -76,8 +75,8 @@ def read_candidates(folder: Path) -> Candidates:
     """
     shards = list_shards(folder)
     if not shards:
-        raise ConfigurationError(f'{folder} holds no candidates; make some with: python -m '
-                                 'pose_estimation_ros.training.classifier_samples')
+        raise ConfigurationError(f'{folder} holds no candidates; make some with: pose-estimation '
+                                 f'dataset candidates --out {folder} --frames <folder>')
     if read_description(folder)['kind'] == 'crops':
         return from_crops(stored_crops(folder, CATEGORIES))
     parts = []
@@ -124,7 +123,42 @@ def true_category(truth: SyntheticFrame, detection: Detection) -> int:
     return 0 if best < _OTHER else UNCLEAR
 
 
-def _shard(frames: list[Path], detector: Path, number: int) -> dict[str, NDArray[np.generic]]:
+def write_candidates(folder: Path, frames: Path, detector: str,
+                     workers: Workers = ALONE) -> int:
+    """Write what a detector finds in frames, a shard per shard of frames; resumable.
+
+    Args:
+        folder: Where to write.
+        frames: Folder of frame shards of the six categories.
+        detector: Name or folder of its model.
+        workers: Who does it.
+
+    Returns:
+        The number of frames' shards.
+
+    Raises:
+        ConfigurationError: If there are no frames, they are of other categories, or the folder
+            holds other data.
+        ModelError: If the model is missing or no detector.
+    """
+    shards = list_shards(frames)
+    if not shards or read_description(frames)['kind'] != 'frames':
+        raise ConfigurationError(f'{frames} holds no frames; make some with: pose-estimation '
+                                 f'dataset frames {frames}')
+    categories = categories_of(read_description(frames))
+    if categories != CATEGORIES:
+        names = ', '.join(category.name for category in categories)
+        raise ConfigurationError(f'{frames} shows {names}, but the classifier is for '
+                                 f'{", ".join(CATEGORY_NAMES)}; give frames of these')
+    model = ModelStore().find(detector, 'segmentation')
+    description = {'kind': 'candidates', 'frames': str(frames),
+                   'detector': model.manifest.files['network'].sha256}
+    make = partial(_shard, [shard.resolve() for shard in shards],
+                   model.folder.resolve())
+    return len(write_shards(folder, len(shards), description, make, workers))
+
+
+def _shard(frames: Sequence[Path], detector: Path, number: int) -> dict[str, NDArray[np.generic]]:
     segmenter = MaskRCNNSegmenter.from_model(ModelStore().find(detector), device='cpu',
                                              threads=1)
     generator = np.random.default_rng(number)
@@ -144,31 +178,7 @@ def _shard(frames: list[Path], detector: Path, number: int) -> dict[str, NDArray
                              np.full(3, np.nan) if up is None else up, score,
                              np.int64(target)))
     segmenter.close()
-    return {field.name: np.stack(column)
-            for field, column in zip(fields(Candidates), zip(*rows, strict=True), strict=True)}
-
-
-def _report(done: int, total: int) -> None:
-    sys.stderr.write(f'{done} of {total} shards\n')
-
-
-def main() -> None:
-    """Parse the command line and write one shard of candidates per shard of frames."""
-    parser = argparse.ArgumentParser(description=__doc__,
-                                     formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('--frames', type=Path, required=True, help='folder of frame shards')
-    parser.add_argument('--detector', type=Path, default=Path('models/maskrcnn_lite'))
-    parser.add_argument('--out', type=Path, required=True)
-    parser.add_argument('--processes', type=int, default=1)
-    arguments = parser.parse_args()
-    frames = list_shards(arguments.frames)
-    description = {'kind': 'candidates', 'frames': str(arguments.frames),
-                   'detector': ModelStore().find(arguments.detector).manifest.files[
-                       'network'].sha256}
-    write_shards(arguments.out, len(frames), description,
-                 partial(_shard, frames, arguments.detector), arguments.processes,
-                 _report)
-
-
-if __name__ == '__main__':
-    main()
+    # A shard in which nothing is found has arrays of length 0.
+    columns = [np.stack(column) for column in zip(*(rows or [_EMPTY_ROW]), strict=True)]
+    return {field.name: column[:len(rows)]
+            for field, column in zip(fields(Candidates), columns, strict=True)}

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import fields
+from dataclasses import fields, replace
 from functools import lru_cache, partial
 from itertools import islice
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pose_estimation_ros.core.errors import ConfigurationError
 from pose_estimation_ros.datasets.nocs_dataset import NocsDataset
+from pose_estimation_ros.datasets.nocs_models import Convention
 from pose_estimation_ros.datasets.open_dataset import open_dataset
 from pose_estimation_ros.synthetic.scene import SCENES_PER_POOL, SceneGenerator
 from pose_estimation_ros.synthetic.shard_files import list_shards
@@ -48,6 +50,8 @@ def color_source(source: str, data: TrainingData, seed: int) -> SampleSource:
     Args:
         source: A folder of colour crops, a NOCS folder and subset such as
             'data/nocs:camera_train', 'synthetic' or 'synthetic:<domain>'; the six categories.
+            'data/nocs:camera_train@spd' has the published frame and size of objects, with mugs
+            re-centred, see `NocsDataset.convention`.
         data: Where rendered views are kept, and who renders them.
         seed: Seed of rendered scenes.
 
@@ -100,11 +104,20 @@ def _views(world: SyntheticWorld, seed: int,
 
 
 def _nocs_dataset(folder: Path, split: str) -> NocsDataset:
-    dataset = open_dataset(folder, split)
+    """Open a subset, or '<subset>@<convention>'."""
+    subset, _, convention = split.partition('@')
+    dataset = open_dataset(folder, subset)
     if not isinstance(dataset, NocsDataset):
         raise ConfigurationError(f'{folder} is {dataset.name}; the full SPD trains on colour '
                                  'crops or on NOCS data, which have NOCS coordinates')
-    return dataset
+    if not convention:
+        return dataset
+    known: tuple[Convention, ...] = get_args(Convention)
+    chosen = next((name for name in known if name == convention), None)
+    if chosen is None:
+        raise ConfigurationError(f'{folder}:{split} ends with @{convention}; after @ comes the '
+                                 f'frame of the objects, {" or ".join(known)}')
+    return replace(dataset, convention=chosen)
 
 
 def _take_from_shards(paths: tuple[Path, ...], items: Items) -> ColorCrops:

@@ -1,24 +1,15 @@
-r"""Prepare downloaded NOCS data: models, labels and lists, as SPD's authors publish the steps.
+"""Prepare downloaded NOCS data: models, labels and lists, as SPD's authors publish the steps.
 
-Usage::
-
-    python -m pose_estimation_ros.training.nocs_preparation --root data/nocs \
-        --subset camera_train --processes 2
-
-Run the same command again to go on where it stopped. Files that are damaged as released are named
-and left out.
+What is there already is kept. Files that are damaged as released are named and left out.
 
 Source: data preparation of Tian et al., ECCV 2020 (spec section 4.1).
 """
 
 from __future__ import annotations
 
-import argparse
-import logging
 import zlib
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -31,7 +22,7 @@ from pose_estimation_ros.datasets.atomic_files import write_atomically
 from pose_estimation_ros.datasets.mesh_files import read_mesh
 from pose_estimation_ros.datasets.nocs_dataset import NocsDataset
 from pose_estimation_ros.datasets.nocs_labels import write_labels
-from pose_estimation_ros.datasets.nocs_layout import MUG, SUBSETS, SYNSETS, NocsLayout
+from pose_estimation_ros.datasets.nocs_layout import MUG, SYNSETS, NocsLayout
 from pose_estimation_ros.datasets.nocs_models import (
     MODEL_POINTS,
     UNCHANGED,
@@ -42,63 +33,23 @@ from pose_estimation_ros.datasets.nocs_models import (
     read_mug_recentrings,
 )
 from pose_estimation_ros.datasets.nocs_pickles import read_pickle, write_pickle
-from pose_estimation_ros.distribution import Report, map_shards, no_report
+from pose_estimation_ros.distribution import map_shards
 from pose_estimation_ros.rendering.mesh import Mesh
+from pose_estimation_ros.synthetic.shard_files import ALONE, Workers
 
 # So many points are drawn for each that is kept.
 _OVERSAMPLING = 3
 _MUG_SYNSET = SYNSETS[-1]
 
-_logger = logging.getLogger(__name__)
-
 ModelResult = tuple[str, NDArray[np.float32], Recentring, bool]
 
 
-@dataclass(frozen=True)
-class Helpers:
-    """Who does the work; see `distribution.map_shards`.
-
-    Attributes:
-        processes: Of this machine.
-        cluster: Address of a Dask scheduler; '' = this machine.
-        report: Called with the finished and the total number of pieces.
-    """
-
-    processes: int = 1
-    cluster: str = ''
-    report: Report = no_report
-
-
-ALONE = Helpers()
-
-
-def prepare(dataset: NocsDataset, helpers: Helpers = ALONE) -> tuple[str, ...]:
-    """Write the models (unless they are there), labels and lists of a subset.
-
-    A frame that shows an object of a damaged mesh is left out. One bottle of CAMERA val is
-    released like this (d3b53f56b4a7b3b3c9f016d57db96408); ShapeNetCore has it whole.
-
-    Args:
-        dataset: The subset as downloaded.
-        helpers: Who does the work.
-
-    Returns:
-        What was left out because it is damaged, and why.
-
-    Raises:
-        InvalidInputError: If there are no meshes or no frames.
-    """
-    there = dataset.layout.points_file.is_file()
-    problems = () if there else prepare_models(dataset.layout, helpers)
-    return problems + prepare_labels(dataset, helpers)
-
-
-def prepare_models(layout: NocsLayout, helpers: Helpers = ALONE) -> tuple[str, ...]:
+def prepare_models(layout: NocsLayout, workers: Workers = ALONE) -> tuple[str, ...]:
     """Write `obj_models/<subset>.pkl` and add the subset's mugs to `mug_meta.pkl`.
 
     Args:
         layout: Of the subset; its meshes lie in `obj_models/<split or subset>`.
-        helpers: Who samples the meshes.
+        workers: Who samples the meshes.
 
     Returns:
         What was left out, and why.
@@ -109,7 +60,7 @@ def prepare_models(layout: NocsLayout, helpers: Helpers = ALONE) -> tuple[str, .
     folder = layout.models_folder
     meshes = sorted(folder.glob('*/*/model.obj') if layout.is_synthetic else folder.glob('*.obj'))
     sample = partial(_model_or_problem, layout.is_synthetic)
-    results = map_shards(sample, meshes, helpers.cluster, helpers.processes, helpers.report)
+    results = map_shards(sample, meshes, workers.cluster, workers.processes, workers.report)
     problems = tuple(result for result in results if isinstance(result, str))
     models = [result for result in results if not isinstance(result, str)]
     if not models:
@@ -144,18 +95,21 @@ def model_points(path: Path, *, is_synthetic: bool) -> NDArray[np.float64]:
     return points / np.linalg.norm(read_extent(path.with_suffix('.txt')))
 
 
-def prepare_labels(dataset: NocsDataset, helpers: Helpers = ALONE) -> tuple[str, ...]:
+def prepare_labels(dataset: NocsDataset, workers: Workers = ALONE) -> tuple[str, ...]:
     """Write `_label.pkl` of all frames without one, and the lists of the subset.
+
+    A frame that shows an object of a damaged mesh is left out. One bottle of CAMERA val is
+    released like this (d3b53f56b4a7b3b3c9f016d57db96408); ShapeNetCore has it whole.
 
     Args:
         dataset: The subset; its models must be prepared.
-        helpers: Who labels the frames, folder by folder.
+        workers: Who labels the frames, folder by folder.
 
     Returns:
         Which frames were left out because they are damaged, and why.
 
     Raises:
-        InvalidInputError: If there are no frames.
+        InvalidInputError: If there are no frames, or none can be used.
     """
     layout = dataset.layout
     names = layout.complete_frames() or layout.frames()
@@ -163,12 +117,17 @@ def prepare_labels(dataset: NocsDataset, helpers: Helpers = ALONE) -> tuple[str,
     for name in names:
         folders[name.rsplit('/', 1)[0]].append(name)
     results = map_shards(partial(_label_folder, dataset), list(folders.values()),
-                         helpers.cluster, helpers.processes, helpers.report)
+                         workers.cluster, workers.processes, workers.report)
     labelled = [name for kept, _ in results for name in kept]
+    problems = tuple(problem for _, found in results for problem in found)
+    if not labelled:
+        raise InvalidInputError(
+            f'none of the {len(names)} frames in {layout.source / layout.split} can be used: '
+            f'{problems[0] if problems else "none shows an object of the six categories"}')
     for path, lines in ((layout.list_file.with_name(f'{layout.split}_list_all.txt'), names),
                         (layout.list_file, labelled)):
         write_atomically(path, ''.join(f'{name}\n' for name in lines).encode())
-    return tuple(problem for _, problems in results for problem in problems)
+    return problems
 
 
 def _model_or_problem(is_synthetic: bool, path: Path) -> ModelResult | str:  # noqa: FBT001
@@ -201,25 +160,3 @@ def _label_folder(dataset: NocsDataset, names: Sequence[str]) -> tuple[list[str]
         except InvalidInputError as error:
             problems.append(str(error))
     return kept, problems
-
-
-def main() -> None:
-    """Prepare a subset as the command line says."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument('--root', type=Path, required=True, help='with CAMERA/ or Real/')
-    parser.add_argument('--subset', choices=SUBSETS, required=True)
-    parser.add_argument('--processes', type=int, default=1)
-    parser.add_argument('--cluster', default='', help='address of a Dask scheduler')
-    arguments = parser.parse_args()
-    logging.basicConfig(level=logging.INFO, format='%(message)s')
-    dataset = NocsDataset(arguments.root.resolve(), arguments.subset)
-    for problem in prepare(dataset, Helpers(arguments.processes, arguments.cluster)):
-        _logger.warning('left out: %s', problem)
-    names = dataset.layout.list_file.read_text(encoding='utf-8').split()
-    _logger.info('%d frames in %s', len(names), dataset.layout.list_file)
-
-
-if __name__ == '__main__':
-    main()

@@ -75,5 +75,5 @@ def test_augmentation_keeps_an_object_s_size_within_its_bounds() -> None:
 
 
 def test_an_empty_folder_says_how_candidates_are_made(tmp_path) -> None:
-    with pytest.raises(ConfigurationError, match='classifier_samples'):
+    with pytest.raises(ConfigurationError, match='dataset candidates --out'):
         read_candidates(tmp_path)

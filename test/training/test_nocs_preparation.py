@@ -17,7 +17,7 @@ from pose_estimation_ros.datasets.nocs_models import (
     read_model_points,
     read_mug_recentrings,
 )
-from pose_estimation_ros.training.nocs_preparation import main, prepare_labels, prepare_models
+from pose_estimation_ros.training.nocs_preparation import prepare_labels, prepare_models
 
 EXCERPT = Path(__file__).parents[1] / 'data/spd/nocs'
 BOX = np.array([[x, y, z] for x in (-1, 1) for y in (-1, 1) for z in (-1, 1)]) / 2
@@ -124,20 +124,13 @@ def test_labels_and_lists_are_the_published_ones_and_damage_is_left_out(tmp_path
                                               for model in ours['model_list']], rtol=1e-6)
 
 
-def test_the_command_makes_models_labels_and_lists_and_says_what_it_left_out(
-        tmp_path, monkeypatch, caplog):
+def test_frames_none_of_which_can_be_used_are_refused_with_the_reason(tmp_path):
     shutil.copytree(EXCERPT, tmp_path, dirs_exist_ok=True)
-    (tmp_path / 'obj_models/real_train.pkl').unlink()
-    for path in (tmp_path / 'obj_models/real_train').glob('*.txt'):
-        write_box(path.with_suffix('.obj'), np.array([0.2, 0.1, 0.15]))
-    (tmp_path / 'obj_models/real_train/real_can_norm.obj').write_text('v 0 0 0\n')
     folder = tmp_path / 'Real/train/scene_1'
     (folder / '0000_label.pkl').unlink()
-    monkeypatch.setattr('sys.argv', ['prepare', '--root', str(tmp_path), '--subset', 'real_train'])
-    with caplog.at_level('INFO'):
-        main()
-    assert 'left out' in caplog.text
-    assert 'real_can_norm.obj' in caplog.text
-    assert '1 frames in' in caplog.text
-    frame = NocsDataset(tmp_path, 'real_train', 'spd')[0]
-    assert [item.label for item in frame.objects] == ['bowl', 'laptop', 'mug', 'bottle']
+    mask = cv2.imread(str(folder / '0000_mask.png'), cv2.IMREAD_UNCHANGED)
+    cv2.imwrite(str(folder / '0000_mask.png'), np.where(mask == 255, 9, mask))
+    (tmp_path / 'Real/train_list.txt').unlink()
+    with pytest.raises(InvalidInputError, match=r'none of the 1 frames in .* no background'):
+        prepare_labels(NocsDataset(tmp_path, 'real_train'))
+    assert not (tmp_path / 'Real/train_list.txt').exists()

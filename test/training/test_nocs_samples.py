@@ -8,13 +8,16 @@ import numpy as np
 import pytest
 
 from pose_estimation_ros.backends.spd_preprocessing import normalized_image
-from pose_estimation_ros.core.errors import InvalidInputError
+from pose_estimation_ros.core.categories import CATEGORY_NAMES
+from pose_estimation_ros.core.errors import ConfigurationError, InvalidInputError
 from pose_estimation_ros.datasets.nocs_dataset import NocsDataset
 from pose_estimation_ros.datasets.nocs_models import centred_extent
 from pose_estimation_ros.training.batch_plan import Draw
 from pose_estimation_ros.training.color_crops import stack_crops
+from pose_estimation_ros.training.color_sources import color_source, validation_crops
 from pose_estimation_ros.training.nocs_samples import NocsViews, object_pixels, object_view
 from pose_estimation_ros.training.symmetry_targets import symmetric_targets
+from pose_estimation_ros.training.task import TrainingData
 
 EXCERPT = Path(__file__).parents[1] / 'data/spd/nocs'
 WHOLE = Path(__file__).parents[2].parent / 'shared/specs/fixtures/spd'
@@ -107,6 +110,24 @@ def test_a_frame_without_objects_is_passed_over(tmp_path):
     (folder / '0001_meta.txt').write_text('1 0 00 thing\n')
     with pytest.raises(InvalidInputError, match='no frame of .* has a labelled object'):
         NocsViews([dataset]).samples(Draw(0, 0, 1, (0, 0)))
+
+
+def test_a_source_after_an_at_sign_has_the_published_frame_of_mugs():
+    data = TrainingData((), Path('unused'))
+    draw = Draw(0, 0, 8, (5, 0))
+    plain, published = (color_source(f'{EXCERPT}:camera_train{convention}', data, 0).samples(draw)
+                        for convention in ('', '@spd'))
+    expected = NocsViews([NocsDataset(EXCERPT, 'camera_train', 'spd')]).samples(draw)
+    np.testing.assert_array_equal(published.nocs, expected.nocs)
+    np.testing.assert_array_equal(published.shape, expected.shape)
+    is_mug = published.category == CATEGORY_NAMES.index('mug')
+    assert 0 < is_mug.sum() < 8
+    np.testing.assert_array_equal(published.nocs[~is_mug], plain.nocs[~is_mug])
+    assert np.abs(published.nocs[is_mug] - plain.nocs[is_mug]).max() > 0.01
+    validated = validation_crops(f'{EXCERPT}:camera_train@spd')
+    assert len(validated) == 1
+    with pytest.raises(ConfigurationError, match='ends with @cup; after @ comes .* nocs or spd'):
+        color_source(f'{EXCERPT}:camera_train@cup', data, 0)
 
 
 def test_pixels_without_depth_or_coordinates_are_no_points():
