@@ -11,6 +11,7 @@ import typer
 from pose_estimation_ros.cli.dataset_options import Cluster, Processes
 from pose_estimation_ros.cli.progress import progress_bar
 from pose_estimation_ros.cli.teaching import examples
+from pose_estimation_ros.core.errors import ConfigurationError
 
 EPILOG = examples('dataset prepare data/nocs --subset camera_train --processes 4',
                   'dataset prepare data/nocs --subset real_test', docs='docs/datasets.md')
@@ -36,10 +37,14 @@ def prepare(root: Annotated[Path, typer.Argument(help='Folder with CAMERA/ or Re
     named and left out. An interrupted command goes on where it stopped.
     """
     from pose_estimation_ros.datasets.nocs_dataset import NocsDataset
+    from pose_estimation_ros.datasets.open_dataset import open_dataset
     from pose_estimation_ros.synthetic.shard_files import Workers
     from pose_estimation_ros.training.nocs_preparation import prepare_labels, prepare_models
 
-    dataset = NocsDataset(root.resolve(), subset.value)
+    dataset = open_dataset(root.resolve(), subset.value)
+    if not isinstance(dataset, NocsDataset):
+        raise ConfigurationError(f'{root} is {dataset.name}, which needs no preparation; use it '
+                                 'as it is')
     left_out: tuple[str, ...] = ()
     if not dataset.layout.points_file.is_file():
         with progress_bar('models') as report:

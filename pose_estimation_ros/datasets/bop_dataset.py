@@ -190,7 +190,12 @@ def read_targets(path: Path) -> tuple[BopTarget, ...]:
         return tuple(BopTarget(int(entry['scene_id']), int(entry['im_id']),
                                entry.get('obj_id'), entry.get('inst_count'))
                      for entry in json.loads(path.read_text(encoding='utf-8')))
-    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+    except OSError as error:
+        there = ', '.join(sorted(file.name for file in path.parent.glob('*targets*.json')))
+        raise InvalidInputError(f'cannot read the targets {path}: {error.strerror}; the folder '
+                                f'has {there or "no file of targets, leave the option out"}'
+                                ) from error
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise InvalidInputError(f'cannot use {path} ({error!r}); targets are a JSON list of '
                                 'objects with scene_id, im_id and, before 2024, obj_id and '
                                 'inst_count') from error

@@ -126,7 +126,9 @@ def read_json(path: Path) -> dict[str, Any]:
     try:
         values = json.loads(path.read_text(encoding='utf-8'))
     except (OSError, ValueError) as error:
-        raise InvalidInputError(f'cannot read {path}: {error}') from error
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise InvalidInputError(f'cannot read {path}: {reason}; correct it, or copy or download '
+                                'it again') from error
     if not isinstance(values, dict):
         raise InvalidInputError(f'{path} must hold a JSON object, not {type(values).__name__}')
     return values
@@ -168,7 +170,9 @@ def read_image(path: Path, flags: int) -> NDArray[Any]:
     Raises:
         InvalidInputError: If the file is missing or damaged.
     """
-    image = cv2.imread(str(path), flags)
+    # OpenCV prints a warning of its own about a missing file.
+    image = cv2.imread(str(path), flags) if path.is_file() else None
     if image is None:
-        raise InvalidInputError(f'{path} is missing or not an image that can be read')
+        raise InvalidInputError(f'{path} is missing or not an image that can be read; copy or '
+                                'download it again')
     return image

@@ -124,7 +124,12 @@ class NocsModels:
 
     @cached_property
     def _points(self) -> dict[str, NDArray[np.float32]]:
-        return read_model_points(self.layout.points_file)
+        path = self.layout.points_file
+        if not path.is_file():
+            raise InvalidInputError(
+                f'{path} is missing; make it from the meshes with: pose-estimation dataset '
+                f'prepare {self.layout.root} --subset {self.layout.subset}')
+        return read_model_points(path)
 
     @cached_property
     def _mugs(self) -> Mapping[str, Recentring]:

@@ -133,7 +133,9 @@ def read_results(path: Path) -> list[BopResult]:
     try:
         lines = path.read_text(encoding='utf-8').splitlines()
     except (OSError, UnicodeDecodeError) as error:
-        raise InvalidInputError(f'cannot read the BOP results {path}: {error}') from error
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise InvalidInputError(f'cannot read the BOP results {path}: {reason}; give a file '
+                                '<method>_<data set>-<split>.csv') from error
     if not lines or lines[0].replace(' ', '') != _HEADER:
         raise InvalidInputError(f'{path}, line 1: the header of BOP results is {_HEADER!r}, not '
                                 f'{lines[0] if lines else ""!r}; give a file of 6D poses')

@@ -82,12 +82,13 @@ class FrameShards:
 
         Raises:
             InvalidInputError: If there is none.
+            ConfigurationError: If they hold something else.
         """
         self._shards = list_shards(folder)
         if not self._shards:
-            raise InvalidInputError(f'{folder} holds no frame shards; make some with '
-                                    'write_frame_shards')
-        self._shard_size = int(read_description(folder)['shard_size'])
+            raise InvalidInputError(f'{folder} holds no frame shards; make some with: '
+                                    f'pose-estimation dataset frames {folder}')
+        self._shard_size = int(read_description(folder, 'frames')['shard_size'])
 
     def __len__(self) -> int:
         """Return the number of frames."""

@@ -29,9 +29,29 @@ def list_shards(folder: Path) -> list[Path]:
     return sorted(Path(folder).glob(_PATTERN))
 
 
-def read_description(folder: Path) -> dict[str, Any]:
-    """Return what the shards of a folder hold, as it was given to `write_shards`."""
-    return dict(json.loads((folder / _DESCRIPTION).read_text()))
+def read_description(folder: Path, kind: str = '') -> dict[str, Any]:
+    """Return what the shards of a folder hold, as it was given to `write_shards`.
+
+    Args:
+        folder: The folder.
+        kind: What they must hold, such as 'frames'; '' = anything.
+
+    Raises:
+        ConfigurationError: If the description is missing or damaged, or of another kind.
+    """
+    path = Path(folder) / _DESCRIPTION
+    try:
+        found = json.loads(path.read_text(encoding='utf-8'))
+        found_kind = str(found['kind'])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ConfigurationError(f'{path} does not say what the shards beside it hold '
+                                 f'({error!r}); copy it from where they were made, or make them '
+                                 'anew') from error
+    if kind and found_kind != kind:
+        raise ConfigurationError(f'{folder} holds {found_kind}, but {kind} are needed; give '
+                                 f'another folder or make some with: pose-estimation dataset '
+                                 f'{kind} <folder>')
+    return dict(found)
 
 
 @dataclass(frozen=True)

@@ -137,15 +137,15 @@ def write_candidates(folder: Path, frames: Path, detector: str,
         The number of frames' shards.
 
     Raises:
-        ConfigurationError: If there are no frames, they are of other categories, or the folder
+        ConfigurationError: If there are no frames, they show other categories, or the folder
             holds other data.
         ModelError: If the model is missing or no detector.
     """
     shards = list_shards(frames)
-    if not shards or read_description(frames)['kind'] != 'frames':
+    if not shards:
         raise ConfigurationError(f'{frames} holds no frames; make some with: pose-estimation '
                                  f'dataset frames {frames}')
-    categories = categories_of(read_description(frames))
+    categories = categories_of(read_description(frames, 'frames'))
     if categories != CATEGORIES:
         names = ', '.join(category.name for category in categories)
         raise ConfigurationError(f'{frames} shows {names}, but the classifier is for '

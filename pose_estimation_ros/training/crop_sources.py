@@ -49,7 +49,7 @@ def stored_crops(folder: Path, categories: tuple[Category, ...]) -> Crops:
     if not shards:
         raise ConfigurationError(f'{folder} holds no crops; make some with: pose-estimation '
                                  f'dataset crops {folder}')
-    _check_categories(str(folder), categories_of(read_description(folder)), categories)
+    _check_categories(str(folder), categories_of(read_description(folder, 'crops')), categories)
     return join([read_crop_shard(path) for path in shards])
 
 

@@ -66,7 +66,8 @@ def prepare_models(layout: NocsLayout, workers: Workers = ALONE) -> tuple[str, .
     if not models:
         pattern = '<synset>/<model>/model.obj' if layout.is_synthetic else '<model>.obj'
         raise InvalidInputError(f'{folder} holds no usable mesh ({pattern}); unpack '
-                                f'obj_models.zip there. {" ".join(problems[:3])}')
+                                f'obj_models.zip in {layout.root}'
+                                + ''.join(f'. {problem}' for problem in problems[:3]))
     mugs = read_mug_recentrings(layout.mug_file) if layout.mug_file.is_file() else {}
     mugs |= {name: change for name, _, change, is_mug in models if is_mug}
     write_pickle(layout.points_file, {name: points for name, points, _, _ in models})

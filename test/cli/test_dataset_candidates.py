@@ -59,6 +59,14 @@ def test_wrong_frames_and_models_are_named(frames, tmp_path):
         run(frames, tmp_path / 'out', '--detector', 'none')
     with pytest.raises(ModelError, match='is made for pose, not for segmentation'):
         run(frames, tmp_path / 'out', '--detector', 'spd_lite')
+    crops = tmp_path / 'crops'
+    crops.mkdir()
+    (crops / 'shard_00000.npz').touch()
+    with pytest.raises(ConfigurationError, match='crops/description.json does not say what'):
+        run(crops, tmp_path / 'out')
+    (crops / 'description.json').write_text('{"kind": "crops"}')
+    with pytest.raises(ConfigurationError, match='holds crops, but frames are needed'):
+        run(crops, tmp_path / 'out')
     others = tmp_path / 'others'
     others.mkdir()
     (others / 'shard_00000.npz').touch()

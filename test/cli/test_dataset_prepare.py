@@ -12,7 +12,7 @@ pytest.importorskip('open3d')
 
 from pose_estimation_ros.cli.dataset_prepare import Subset
 from pose_estimation_ros.cli.main import app
-from pose_estimation_ros.core.errors import InvalidInputError
+from pose_estimation_ros.core.errors import ConfigurationError, InvalidInputError
 from pose_estimation_ros.datasets import nocs_layout
 from pose_estimation_ros.datasets.nocs_dataset import NocsDataset
 
@@ -59,6 +59,11 @@ def test_what_is_there_is_kept(download):
 
 
 def test_a_folder_that_is_no_download_is_named(tmp_path):
+    with pytest.raises(InvalidInputError, match=f'{tmp_path} is no data set of a known layout'):
+        run(tmp_path, '--subset', 'camera_val')
+    (tmp_path / 'CAMERA/val').mkdir(parents=True)
+    with pytest.raises(ConfigurationError, match="no split 'real_test'; choose one of camera_val"):
+        run(tmp_path, '--subset', 'real_test')
     with pytest.raises(InvalidInputError, match='obj_models/val holds no usable mesh .* unpack'):
         run(tmp_path, '--subset', 'camera_val')
 
