@@ -9,6 +9,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from pose_estimation_ros.synthetic.shard_files import opened_shard
+
 # NOCS coordinates are stored in these steps; 16 bits then reach to 3.2 diagonals.
 _NOCS_STEP = 1e-4
 _NOCS_LIMIT = 3.2
@@ -117,8 +119,12 @@ def pack_crops(crops: Crops) -> dict[str, NDArray[np.generic]]:
 
 
 def read_crop_shard(path: Path) -> Crops:
-    """Return the samples of a shard file that `write_crop_shards` made."""
-    with np.load(path) as stored:
+    """Return the samples of a shard file that `write_crop_shards` made.
+
+    Raises:
+        InvalidInputError: If it is damaged.
+    """
+    with opened_shard(path) as stored:
         offset = stored['offset'].astype(np.float32)
         model = stored['model']
         return Crops(

@@ -21,6 +21,7 @@ from pose_estimation_ros.synthetic.shard_files import (
     ALONE,
     Workers,
     list_shards,
+    opened_shard,
     read_description,
     write_shards,
 )
@@ -62,7 +63,7 @@ def write_frame_shards(folder: Path, count: int, domain: str, split: str,
 
 def read_frames(shard: Path) -> Iterator[SyntheticFrame]:
     """Yield the frames of one shard, without their clean depth."""
-    with np.load(shard) as stored:
+    with opened_shard(shard) as stored:
         truths = json.loads(str(stored['truth']))
         for index in range(len(truths)):
             yield _read(stored, truths, index)
@@ -70,7 +71,7 @@ def read_frames(shard: Path) -> Iterator[SyntheticFrame]:
 
 def read_frame(shard: Path, place: int) -> SyntheticFrame:
     """Return one frame of a shard, without its clean depth."""
-    with np.load(shard) as stored:
+    with opened_shard(shard) as stored:
         return _read(stored, json.loads(str(stored['truth'])), place)
 
 

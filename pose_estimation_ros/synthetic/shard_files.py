@@ -5,16 +5,18 @@ from __future__ import annotations
 import json
 import os
 import socket
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pose_estimation_ros.core.errors import ConfigurationError
+from pose_estimation_ros.core.errors import ConfigurationError, InvalidInputError
 from pose_estimation_ros.distribution import Report, map_shards, no_report
 
 Arrays = Mapping[str, NDArray[np.generic]]
@@ -52,6 +54,21 @@ def read_description(folder: Path, kind: str = '') -> dict[str, Any]:
                                  f'another folder or make some with: pose-estimation dataset '
                                  f'{kind} <folder>')
     return dict(found)
+
+
+@contextmanager
+def opened_shard(path: Path) -> Iterator[Arrays]:
+    """Open a shard and close it in the end; arrays are read when they are asked for.
+
+    Raises:
+        InvalidInputError: If the file is damaged, or lacks an array that is asked for.
+    """
+    try:
+        with np.load(path) as stored:
+            yield stored
+    except (OSError, EOFError, KeyError, ValueError, BadZipFile) as error:
+        raise InvalidInputError(f'{path} is damaged or from another program ({error}); delete it '
+                                'and give the command that made it again') from error
 
 
 @dataclass(frozen=True)

@@ -29,6 +29,7 @@ from pose_estimation_ros.synthetic.shard_files import (
     ALONE,
     Workers,
     list_shards,
+    opened_shard,
     read_description,
     write_shards,
 )
@@ -72,6 +73,7 @@ def read_candidates(folder: Path) -> Candidates:
 
     Raises:
         ConfigurationError: If there are none.
+        InvalidInputError: If a shard is damaged.
     """
     shards = list_shards(folder)
     if not shards:
@@ -81,7 +83,7 @@ def read_candidates(folder: Path) -> Candidates:
         return from_crops(stored_crops(folder, CATEGORIES))
     parts = []
     for shard in shards:
-        with np.load(shard) as stored:
+        with opened_shard(shard) as stored:
             parts.append(Candidates(*(stored[field.name] for field in fields(Candidates))))
     return join_candidates(parts)
 

@@ -1,9 +1,11 @@
 """Stored frames come back as they were rendered."""
 
+import shutil
+
 import numpy as np
 import pytest
 
-from pose_estimation_ros.core.errors import InvalidInputError
+from pose_estimation_ros.core.errors import ConfigurationError, InvalidInputError
 from pose_estimation_ros.synthetic.frame_cache import (
     FrameShards,
     list_shards,
@@ -19,6 +21,30 @@ def folder(tmp_path_factory):
     path = tmp_path_factory.mktemp('frames')
     write_frame_shards(path, 12, 'primary', 'val', (80, 60), shard_size=6)
     return path
+
+
+@pytest.mark.parametrize('content', [b'', b'no archive', b'PK\x03\x04cut off'])
+def test_a_damaged_shard_is_named(folder, tmp_path, content):
+    shutil.copytree(folder, tmp_path, dirs_exist_ok=True)
+    (tmp_path / 'shard_00001.npz').write_bytes(content)
+    frames = FrameShards(tmp_path)
+    assert len(frames[5].instances) == len(FrameShards(folder)[5].instances)
+    with pytest.raises(InvalidInputError, match='shard_00001.npz is damaged .* delete it'):
+        frames[6]
+
+
+def test_shards_of_something_else_are_refused(folder, tmp_path):
+    shutil.copytree(folder, tmp_path, dirs_exist_ok=True)
+    (tmp_path / 'description.json').write_text('{"kind": "crops"}')
+    with pytest.raises(ConfigurationError, match='holds crops, but frames are needed'):
+        FrameShards(tmp_path)
+    (tmp_path / 'description.json').unlink()
+    with pytest.raises(ConfigurationError, match='description.json does not say what'):
+        FrameShards(tmp_path)
+    (tmp_path / 'description.json').write_text('{"kind": "frames", "shard_size": 6}')
+    np.savez(tmp_path / 'shard_00000.npz', depth=np.zeros(1))
+    with pytest.raises(InvalidInputError, match="shard_00000.npz is damaged .*'?truth"):
+        FrameShards(tmp_path)[0]
 
 
 def test_stored_frames_equal_rendered_ones(folder):
