@@ -51,7 +51,8 @@ def train(
             f'{entry.name}: {entry.summary}' for entry in NETWORKS.values()))],
         data: Annotated[list[str], _in(_DATA, (
             "Folder, folder:split, or 'synthetic' to render while training. Give it again to mix "
-            'several.'))],
+            'several. NOCS data in the frame of published SPD-family weights: '
+            'folder:subset@spd.'))],
         out: Annotated[Path, _in(_LENGTH, (
             'Folder of checkpoints and logs. A run found there goes on.'))],
         ratio: Annotated[str, _in(_DATA, 'Shares of the data in each batch, such as 3:1. '

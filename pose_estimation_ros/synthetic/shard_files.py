@@ -57,7 +57,7 @@ def read_description(folder: Path, kind: str = '') -> dict[str, Any]:
 
 
 @contextmanager
-def opened_shard(path: Path) -> Iterator[Arrays]:
+def opened_shard(path: Path) -> Iterator[Mapping[str, NDArray[Any]]]:
     """Open a shard and close it in the end; arrays are read when they are asked for.
 
     Raises:

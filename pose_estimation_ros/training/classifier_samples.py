@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,8 +42,9 @@ from pose_estimation_ros.training.crop_sources import stored_crops
 _SAME, _OTHER = 0.5, 0.3
 UNCLEAR = -1
 _LEAST_SCORE = 0.08
-_EMPTY_ROW = (np.zeros((INSIDE + AROUND, 3), np.float32), np.zeros((INSIDE + AROUND, 3), np.uint8),
-              np.zeros(3), np.zeros(len(CATEGORY_NAMES), np.float32), np.int64(0))
+_EMPTY_ROW: tuple[Any, ...] = (
+    np.zeros((INSIDE + AROUND, 3), np.float32), np.zeros((INSIDE + AROUND, 3), np.uint8),
+    np.zeros(3), np.zeros(len(CATEGORY_NAMES), np.float32), np.int64(0))
 
 
 @dataclass(frozen=True)
@@ -164,7 +166,7 @@ def _shard(frames: Sequence[Path], detector: Path, number: int) -> dict[str, NDA
     segmenter = MaskRCNNSegmenter.from_model(ModelStore().find(detector), device='cpu',
                                              threads=1)
     generator = np.random.default_rng(number)
-    rows: list[tuple[NDArray[np.generic], ...]] = []
+    rows: list[tuple[Any, ...]] = []
     for truth in read_frames(frames[number]):
         assert truth.frame.depth is not None
         up = estimate_up(truth.frame.depth, truth.frame.intrinsics)

@@ -88,6 +88,13 @@ def test_targets_of_bop24_have_no_objects(tmp_path):
     assert dataset.targets == (BopTarget(3, 17),)
 
 
+def test_missing_targets_are_named_with_those_that_are_there(tmp_path):
+    write_dataset(tmp_path)
+    write_json(tmp_path / 'test_targets_bop19.json', [{'scene_id': 3, 'im_id': 17}])
+    with pytest.raises(InvalidInputError, match='none.json.* has test_targets_bop19.json'):
+        BopDataset(tmp_path, 'test', targets='none.json')
+
+
 def test_targets_of_another_split_are_named(tmp_path):
     write_dataset(tmp_path)
     write_json(tmp_path / 'targets.json', [{'scene_id': 3, 'im_id': 18}])

@@ -140,6 +140,13 @@ def test_a_fault_is_named(root, fault):
         NocsDataset(root, 'camera_val')[0]
 
 
+def test_missing_models_say_which_command_makes_them(root):
+    (root / 'obj_models/camera_val.pkl').unlink()
+    with pytest.raises(InvalidInputError, match=r'camera_val.pkl is missing; make it .* dataset '
+                                                r'prepare .* --subset camera_val'):
+        NocsDataset(root, 'camera_val', 'spd')[0]
+
+
 @pytest.mark.parametrize('convention', ['nocs', 'spd'])
 def test_a_missing_model_is_named_where_its_size_is_needed(root, convention):
     content = pickle.loads((root / f'{FRAME}label.pkl').read_bytes())
