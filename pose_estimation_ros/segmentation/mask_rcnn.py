@@ -27,6 +27,8 @@ from pose_estimation_ros.segmentation.preprocessing import (
 CLASSIFIER_ROLE = 'classifier'
 COLOR_CHANNELS = CHANNEL_NAMES[:3]
 _MASK_THRESHOLD = 0.5
+# A mask of which a surer one covers this share shows a part of that object.
+_PART = 0.7
 
 
 @dataclass(frozen=True)
@@ -183,8 +185,15 @@ class MaskRCNNSegmenter:
             [candidate.evidence for candidate in candidates])
         judged = [_judged(candidate.detection, probability)
                   for candidate, probability in zip(candidates, probabilities, strict=True)]
-        judged = [detection for detection in judged if detection.score >= self._threshold]
-        return sorted(judged, key=lambda detection: -detection.score)[:most]
+        judged.sort(key=lambda detection: -detection.score)
+        kept: list[Detection] = []
+        for detection in judged:
+            if detection.score < self._threshold or len(kept) == most:
+                break
+            # Now that all are judged, a part of an object is told from an object of its own.
+            if all(_covered(detection, other) < _PART for other in kept):
+                kept.append(detection)
+        return kept
 
     def candidates(self, frame: RGBDFrame, least_score: float) -> list[Candidate]:
         """Return where the detector sees something, best score first.
@@ -259,17 +268,27 @@ def _judged(detection: Detection, probability: Mapping[str, float] | None) -> De
 
 def mask_iou(a: Detection, b: Detection) -> float:
     """Return the intersection over union of two detections' masks, 0 to 1."""
+    common = _common_pixels(a, b)
+    union = np.count_nonzero(a.mask) + np.count_nonzero(b.mask) - common
+    return common / union if union else 0.0
+
+
+def _covered(a: Detection, b: Detection) -> float:
+    """Return the share of the smaller mask that the other one covers, 0 to 1."""
+    smaller = min(np.count_nonzero(a.mask), np.count_nonzero(b.mask))
+    return _common_pixels(a, b) / smaller if smaller else 0.0
+
+
+def _common_pixels(a: Detection, b: Detection) -> int:
     x0, y0 = max(a.offset[0], b.offset[0]), max(a.offset[1], b.offset[1])
     x1 = min(a.offset[0] + a.mask.shape[1], b.offset[0] + b.mask.shape[1])
     y1 = min(a.offset[1] + a.mask.shape[0], b.offset[1] + b.mask.shape[0])
     if x1 <= x0 or y1 <= y0:
-        return 0.0
+        return 0
     part_a, part_b = (
         d.mask[y0 - d.offset[1]:y1 - d.offset[1], x0 - d.offset[0]:x1 - d.offset[0]]
         for d in (a, b))
-    common = np.count_nonzero(part_a & part_b)
-    union = np.count_nonzero(a.mask) + np.count_nonzero(b.mask) - common
-    return common / union if union else 0.0
+    return int(np.count_nonzero(part_a & part_b))
 
 
 def _label_map(manifest: ModelManifest) -> dict[int, str]:

@@ -42,7 +42,7 @@ LITE_INPUT = InputSize(480, 360)
 _CANDIDATE_THRESHOLD, _CANDIDATES = 0.08, 40
 _DETECTOR_THRESHOLD = 0.4
 # Chosen on validation frames.
-_CLASSIFIER_THRESHOLD = 0.2
+_CLASSIFIER_THRESHOLD = 0.15
 
 
 class DetectionGraph(nn.Module):

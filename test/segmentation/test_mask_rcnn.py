@@ -224,3 +224,17 @@ def test_without_depth_or_points_the_detector_s_word_stands_at_its_own_threshold
 
     assert [(d.label, round(d.score, 3)) for d in colour_only] == [('mug', 0.9)]
     assert [d.label for d in without_points] == ['mug']
+
+
+def test_what_a_surer_detection_covers_is_taken_for_a_part_of_it():
+    class BySize:
+        def probabilities(self, frame, detections, evidence):
+            areas = [np.count_nonzero(d.mask) for d in detections]
+            return [{'mug': 0.9 if area == max(areas) else 0.6} for area in areas]
+
+    handle, beside = ((60, 60, 80, 80), 6, 0.3), ((100, 60, 120, 80), 6, 0.3)
+
+    found = judged(BySize(), UNCERTAIN, handle, beside)
+
+    assert [d.score for d in found] == [0.9, 0.6]
+    np.testing.assert_allclose(found[1].box, (200, 120, 240, 160))
