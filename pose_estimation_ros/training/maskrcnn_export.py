@@ -73,8 +73,8 @@ def export_onnx(detector: nn.Module, channels: int, size: InputSize, path: Path)
             dynamic_axes={name: {0: 'detections'} for name in OUTPUT_NAMES})
 
 
-def export_classifier(checkpoint: Path, path: Path) -> None:
-    """Write a trained point classifier as ONNX with a dynamic batch.
+def export_classifier(checkpoint: Path, path: Path) -> dict[str, Any]:
+    """Write a trained point classifier as ONNX with a dynamic batch; return how it was trained.
 
     Raises:
         ModelError: If the checkpoint is missing, damaged or not of a point classifier.
@@ -97,6 +97,7 @@ def export_classifier(checkpoint: Path, path: Path) -> None:
             network.eval(), example, str(path), dynamo=False, opset_version=_OPSET,
             input_names=list(names[:2]), output_names=list(names[2:]),
             dynamic_axes={name: {0: 'objects'} for name in names})
+    return training_facts(content['notes'], content['step'])
 
 
 def load_detector(checkpoint: Path) -> tuple[MaskRCNN, dict[str, Any]]:
@@ -142,7 +143,7 @@ def export_model(checkpoint: Path, folder: Path, training: Mapping[str, Any] | N
     thresholds = {'score_threshold': _DETECTOR_THRESHOLD}
     if classifier is not None:
         path = folder / CLASSIFIER_FILE
-        export_classifier(classifier, path)
+        notes['training']['classifier'] = export_classifier(classifier, path)
         files[CLASSIFIER_ROLE] = ModelFile.of(path, folder)
         thresholds = {'score_threshold': _CLASSIFIER_THRESHOLD,
                       'detector_threshold': _DETECTOR_THRESHOLD,
