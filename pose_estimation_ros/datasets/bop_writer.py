@@ -14,7 +14,6 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 import cv2
 import numpy as np
@@ -23,7 +22,7 @@ from numpy.typing import NDArray
 from pose_estimation_ros.core.errors import ConfigurationError, InvalidInputError
 from pose_estimation_ros.core.symmetry import Symmetry
 from pose_estimation_ros.datasets.annotated_frame import ObjectAnnotation
-from pose_estimation_ros.datasets.atomic_files import write_atomically
+from pose_estimation_ros.datasets.atomic_files import publish, temporary_name, write_atomically
 from pose_estimation_ros.datasets.bop_models import MODELS_INFO, OBJECT_NAMES, symmetry_entries
 from pose_estimation_ros.datasets.bop_scene import BopScene
 from pose_estimation_ros.datasets.bop_scene_writer import BopSceneWriter
@@ -131,12 +130,12 @@ class BopWriter:
         if folder.is_dir():
             raise InvalidInputError(f'{folder} is written already; ask is_written first, or '
                                     'delete it')
-        partial = folder.with_name(f'.{folder.name}.{uuid4().hex}.partial')
+        partial = temporary_name(folder)
         try:
             writer = BopSceneWriter(partial, self._numbered_model, self._depth_scale)
             yield writer
             writer.close()
-            _publish(partial, folder)
+            publish(partial, folder)
         finally:
             shutil.rmtree(partial, ignore_errors=True)
 
@@ -213,15 +212,6 @@ class BopWriter:
         _write_json(self._root / 'camera.json', {
             'fx': K[0, 0], 'fy': K[1, 1], 'cx': K[0, 2], 'cy': K[1, 2],
             'width': width, 'height': height, 'depth_scale': self._depth_scale})
-
-
-def _publish(partial: Path, folder: Path) -> None:
-    try:
-        partial.rename(folder)
-    except OSError:
-        # A cluster may give a scene to two machines; the one that was first is as good.
-        if not folder.is_dir():
-            raise
 
 
 def _targets(scene: BopScene) -> list[dict[str, int]]:

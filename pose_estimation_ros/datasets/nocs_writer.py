@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import os
 import re
 import shutil
 from collections.abc import Iterator, Sequence
@@ -15,7 +14,7 @@ from numpy.typing import NDArray
 
 from pose_estimation_ros.core.categories import CATEGORIES, Category
 from pose_estimation_ros.core.errors import ConfigurationError, InvalidInputError
-from pose_estimation_ros.datasets.atomic_files import write_atomically
+from pose_estimation_ros.datasets.atomic_files import publish, temporary_name, write_atomically
 from pose_estimation_ros.datasets.nocs_layout import MUG, NocsLayout, Subset, categories_text
 from pose_estimation_ros.datasets.nocs_models import (
     MODEL_POINTS,
@@ -118,14 +117,13 @@ class NocsWriter:
         if folder.is_dir():
             raise InvalidInputError(f'{folder} is written already; ask is_written first, or '
                                     'delete it')
-        partial = folder.with_name(f'.{folder.name}.{os.getpid()}.partial')
-        shutil.rmtree(partial, ignore_errors=True)
+        partial = temporary_name(folder)
         try:
             writer = NocsSceneWriter(partial, folder.name, self._layout, self._categories,
                                      self._models)
             yield writer
             writer.close()
-            partial.rename(folder)
+            publish(partial, folder)
         finally:
             shutil.rmtree(partial, ignore_errors=True)
 

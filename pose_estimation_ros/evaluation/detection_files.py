@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +14,7 @@ import numpy as np
 from pose_estimation_ros.core.categories import CATEGORY_NAMES
 from pose_estimation_ros.core.detection import Detection
 from pose_estimation_ros.core.errors import InvalidInputError
+from pose_estimation_ros.datasets.atomic_files import replacing
 from pose_estimation_ros.datasets.nocs_pickles import read_pickle
 from pose_estimation_ros.evaluation.predictions import mask_as_runs, mask_from_runs
 
@@ -36,16 +36,13 @@ class FrameDetections:
 
 def write_detections(path: Path, frames: Iterable[FrameDetections]) -> None:
     """Write JSON lines as the frames come; the file appears whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f'{path.name}.{os.getpid()}.partial')
-    with partial.open('w', encoding='utf-8') as file:
+    with replacing(path) as partial, partial.open('w', encoding='utf-8') as file:
         for frame in frames:
             content = {
                 'name': frame.name,
                 'seconds': None if math.isnan(frame.seconds) else frame.seconds,
                 'detections': [_as_json(detection) for detection in frame.detections]}
             file.write(json.dumps(content, allow_nan=False) + '\n')
-    partial.replace(path)
 
 
 def read_detections(path: Path) -> list[FrameDetections]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import cycle
@@ -14,6 +13,7 @@ from numpy.typing import NDArray
 
 from pose_estimation_ros.core.categories import CATEGORIES
 from pose_estimation_ros.core.errors import ConfigurationError, InvalidInputError
+from pose_estimation_ros.datasets.atomic_files import replacing
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -177,8 +177,6 @@ def _dress(place: Axes, title: str) -> None:
 
 
 def _save(figure: Figure, path: Path) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f'{path.name}.{os.getpid()}.partial')
-    figure.savefig(partial, format='png')
-    partial.replace(path)
+    with replacing(path) as partial:
+        figure.savefig(partial, format='png')
     return path

@@ -21,6 +21,7 @@ from pose_estimation_ros.core.errors import InvalidInputError
 from pose_estimation_ros.core.object_pose import ObjectPose
 from pose_estimation_ros.core.se3 import is_rigid
 from pose_estimation_ros.datasets.annotated_frame import AnnotatedFrame, ObjectAnnotation
+from pose_estimation_ros.datasets.atomic_files import replacing
 
 # Published poses were stored as float32, so rotations are orthonormal to about 1e-6.
 _RIGID_TOLERANCE = 1e-4
@@ -139,12 +140,9 @@ def paired(truth: Sequence[FrameTruth], predictions: Sequence[FramePredictions]
 
 def write_predictions(path: Path, frames: Iterable[FramePredictions]) -> None:
     """Write JSON lines as the frames come; the file appears whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(f'{path.name}.unfinished')
-    with unfinished.open('w', encoding='utf-8') as file:
-        for frame in frames:
-            file.write(json.dumps(_frame_as_json(frame), allow_nan=False) + '\n')
-    unfinished.replace(path)
+    with replacing(path) as partial, partial.open('w', encoding='utf-8') as file:
+        file.writelines(json.dumps(_frame_as_json(frame), allow_nan=False) + '\n'
+                        for frame in frames)
 
 
 def read_predictions(path: Path) -> list[FramePredictions]:

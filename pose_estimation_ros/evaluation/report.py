@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from pose_estimation_ros.datasets.atomic_files import write_atomically
 from pose_estimation_ros.runtime import Model
 
 _HASH_DIGITS = 12
@@ -84,10 +85,8 @@ def circumstances() -> dict[str, str]:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a whole file under a temporary name and rename it."""
-    partial = path.with_name(f'{path.name}.{os.getpid()}.partial')
-    partial.write_text(text, encoding='utf-8')
-    partial.replace(path)
+    """Write a whole file or nothing, its folder too."""
+    write_atomically(path, text.encode())
 
 
 def markdown_table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
