@@ -130,6 +130,9 @@ def _poses(data: Data, method: Method, out: Path, workers: Workers, stored: Path
         run_poses,
     )
 
+    if protocol is not Protocol.poses and visibility > 0:
+        raise ConfigurationError(f'--visibility {visibility:g} is for --protocol poses; '
+                                 f'{protocol.value} has a rule of its own, leave it out')
     if any(data.folder.glob('results_*.pkl')):
         from pose_estimation_ros.evaluation.published_results import read_published_results
 
@@ -138,6 +141,7 @@ def _poses(data: Data, method: Method, out: Path, workers: Workers, stored: Path
                                      f'for --protocol nocs or poses, not {protocol.value}')
         return _tables(protocol, data, *read_published_results(data.folder), visibility,
                        {'data': data.folder}, workers)
+    _check(protocol, data)
     truth = read_truth(data, workers)
     settings: dict[str, object] = {'data': data.open().name}
     if stored is not None:
@@ -158,14 +162,21 @@ def _poses(data: Data, method: Method, out: Path, workers: Workers, stored: Path
     return _tables(protocol, data, truth, frames, visibility, settings, workers).of_models(models)
 
 
+def _check(protocol: Protocol, data: Data) -> None:
+    """Refuse data that the protocol cannot score before hours are spent on them."""
+    from pose_estimation_ros.evaluation.protocols import as_bop, as_pascal3d
+
+    if protocol is Protocol.bop:
+        as_bop(data)
+    elif protocol is Protocol.pascal3d:
+        as_pascal3d(data)
+
+
 def _tables(protocol: Protocol, data: Data, truth: list[FrameTruth],
             frames: list[FramePredictions], visibility: float, settings: dict[str, object],
             workers: Workers) -> Tables:
     from pose_estimation_ros.evaluation import protocols
 
-    if protocol is not Protocol.poses and visibility > 0:
-        raise ConfigurationError(f'--visibility {visibility:g} is for --protocol poses; '
-                                 f'{protocol.value} has a rule of its own, leave it out')
     if protocol is Protocol.poses:
         return protocols.pose_tables(truth, frames, visibility, settings)
     if protocol is Protocol.nocs:

@@ -112,7 +112,7 @@ class NocsDataset:
 
     @property
     def name(self) -> str:
-        """Name for tables, such as 'REAL275-test'."""
+        """Name for tables, such as 'REAL275-test'; see `NocsLayout.title`."""
         return self.layout.title
 
     def __len__(self) -> int:

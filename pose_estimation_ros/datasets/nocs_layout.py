@@ -53,8 +53,15 @@ class NocsLayout:
 
     @property
     def title(self) -> str:
-        """Name of the subset in the papers' tables."""
+        """Name for tables: that of the papers, but of generated data folder and subset."""
+        if self.description_file.is_file():
+            return f'{self.root.resolve().name}-{self.subset}'
         return _TITLES[self.subset]
+
+    @property
+    def description_file(self) -> Path:
+        """What a generated subset was made from; published data have none."""
+        return self.root / f'generated_{self.subset}.json'
 
     @property
     def is_synthetic(self) -> bool:

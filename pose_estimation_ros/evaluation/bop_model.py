@@ -74,8 +74,9 @@ def object_numbers(dataset: BopDataset) -> dict[str, int]:
         if label in numbers:
             raise InvalidInputError(
                 f'objects {numbers[label]} and {number} of {dataset.name} are both labelled '
-                f'{label!r}, so a pose does not tell which one it is of; BOP\'s metrics are for '
-                f'known objects: use those of categories, or remove {OBJECT_NAMES}')
+                f'{label!r}, so a pose does not tell which one it is of. The metrics of BOP are '
+                f'for known objects: use --protocol poses for categories, or name each object '
+                f'in {OBJECT_NAMES} and use a model that knows these names')
         numbers[label] = number
     return numbers
 

@@ -65,9 +65,15 @@ class Data:
         folder = self.folder.expanduser()
         if not folder.is_dir():
             raise InvalidInputError(f'{folder} is no folder; give the root of a data set')
+        dataset: AnnotatedDataset
         if list_shards(folder):
-            return ShardDataset(folder)
-        dataset = open_dataset(folder, self.split)
+            if self.split:
+                raise ConfigurationError(f'split {self.split!r} is for published layouts, and '
+                                         f'{folder} holds frame shards, which have none; give '
+                                         'the folder of a split and leave it out')
+            dataset = ShardDataset(folder)
+        else:
+            dataset = open_dataset(folder, self.split)
         if self.targets:
             if not isinstance(dataset, BopDataset):
                 raise ConfigurationError(f'targets {self.targets!r} are for BOP data, and '

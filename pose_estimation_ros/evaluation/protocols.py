@@ -20,6 +20,7 @@ from pose_estimation_ros.evaluation import (
 )
 from pose_estimation_ros.evaluation.bop_average_recall import AverageRecallSettings
 from pose_estimation_ros.evaluation.bop_evaluation import BopSettings, BopSplit
+from pose_estimation_ros.evaluation.bop_model import object_numbers
 from pose_estimation_ros.evaluation.data_folders import Data
 from pose_estimation_ros.evaluation.detection_files import FrameDetections
 from pose_estimation_ros.evaluation.found_objects import found_report, without_hidden
@@ -115,10 +116,7 @@ def pascal3d_tables(data: Data, truth: Sequence[FrameTruth],
     Raises:
         InvalidInputError: If the data are of another layout, or a CAD model is missing.
     """
-    dataset = data.open()
-    if not isinstance(dataset, (Pascal3dDataset, OccludedPascal3dDataset)):
-        raise InvalidInputError(f'{data.folder} is no PASCAL3D+ data, whose CAD models this '
-                                'protocol needs; use --protocol poses')
+    dataset = as_pascal3d(data)
     points = pascal3d_metric.model_points(dataset.cad_models, truth)
     level = data.split if isinstance(dataset, OccludedPascal3dDataset) else ''
     errors = pascal3d_metric.category_errors(truth, predictions, points)
@@ -170,9 +168,14 @@ def detection_tables(data: Data, detections: Sequence[FrameDetections], settings
         workers: Who compares the masks.
 
     Raises:
-        InvalidInputError: If the data have no masks, or detections belong to other frames.
+        InvalidInputError: If the data have no masks, or detections belong to other frames or
+            not to all.
     """
     data = data.resolved()
+    if len(detections) != data.frames:
+        raise InvalidInputError(f'there are detections of {len(detections)} frames for '
+                                f'{data.frames} frames of {data.folder}; give those of all frames '
+                                'that are evaluated (--frames), without detections too')
     shards = [(first, list(detections[first:first + SHARD_SIZE]))
               for first in range(0, data.frames, SHARD_SIZE)]
     measured = map_shards(partial(_record_shard, data), shards, workers.cluster,
@@ -204,15 +207,29 @@ def _opened(data: Data) -> AnnotatedDataset:
 
 
 def as_bop(data: Data) -> BopDataset:
-    """Open a data set of BOP's layout.
+    """Open a data set of BOP's layout, of known objects.
 
     Raises:
-        InvalidInputError: If it has another layout.
+        InvalidInputError: If it has another layout, or several objects share a label.
     """
     dataset = data.open()
     if not isinstance(dataset, BopDataset):
         raise InvalidInputError(f'{data.folder} is no BOP data set, whose CAD models this '
                                 'protocol needs; use --protocol poses for categories')
+    object_numbers(dataset)
+    return dataset
+
+
+def as_pascal3d(data: Data) -> Pascal3dDataset | OccludedPascal3dDataset:
+    """Open data of the layout of PASCAL3D+, ObjectNet3D or OccludedPASCAL3D+.
+
+    Raises:
+        InvalidInputError: If they have another layout.
+    """
+    dataset = data.open()
+    if not isinstance(dataset, (Pascal3dDataset, OccludedPascal3dDataset)):
+        raise InvalidInputError(f'{data.folder} is no PASCAL3D+ data, whose CAD models this '
+                                'protocol needs; use --protocol poses')
     return dataset
 
 

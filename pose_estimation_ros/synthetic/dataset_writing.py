@@ -11,7 +11,7 @@ from pose_estimation_ros.core.camera import CameraIntrinsics
 from pose_estimation_ros.core.errors import ConfigurationError
 from pose_estimation_ros.datasets.bop_writer import BopWriter
 from pose_estimation_ros.datasets.nocs import SYNTHETIC_CAMERA
-from pose_estimation_ros.datasets.nocs_layout import Subset
+from pose_estimation_ros.datasets.nocs_layout import NocsLayout, Subset
 from pose_estimation_ros.datasets.nocs_writer import IMAGES_PER_FOLDER, NocsWriter
 from pose_estimation_ros.synthetic.annotation import annotated_frame, full_masks
 from pose_estimation_ros.synthetic.frame_cache import write_frame_shards
@@ -74,7 +74,7 @@ def write_nocs(root: Path, count: int, recipe: FrameRecipe, workers: Workers = A
         raise ConfigurationError('a folder of the NOCS layout has one camera; give the recipe '
                                  'its intrinsics')
     root, subset = root.resolve(), NOCS_SUBSETS[recipe.split]
-    claim_file(root / f'generated_{subset}.json', {'kind': 'nocs', **recipe.describe()})
+    claim_file(NocsLayout(root, subset).description_file, {'kind': 'nocs', **recipe.describe()})
     writer = NocsWriter(root, subset, recipe.source.categories)
     folders = -(-count // IMAGES_PER_FOLDER)
     missing = [number for number in range(folders) if not writer.is_written(number)]

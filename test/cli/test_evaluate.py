@@ -21,6 +21,7 @@ from pose_estimation_ros.core.se3 import make_transform
 from pose_estimation_ros.datasets.bop_dataset import BopDataset
 from pose_estimation_ros.evaluation.bop_results import ResultName, as_results, write_results
 from pose_estimation_ros.evaluation.data_folders import Data
+from pose_estimation_ros.evaluation.detection_files import FrameDetections, write_detections
 from pose_estimation_ros.evaluation.predictions import (
     FramePredictions,
     FrameTruth,
@@ -147,6 +148,31 @@ def test_results_of_the_bop_challenge_are_scored(tmp_path):
     areas = {row['object']: row for row in rows(tmp_path / 'out' / 'bop-average-distance.json')}
     assert areas['all']['ADD(-S) AUC, %'] == pytest.approx(50.0)
     assert (tmp_path / 'out' / 'bop-objects.png').exists()
+
+
+@pytest.mark.parametrize(('protocol', 'words'), [
+    (('bop',), 'is no BOP data set'), (('pascal3d',), 'is no PASCAL3D+ data'),
+    (('nocs', '--visibility', '0.4'), '--visibility 0.4 is for --protocol poses')])
+def test_what_a_protocol_cannot_score_is_refused_before_anything_runs(protocol, words, fakes,
+                                                                      tmp_path):
+    assert words in fault(fakes, '--out', tmp_path / 'out', '--protocol', *protocol)
+    assert not (tmp_path / 'out').exists()
+
+
+def test_a_detector_is_not_judged_on_a_part_of_the_frames(fakes, tmp_path):
+    stored = tmp_path / 'detections.jsonl'
+    write_detections(stored, [FrameDetections(f'scene/{index:04d}', ()) for index in range(15)])
+    assert 'detections of 15 frames for 20 frames' in fault(
+        fakes, '--out', tmp_path / 'out', '--protocol', 'detection', '--predictions', stored)
+
+
+def test_objects_that_share_a_label_are_no_known_objects(tmp_path):
+    write_data_set(tmp_path / 'boxes')
+    names = tmp_path / 'boxes' / 'object_names.json'
+    names.write_text(json.dumps(dict.fromkeys(json.loads(names.read_text()), 'box')))
+    assert 'use --protocol poses for categories' in fault(
+        tmp_path / 'boxes', '--out', tmp_path / 'out', '--protocol', 'bop')
+    assert not (tmp_path / 'out').exists()
 
 
 def test_bop_needs_bop_data(fakes, tmp_path):

@@ -149,6 +149,8 @@ def test_few_objects_are_the_first_ones():
 def test_a_nocs_subset_is_what_was_rendered(recipe, source, tmp_path):
     generate_frames(tmp_path, 'nocs', 10, recipe)
     stored = NocsDataset(tmp_path, 'camera_val')
+    # Tables must not call them what the papers call their data.
+    assert stored.name == f'{tmp_path.name}-camera_val'
     assert (tmp_path / 'CAMERA' / 'val' / '00000' / '0009_color.png').is_file()
     camera = CameraIntrinsics(640, 480, np.array([[577.5, 0, 319.5], [0, 577.5, 239.5],
                                                   [0, 0, 1]]))
