@@ -7,10 +7,14 @@ from __future__ import annotations
 
 from pose_estimation_ros.backends.base import PoseBackend
 from pose_estimation_ros.core.object_pose import ObjectPose
-from pose_estimation_ros.core.symmetry import Y_AXIS_SYMMETRY, Symmetry
 from pose_estimation_ros.datasets.annotated_frame import AnnotatedFrame, ObjectAnnotation
 from pose_estimation_ros.evaluation.detection_sources import MaskSource
-from pose_estimation_ros.evaluation.pose_accuracy import PoseError, missing, pose_error
+from pose_estimation_ros.evaluation.pose_accuracy import (
+    PoseError,
+    missing,
+    pose_error,
+    symmetry_as_seen,
+)
 
 
 def object_errors(backend: PoseBackend, frame: AnnotatedFrame, masks: MaskSource,
@@ -30,11 +34,6 @@ def object_errors(backend: PoseBackend, frame: AnnotatedFrame, masks: MaskSource
     return [_error(annotation, answer) if isinstance(answer, ObjectPose)
             else missing(annotation.label)
             for (annotation, _), answer in zip(visible, answers, strict=True)]
-
-
-def symmetry_as_seen(annotation: ObjectAnnotation) -> Symmetry:
-    """Return an object's symmetry in this view: a mug whose handle is hidden is round."""
-    return annotation.symmetry if annotation.handle_visible else Y_AXIS_SYMMETRY
 
 
 def _error(annotation: ObjectAnnotation, pose: ObjectPose) -> PoseError:

@@ -16,7 +16,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pose_estimation_ros.core.categories import CATEGORY_NAMES
-from pose_estimation_ros.core.symmetry import Symmetry
 from pose_estimation_ros.datasets.annotated_frame import ObjectAnnotation
 from pose_estimation_ros.evaluation.category_pool import CategoryPool
 from pose_estimation_ros.evaluation.nocs_iou import nocs_overlaps
@@ -34,13 +33,6 @@ NAME = 'nocs-compat'
 OVERLAP_NAME = 'NOCS "IoU"'
 # Pose figures are of what matches at this overlap.
 POSE_GATE = 0.1
-
-
-def symmetry_as_seen(annotation: ObjectAnnotation) -> Symmetry:
-    """Return an object's symmetry: of a mug whose handle is hidden, that of a round object."""
-    if annotation.label in CATEGORY_NAMES:
-        return effective_symmetry(annotation.label, float(annotation.handle_visible))
-    return annotation.symmetry
 
 
 def nocs_pose_errors(T_predicted: FloatArray, T_true: FloatArray, is_round: NDArray[np.bool_]
@@ -70,12 +62,20 @@ def nocs_errors(pooled: CategoryPool) -> PairErrors:
 
     Objects of any rotational symmetry count as round about y, which is what the protocol knows.
     """
-    is_round = np.array([symmetry_as_seen(entry).axis is not None for entry in pooled.objects],
+    is_round = np.array([_is_round(entry) for entry in pooled.objects],
                         dtype=np.bool_)[pooled.pair_objects]
     T_predicted, size_predicted, T_true, size_true = pooled.of_pairs()
     return PairErrors(
         nocs_overlaps(T_predicted, size_predicted, T_true, size_true, is_round),
         *nocs_pose_errors(T_predicted, T_true, is_round))
+
+
+def _is_round(annotation: ObjectAnnotation) -> bool:
+    """Return whether the protocol takes an object for round: of the six, the name decides."""
+    symmetry = annotation.symmetry
+    if annotation.label in CATEGORY_NAMES:
+        symmetry = effective_symmetry(annotation.label, float(annotation.handle_visible))
+    return symmetry.axis is not None
 
 
 def nocs_curves(pools: Sequence[CategoryPool], gate: float | None = POSE_GATE) -> PrecisionCurves:

@@ -16,6 +16,7 @@ from pose_estimation_ros.core.boxes import oriented_box_iou
 from pose_estimation_ros.core.categories import CATEGORIES, CATEGORY_NAMES
 from pose_estimation_ros.core.se3 import translation_error
 from pose_estimation_ros.core.symmetry import Y_AXIS_SYMMETRY, Symmetry
+from pose_estimation_ros.datasets.annotated_frame import ObjectAnnotation
 
 FloatArray = NDArray[np.float64]
 
@@ -51,6 +52,16 @@ def effective_symmetry(category: str, handle_visibility: float) -> Symmetry:
     if category == 'mug' and handle_visibility < HIDDEN_HANDLE:
         return Y_AXIS_SYMMETRY
     return CATEGORIES[CATEGORY_NAMES.index(category)].symmetry
+
+
+def symmetry_as_seen(annotation: ObjectAnnotation) -> Symmetry:
+    """Return an object's symmetry in its frame: a mug whose handle is hidden is round.
+
+    What data say of the handles of other objects does not count, as in the NOCS protocol.
+    """
+    if annotation.label == 'mug' and not annotation.handle_visible:
+        return Y_AXIS_SYMMETRY
+    return annotation.symmetry
 
 
 def pose_error(category: str, symmetry: Symmetry, T_estimated: FloatArray,

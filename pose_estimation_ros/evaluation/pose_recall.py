@@ -17,9 +17,8 @@ from pose_estimation_ros.core.boxes import oriented_box_ious
 from pose_estimation_ros.core.rotation import angle_between
 from pose_estimation_ros.core.symmetry import nearest_equivalents
 from pose_estimation_ros.evaluation.category_pool import CategoryPool
-from pose_estimation_ros.evaluation.nocs_metric import symmetry_as_seen
 from pose_estimation_ros.evaluation.plots import MEAN
-from pose_estimation_ros.evaluation.pose_accuracy import THRESHOLDS
+from pose_estimation_ros.evaluation.pose_accuracy import THRESHOLDS, symmetry_as_seen
 from pose_estimation_ros.evaluation.precision_curves import (
     PairErrors,
     PrecisionCurves,
