@@ -143,6 +143,9 @@ def read_labels(path: Path, categories: Sequence[Category],
     # Our own additions to the format.
     visibility = (np.asarray(content['visibility'], dtype=np.float64)
                   if 'visibility' in content else np.full(count, np.nan))
+    if visibility.shape != (count,):
+        raise InvalidInputError(f'{path}: visibility must be ({count},), it is '
+                                f'{visibility.shape}; make the file again')
     sizes = (entry(content, 'box_sizes', (count, 3), path) if 'box_sizes' in content
              else [None] * count)
     labels = []

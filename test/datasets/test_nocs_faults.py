@@ -101,6 +101,8 @@ FAULTS = {
                     r'_label.pkl: rotation of mug_model is .* no rotation'),
     'lengths differ': (lambda root: label(root, scales=of(2, 0.3)),
                        r'_label.pkl: scales must be \(3\), it is \(2,\)'),
+    'visibilities missing': (lambda root: label(root, visibility=of(2, 0.5)),
+                             r'_label.pkl: visibility must be \(3,\), it is \(2,\)'),
     'instance not in the mask': (lambda root: label(root, instance_ids=[1, 3, 8]),
                                  r'_label.pkl names the instances \[8\], which are not in the'),
     'entry missing': (lambda root: (root / f'{FRAME}label.pkl').write_bytes(
