@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -106,7 +107,8 @@ def stated(model: Model) -> tuple[Figure, ...]:
 
 def moved(before: Sequence[Figure], now: Sequence[Figure]) -> list[str]:
     """Return a sentence for each figure that moved by more than its tolerance."""
-    values = {figure.name: figure.value for figure in now}
+    # A figure that is no longer measured has moved, too.
+    values = defaultdict(lambda: float('nan'), {figure.name: figure.value for figure in now})
     return [f'{figure.name} was {figure.value} % and is {values[figure.name]} %, which is more '
             f'than {figure.tolerance} points away'
             for figure in before

@@ -36,6 +36,11 @@ def test_a_figure_that_is_no_number_has_moved():
     assert len(moved(BEFORE[:1], (Figure('found', float('nan'), 4.0),))) == 1
 
 
+def test_a_stated_figure_that_is_no_longer_measured_has_moved():
+    assert moved(BEFORE, BEFORE[:1]) == [
+        'mask IoU was 50.0 % and is nan %, which is more than 2.0 points away']
+
+
 def test_what_is_stated_is_read_back_and_replaces_what_was_there(tmp_path):
     model = copy(tmp_path)
     state(model, BEFORE)
