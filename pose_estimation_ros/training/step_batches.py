@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import fields, is_dataclass
 from typing import Any
 
+import cv2
 import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
@@ -45,10 +46,12 @@ def batches(make: MakeBatch, steps: range, workers: int) -> Iterator[Any]:
     if workers == 0:
         yield from map(make, steps)
         return
-    # Workers are forked: they share the parent's data without copying them.
+    # Workers are forked: they share the parent's data without copying them. OpenCV must have no
+    # threads by then: a child that changes their number waits for ever for those it lacks.
+    cv2.setNumThreads(1)
     for batch in DataLoader(StepBatches(make), batch_size=None, sampler=steps,
                             num_workers=workers, prefetch_factor=4,
-                            multiprocessing_context='fork', worker_init_fn=_start_worker):
+                            multiprocessing_context='fork'):
         if isinstance(batch, PoseEstimationError):
             raise batch
         yield batch
@@ -66,9 +69,3 @@ def on_device(batch: Any, device: torch.device) -> Any:
     if isinstance(batch, list | tuple):
         return type(batch)(on_device(value, device) for value in batch)
     return batch
-
-
-def _start_worker(number: int) -> None:  # noqa: ARG001 - torch gives it
-    import cv2
-
-    cv2.setNumThreads(1)
