@@ -74,12 +74,13 @@ class MeshFolder:
         return read_object(self.root, path, self.rules[category])
 
     def describe(self) -> dict[str, Any]:
-        """Return the rules of all categories, and a hash of all files' names and lengths."""
+        """Return the rules of all categories, and a hash of all files' names and contents."""
         digest = hashlib.sha256()
         names = {name for splits in self.files.values() for split in splits.values()
                  for name in split}
         for name in sorted(names):
-            digest.update(f'{name} {(self.root / name).stat().st_size}\n'.encode())
+            content = hashlib.sha256((self.root / name).read_bytes()).hexdigest()
+            digest.update(f'{name} {content}\n'.encode())
         return {'categories': [rules.as_plain() for rules in self.rules.values()],
                 'objects': {'folder': self.root.name, 'meshes': len(names),
                             'sha256': digest.hexdigest()}}

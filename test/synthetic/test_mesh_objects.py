@@ -41,6 +41,14 @@ def test_categories_are_the_subfolders_with_their_symmetries(folder):
     assert [category.mirrors for category in source.categories] == [True, False]
 
 
+def test_a_mesh_changed_within_its_length_is_other_data(folder):
+    path = folder / 'tube' / 'tube_0.stl'
+    before, length = open_mesh_folder(folder).describe(), path.stat().st_size
+    save_mesh(path, cylinder(0.04, 0.15, 24), 1000.0)
+    assert path.stat().st_size == length
+    assert open_mesh_folder(folder).describe()['objects'] != before['objects']
+
+
 def test_objects_are_metres_in_their_canonical_frame(folder):
     tube = open_mesh_folder(folder).model('tube', 'train', 0)
     np.testing.assert_allclose(tube.size, (0.06, 0.15, 0.06), atol=1e-6)
