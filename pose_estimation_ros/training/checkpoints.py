@@ -120,6 +120,27 @@ def first_fault(error: Exception) -> str:
     return fault if len(fault) <= _FAULT_LENGTH else f'{fault[:_FAULT_LENGTH]}…'
 
 
+def load_plain(path: Path, cure: str) -> Any:
+    """Return what a file of PyTorch holds: tensors and plain values, never code that would run.
+
+    Args:
+        path: The file.
+        cure: What to do if it cannot be read, a sentence.
+
+    Raises:
+        ModelError: If it is damaged, of another kind, or holds anything else.
+    """
+    try:
+        return torch.load(path, map_location='cpu', weights_only=True)
+    except pickle.UnpicklingError as error:
+        # What torch says here explains how to run the file's code.
+        raise ModelError(f'{path} cannot be read: it is damaged, no file of PyTorch, or holds '
+                         'more than tensors and plain values, which might run code and is '
+                         f'refused. {cure}') from error
+    except (RuntimeError, EOFError, OSError, ValueError, KeyError) as error:
+        raise ModelError(f'{path} cannot be read ({first_fault(error)}). {cure}') from error
+
+
 def read_checkpoint(path: Path) -> dict[str, Any]:
     """Return a checkpoint's content: step, model, average, notes and the rest.
 
@@ -128,13 +149,8 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     """
     if not path.is_file():
         raise ModelError(f'There is no checkpoint at {path}. Train first, or give another path.')
-    try:
-        content = torch.load(path, map_location='cpu', weights_only=True)
-    except (RuntimeError, EOFError, OSError, ValueError, pickle.UnpicklingError) as error:
-        raise ModelError(
-            f'The checkpoint {path} cannot be read ({first_fault(error)}). Delete it and train '
-            'again.'
-        ) from error
+    content = load_plain(path, 'Give the last.pt or best.pt of a training; if it is that, it is '
+                         'damaged: delete it and train again.')
     if not isinstance(content, dict) or 'model' not in content or 'step' not in content:
         raise ModelError(f'{path} is not a checkpoint of this package: it lacks model and step.')
     return content

@@ -5,11 +5,9 @@ Four of the 91 COCO classes are categories of ours; cameras and cans are not amo
 
 from __future__ import annotations
 
-import pickle
 from collections import OrderedDict
 from pathlib import Path
 
-import torch
 from torch import Tensor, nn
 from torchvision.models import resnet50
 from torchvision.models.detection import MaskRCNN
@@ -27,6 +25,7 @@ from pose_estimation_ros.runtime.manifest import (
 from pose_estimation_ros.runtime.model_folder import new_model_folder
 from pose_estimation_ros.runtime.model_store import cache_folder
 from pose_estimation_ros.segmentation.preprocessing import InputSize
+from pose_estimation_ros.training.checkpoints import load_plain
 from pose_estimation_ros.training.maskrcnn_export import NETWORK_FILE, export_onnx
 
 MODEL_NAME = 'maskrcnn_coco'
@@ -77,11 +76,7 @@ def load_coco_weights(weights: Path) -> MaskRCNN:
     if not weights.is_file():
         raise ModelError(f'there is no file {weights}; download '
                          "torchvision's maskrcnn_resnet50_fpn_coco weights first")
-    try:
-        state = torch.load(weights, map_location='cpu', weights_only=True)
-    except (RuntimeError, EOFError, OSError, ValueError, pickle.UnpicklingError) as error:
-        raise ModelError(f'{weights} cannot be read as PyTorch weights: '
-                         f'{str(error).splitlines()[0]}; download it again') from error
+    state = load_plain(weights, 'Download it again.')
     if not isinstance(state, dict) or not all(isinstance(v, Tensor) for v in state.values()):
         raise ModelError(f'{weights} holds no state dict of tensors; give the .pth file as '
                          'torchvision publishes it')

@@ -6,15 +6,14 @@ the prefix `module.` of DataParallel. They do not say whose they are: their tens
 
 from __future__ import annotations
 
-import pickle
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor
 
 from pose_estimation_ros.core.errors import ModelError
+from pose_estimation_ros.training.checkpoints import load_plain
 
 SPD_NETWORK = 'SPD'
 AUTOENCODER_NETWORK = 'the shape prior auto-encoder'
@@ -34,14 +33,7 @@ def read_tensors(file: Path) -> dict[str, Tensor]:
     """
     if not file.is_file():
         raise ModelError(f'There is no checkpoint at {file}. Check the path.')
-    try:
-        content: Any = torch.load(file, map_location='cpu', weights_only=True)
-    except (RuntimeError, EOFError, OSError, ValueError, KeyError,
-            pickle.UnpicklingError) as error:
-        raise ModelError(
-            f'The checkpoint {file} cannot be read: {str(error).splitlines()[0]}. Download it '
-            'again; only files of plain tensors are accepted, as others may run code.'
-        ) from error
+    content = load_plain(file, 'Download it again.')
     if (
         not isinstance(content, Mapping)
         or not content

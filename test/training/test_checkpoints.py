@@ -100,8 +100,14 @@ def test_a_damaged_checkpoint_is_named_with_its_cure(tmp_path: Path) -> None:
     path = tmp_path / 'last.pt'
     save_checkpoint(path, _new_state())
     path.write_bytes(path.read_bytes()[:500])
-    with pytest.raises(ModelError, match=r'last\.pt cannot be read.*Delete it'):
+    with pytest.raises(ModelError, match=r'last\.pt cannot be read.*delete it'):
         read_checkpoint(path)
+
+
+def test_a_file_that_is_no_checkpoint_is_not_to_be_deleted_unseen(tmp_path: Path) -> None:
+    (tmp_path / 'network.onnx').write_bytes(b'\x08\x08\x12\x07pytorch')
+    with pytest.raises(ModelError, match=r'network\.onnx cannot be read.*Give the last\.pt'):
+        read_checkpoint(tmp_path / 'network.onnx')
 
 
 def test_a_missing_checkpoint_is_named(tmp_path: Path) -> None:
