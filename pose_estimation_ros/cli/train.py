@@ -108,6 +108,9 @@ def train(
     from pose_estimation_ros.training.stages import read_stages, stretched
     from pose_estimation_ros.training.task import TrainingData
 
+    if stages and (steps or rate):
+        raise ConfigurationError(f'{stages} says how long and how fast to train; leave --steps '
+                                 'and --rate out')
     logging.basicConfig(level=logging.INFO, format='%(message)s')
     chosen = network_named(network.value)
     settings = chosen.defaults()

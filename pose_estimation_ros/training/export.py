@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -36,13 +36,21 @@ def export(network: str, request: ExportRequest) -> None:
     """Write the model of a trained network.
 
     Raises:
-        ConfigurationError: If the network is no model by itself, or its priors are not given.
+        ConfigurationError: If the network is no model by itself, its priors are not given, or
+            something is given that it has no use for.
         ModelError: If a checkpoint is missing, damaged or of another network.
     """
     if network not in _EXPORTERS:
         raise ConfigurationError(f'{network} is no model by itself; export maskrcnn with '
                                  '--classifier and its checkpoint')
-    _EXPORTERS[network](request)
+    write, takes = _EXPORTERS[network]
+    given = {'--priors': request.priors, '--classifier': request.classifier,
+             '--training-note': request.training, '--metrics': request.metrics}
+    useless = [option for option, value in given.items() if value and option not in takes]
+    if useless:
+        raise ConfigurationError(f'{network} cannot be exported with {", ".join(useless)}; leave '
+                                 'them out')
+    write(request)
 
 
 def _spd_lite(request: ExportRequest) -> None:
@@ -79,5 +87,9 @@ def _shape_prior(request: ExportRequest) -> None:
     export_priors(request.checkpoint, request.out)
 
 
-_EXPORTERS = {'spd-lite': _spd_lite, 'spd-full': _spd_full, 'maskrcnn': _maskrcnn,
-              'shape-prior': _shape_prior}
+# The exporter of each network, and the options that it takes besides checkpoint and folder.
+_EXPORTERS: dict[str, tuple[Callable[[ExportRequest], None], set[str]]] = {
+    'spd-lite': (_spd_lite, {'--training-note', '--metrics'}),
+    'spd-full': (_spd_full, {'--training-note', '--priors'}),
+    'maskrcnn': (_maskrcnn, {'--training-note', '--metrics', '--classifier'}),
+    'shape-prior': (_shape_prior, set())}

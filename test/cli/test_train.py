@@ -102,7 +102,7 @@ def test_a_run_of_another_network_is_not_continued(trained: Path):
     (('--data', 'nowhere'), 'there is no folder nowhere to train on'),
     (('--data', 'synthetic:nowhere'), 'there is no folder of meshes nowhere'),
     (('--ratio', '3:1'), "the ratio '3:1' must have one whole number for each of the 1 data"),
-    (('--stages', 'none.yaml'), 'the stages none.yaml cannot be read'),
+    (('--stages', 'a.yaml'), 'a.yaml says how long and how fast to train; leave --steps and'),
     (('--start-from', 'none.pt'), 'There is no checkpoint at none.pt'),
     (('--precision', 'float16'), 'float16 needs a GPU'),
     (('--validation', 'nowhere'), 'there is no folder nowhere'),
@@ -111,6 +111,11 @@ def test_faults_are_told_in_one_sentence(work: Path, tmp_path: Path, arguments, 
     answer = train(work, tmp_path / 'run', '--steps', 1, *arguments)
     assert fault in fault_of(answer)
     assert '\n' not in fault_of(answer)
+
+
+def test_a_missing_file_of_stages_is_named(work: Path, tmp_path: Path):
+    answer = train(work, tmp_path / 'run', '--stages', 'none.yaml')
+    assert 'the stages none.yaml cannot be read' in fault_of(answer)
 
 
 def test_an_empty_folder_says_how_to_make_data(work: Path, tmp_path: Path):

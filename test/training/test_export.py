@@ -1,6 +1,8 @@
 """Models of trained networks appear whole or not at all; real networks are in their own tests."""
 
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -55,6 +57,18 @@ def test_what_is_missing_is_said(
     with pytest.raises(ConfigurationError, match=complaint):
         export(network, request_of)
     assert not request_of.out.exists()
+
+
+@pytest.mark.parametrize(('network', 'more', 'complaint'), [
+    ('spd-lite', {'classifier': Path('c.pt')}, 'spd-lite cannot be exported with --classifier'),
+    ('maskrcnn', {'priors': Path('p.npz')}, 'maskrcnn cannot be exported with --priors'),
+    ('spd-full', {'priors': Path('p.npz'), 'metrics': {'a': 1}}, 'with --metrics; leave'),
+])
+def test_what_a_network_has_no_use_for_is_refused(
+    request_of: ExportRequest, network: str, more: dict[str, Any], complaint: str
+) -> None:
+    with pytest.raises(ConfigurationError, match=complaint):
+        export(network, replace(request_of, **more))
 
 
 def test_a_missing_checkpoint_is_named(request_of: ExportRequest) -> None:
