@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -83,13 +84,24 @@ def fetch(
     An interrupted download goes on where it stopped. Nothing is kept whose hash is wrong.
     """
     if is_url(name):
-        model = fetch_model(name, folder or cache_folder(), _progress_bar, sha256)
+        model = fetch_model(name, folder or cache_folder(), _progress_bar, _hash(sha256))
         print(f'{model.manifest.name} is complete in {model.folder}')
         return
+    if sha256 or folder:
+        raise ModelError(f'--sha256 and --folder are for addresses, and {name!r} is the name or '
+                         'folder of a model; leave them out')
     model = ModelStore().find(name)
     for path in fetch_missing_files(model, _progress_bar):
         print(path)
     print(f'{name} is complete')
+
+
+def _hash(text: str) -> str:
+    """Return a SHA-256 as it is compared, '' if none is given."""
+    if text and not re.fullmatch('[0-9a-fA-F]{64}', text):
+        raise ModelError(f'--sha256 {text} is no SHA-256, which has 64 hexadecimal digits; give '
+                         'what sha256sum prints for the file')
+    return text.lower()
 
 
 def _is_whole(folder: Path) -> bool:

@@ -1,5 +1,6 @@
 """`pose-estimation models` as a user types it."""
 
+import hashlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -129,6 +130,22 @@ def test_a_model_whose_hash_is_wrong_is_refused(server: FileServer, tmp_path: Pa
     assert isinstance(answer.exception, ModelError)
     assert 'for network.onnx has the SHA-256' in str(answer.exception)
     assert not (tmp_path / 'here' / 'far').exists()
+
+
+def test_a_hash_may_be_in_capitals_and_must_be_one(server: FileServer, tmp_path: Path) -> None:
+    url, folder = server.url('/far/model.yaml'), tmp_path / 'here'
+    digest = hashlib.sha256(server.files['/far/model.yaml']).hexdigest()
+    for wrong in ('abc', digest[:-1] + 'x'):
+        answer = run('fetch', url, '--folder', folder, '--sha256', wrong)
+        assert 'is no SHA-256, which has 64 hexadecimal digits' in str(answer.exception)
+    assert not server.asked
+    assert run('fetch', url, '--folder', folder, '--sha256', digest.upper()).exit_code == 0
+    assert (folder / 'far' / 'model.yaml').is_file()
+
+
+def test_options_of_an_address_are_refused_with_a_name(tiny: Path) -> None:
+    answer = run('fetch', 'tiny', '--sha256', '0' * 64)
+    assert '--sha256 and --folder are for addresses' in str(answer.exception)
 
 
 def test_names_of_models_are_completed(store: Path, tiny: Path) -> None:
