@@ -45,7 +45,7 @@ test: lint
 # Recorded frames with a weak reference; they are not part of the repository.
 RECORDED ?= ../shared/data/real_frames
 
-benchmark: setup
+benchmark: setup-test
 	$(BIN)/python -m pose_estimation_ros.cli.main dataset frames data/benchmark --split test --count 96
 	$(BIN)/python benchmarks/frame_rate.py
 	$(BIN)/python benchmarks/synthetic_data.py
