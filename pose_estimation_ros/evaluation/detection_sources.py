@@ -16,12 +16,9 @@ from numpy.typing import NDArray
 
 from pose_estimation_ros.core.detection import Detection
 from pose_estimation_ros.core.errors import InvalidInputError
+from pose_estimation_ros.datasets import nocs_results
 from pose_estimation_ros.datasets.annotated_frame import AnnotatedFrame, ObjectAnnotation
-from pose_estimation_ros.evaluation.detection_files import (
-    FrameDetections,
-    read_detections,
-    read_nocs_detections,
-)
+from pose_estimation_ros.evaluation.detection_files import FrameDetections, read_detections
 from pose_estimation_ros.synthetic.mask_errors import detector_mask
 
 Mask = NDArray[np.bool_]
@@ -123,7 +120,11 @@ class NocsDetections:
         Raises:
             InvalidInputError: If there is none, or it holds something else.
         """
-        return read_nocs_detections(self._folder, frame.name)
+        path = self._folder / f'results_{frame.name.replace("/", "_")}.pkl'
+        if not path.is_file():
+            raise InvalidInputError(f"{path} is missing; put the detector's pickles of this split "
+                                    f'there, or give another source of masks than {self._folder}')
+        return nocs_results.read_detections(path)
 
 
 def open_source(masks: str, seed: int) -> DetectionSource:

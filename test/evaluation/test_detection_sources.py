@@ -97,12 +97,12 @@ def test_published_pickles_of_the_nocs_detector_are_read(tmp_path):
 
 
 @pytest.mark.parametrize(('changes', 'fault'), [
-    ({'class_ids': np.array([0])}, 'IndexError: class 0'),
-    ({'class_ids': np.array([7])}, 'IndexError'),
-    ({'scores': np.array([0.1, 0.2])}, 'ValueError')])
+    ({'class_ids': np.array([0])}, 'holds class 0; classes are 1 to 6'),
+    ({'class_ids': np.array([7])}, 'holds class 7; classes are 1 to 6'),
+    ({'scores': np.array([0.1, 0.2])}, r': rois must be \(2, 4\)')])
 def test_pickles_of_something_else_are_refused(tmp_path, changes, fault):
     nocs_pickle(tmp_path, **changes)
-    with pytest.raises(InvalidInputError, match=f'results_scene_0005.pkl does not hold .*{fault}'):
+    with pytest.raises(InvalidInputError, match=f'results_scene_0005.pkl ?{fault}'):
         open_source(str(tmp_path), seed=0)(FRAME)
 
 
