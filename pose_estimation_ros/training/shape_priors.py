@@ -12,6 +12,7 @@ Usage::
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import logging
 from dataclasses import dataclass
@@ -199,6 +200,11 @@ def save_priors(
     partial.replace(path)
 
 
+def priors_digest(priors: NDArray[np.float32]) -> str:
+    """Return the SHA-256 of priors as numbers, whatever file they come from."""
+    return hashlib.sha256(np.ascontiguousarray(priors, np.float32).tobytes()).hexdigest()
+
+
 def load_priors(path: Path) -> NDArray[np.float32]:
     """Return the (6, V, 3) float32 priors of the six categories; see `read_priors`.
 
@@ -234,7 +240,7 @@ def read_priors(path: Path) -> ShapePriors:
     except (OSError, ValueError, EOFError, KeyError, TypeError, InvalidInputError) as error:
         raise ModelError(
             f'The shape priors {path} cannot be read ({error}). Give an npz file written by '
-            'pose_estimation_ros.training.shape_priors, or the published mean_points_emb.npy.'
+            '`pose-estimation dataset priors`, or the published mean_points_emb.npy.'
         ) from error
     if priors.ndim != 3 or priors.shape[0] != len(categories) or priors.shape[2] != 3:
         raise ModelError(

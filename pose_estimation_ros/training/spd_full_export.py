@@ -17,7 +17,7 @@ from pose_estimation_ros.training.checkpoints import (
 )
 from pose_estimation_ros.training.onnx_export import write_full_model
 from pose_estimation_ros.training.provenance import training_facts
-from pose_estimation_ros.training.shape_priors import load_priors
+from pose_estimation_ros.training.shape_priors import load_priors, priors_digest
 
 
 def export_full(
@@ -44,13 +44,17 @@ def export_full(
             f'The checkpoint {checkpoint} is not one of the full SPD network: '
             f'{first_fault(error)}. Give the last.pt of `pose-estimation train spd-full`.'
         ) from error
+    notes, priors = content.get('notes', {}), load_priors(prior_file)
+    if notes.get('priors', priors_digest(priors)) != priors_digest(priors):
+        raise ModelError(f'{prior_file} does not hold the shape priors that {checkpoint} was '
+                         'trained with; give the file that was its --priors')
     return write_full_model(
         network.eval(),
-        load_priors(prior_file),
+        priors,
         out_dir,
         parameters={'recentred_categories': []},
         training={
-            **training_facts(content.get('notes', {}), content['step']),
+            **training_facts(notes, content['step']),
             'priors_sha256': file_sha256(prior_file),
             **(training or {}),
         },

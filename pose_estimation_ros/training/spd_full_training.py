@@ -20,7 +20,7 @@ from pose_estimation_ros.training.batch_plan import BatchRequest
 from pose_estimation_ros.training.color_crops import ColorCrops
 from pose_estimation_ros.training.color_sources import color_source, validation_crops
 from pose_estimation_ros.training.losses import spd_losses
-from pose_estimation_ros.training.shape_priors import load_priors
+from pose_estimation_ros.training.shape_priors import load_priors, priors_digest
 from pose_estimation_ros.training.sources import SampleSource, SourcedTask
 from pose_estimation_ros.training.stages import published_spd_stages
 from pose_estimation_ros.training.step_batches import on_device
@@ -150,8 +150,8 @@ class SpdFullTask(SourcedTask):
         return {'nocs': float(torch.cat(distances).mean())}
 
     def notes(self) -> dict[str, Any]:
-        """Return nothing: the published network has one size."""
-        return {}
+        """Return whose priors they are; the published network has one size."""
+        return {'priors': priors_digest(self._priors.numpy())}
 
     def _prior(self, batch: FullBatch) -> Tensor:
         return self._priors.to(batch.category.device)[batch.category]

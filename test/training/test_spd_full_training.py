@@ -20,7 +20,7 @@ from pose_estimation_ros.training.loop import run
 from pose_estimation_ros.training.shape_priors import save_priors
 from pose_estimation_ros.training.spd_full_export import export_full
 from pose_estimation_ros.training.spd_full_training import augmented_batch
-from test.training.tiny_tasks import settings, spd_full
+from test.training.tiny_tasks import FULL_PRIORS, settings, spd_full
 
 
 @pytest.fixture(scope='module')
@@ -65,10 +65,13 @@ def test_batches_are_augmented_as_published(crops: ColorCrops) -> None:
                                atol=1e-5)
 
 
-def test_a_trained_network_becomes_a_model(tmp_path: Path) -> None:
+def test_a_trained_network_becomes_a_model_with_its_own_priors_only(tmp_path: Path) -> None:
     run(spd_full(), settings(1, 1), tmp_path / 'run')
     priors = np.random.default_rng(0).uniform(-0.4, 0.4, (6, 1024, 3)).astype(np.float32)
     save_priors(tmp_path / 'priors.npz', priors, 'random')
+    with pytest.raises(ModelError, match='does not hold the shape priors that .* was trained'):
+        export_full(tmp_path / 'run/last.pt', tmp_path / 'priors.npz', tmp_path / 'models/mine')
+    save_priors(tmp_path / 'priors.npz', FULL_PRIORS, 'random')
     export_full(tmp_path / 'run/last.pt', tmp_path / 'priors.npz', tmp_path / 'models/mine')
     model = ModelStore([tmp_path / 'models']).find('mine', task='pose')
     assert model.manifest.training['steps'] == 1

@@ -29,6 +29,8 @@ from test.training.test_maskrcnn_data import frame
 TINY_DETECTOR = MaskRCNNConfig(stem_width=8, widths=(8, 8, 16, 16), pyramid_width=16,
                                box_head_width=16, mask_layers=1)
 
+FULL_PRIORS = np.random.default_rng(1).uniform(-0.4, 0.4, (6, 1024, 3)).astype(np.float32)
+
 
 def settings(steps: int, batch: int, **changes: object) -> TrainingSettings:
     """Return settings for a few steps on the CPU."""
@@ -91,6 +93,5 @@ def spd_full() -> SpdFullTask:
         np.arange(count), np.stack([random_rotation(generator) for _ in range(count)]).astype(
             np.float32),
         generator.uniform(-0.4, 0.4, (count, 64, 3)).astype(np.float32))
-    priors = generator.uniform(-0.4, 0.4, (6, 1024, 3)).astype(np.float32)
     return SpdFullTask([StoredSamples(crops.take, PassOrder(count))],
-                       crops.take(np.arange(2)), priors)
+                       crops.take(np.arange(2)), FULL_PRIORS)
