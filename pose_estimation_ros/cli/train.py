@@ -9,15 +9,12 @@ from dataclasses import replace
 from enum import Enum
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
 from pose_estimation_ros.core.errors import ConfigurationError
 from pose_estimation_ros.training.registry import NETWORKS, network_named
-
-if TYPE_CHECKING:
-    pass
 
 Network = Enum('Network', {name: name for name in NETWORKS}, type=str)  # type: ignore[misc]
 
