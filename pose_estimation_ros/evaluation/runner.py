@@ -29,7 +29,9 @@ from pose_estimation_ros.evaluation.detection_files import (
     write_detections,
 )
 from pose_estimation_ros.evaluation.detection_sources import (
+    ERRORS,
     MODEL,
+    TRUTH,
     DetectionSource,
     open_source,
 )
@@ -50,6 +52,7 @@ from pose_estimation_ros.pipeline import (
     create_pipeline,
 )
 from pose_estimation_ros.runtime import ModelStore
+from pose_estimation_ros.runtime.manifest import file_sha256
 
 Task = Literal['poses', 'detections']
 
@@ -290,11 +293,13 @@ def _run(task: Task, data: Data, method: Method, out: Path, workers: Workers | N
          report: Report) -> list[Path]:
     """Make the shards that are not there yet; return the paths of all."""
     workers = workers or Workers()
-    data = data.resolved()
+    data, method = data.resolved(), _absolute(method)
     settings = {key: value for key, value in asdict(method).items()
                 if key not in {'device', 'threads'}}
+    source = Path(method.masks)
+    stored = {'masks sha256': file_sha256(source)} if source.is_file() else {}
     _claim(out, {'task': task, **asdict(data), 'method': settings,
-                 'models': models_of(method, task)})
+                 'models': models_of(method, task), **stored})
     folder = (out / _SHARDS).resolve()
     count = _shard_count(data.frames)
     paths = [folder / f'{task}_{number:05d}.jsonl' for number in range(count)]
@@ -304,6 +309,21 @@ def _run(task: Task, data: Data, method: Method, out: Path, workers: Workers | N
     map_shards(partial(_make_shard, task, data, method, folder), missing, workers.cluster,
                workers.processes, lambda now, _: report(done + now, count))
     return paths
+
+
+def _absolute(method: Method) -> Method:
+    """Return the method with its paths as workers in other folders can open them."""
+    masks = Path(method.masks).expanduser()
+    is_stored = method.masks not in (MODEL, TRUTH, ERRORS) and masks.exists()
+    return replace(method, model=_absolute_model(method.model),
+                   masks=str(masks.resolve()) if is_stored else method.masks,
+                   segmentation_model=_absolute_model(method.segmentation_model))
+
+
+def _absolute_model(name: str) -> str:
+    path = Path(name).expanduser()
+    # A bare name is that of a model, whatever lies in this folder.
+    return str(path.resolve()) if path.name != name and path.exists() else name
 
 
 def _make_shard(task: Task, data: Data, method: Method, folder: Path, number: int) -> None:

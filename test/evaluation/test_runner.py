@@ -96,6 +96,27 @@ def test_stored_detections_give_the_poses_of_the_detector(data, tmp_path):
         np.testing.assert_array_equal(one.predictions[0].box, other.predictions[0].box)
 
 
+def test_detections_that_changed_in_their_file_are_another_run(data, tmp_path):
+    path = tmp_path / 'detections.jsonl'
+    run_detections(data, Method(), tmp_path / 'found')
+    path.write_bytes((tmp_path / 'found' / 'detections.jsonl').read_bytes())
+    run_poses(data, Method(masks=str(path)), tmp_path / 'out')
+    path.write_text(path.read_text().replace('0.7', '0.6'))
+    with pytest.raises(ConfigurationError, match='masks sha256 was .* and is now'):
+        run_poses(data, Method(masks=str(path)), tmp_path / 'out')
+
+
+def test_paths_are_told_to_workers_as_they_are_from_anywhere(data, tmp_path, monkeypatch):
+    run_detections(data, Method(), tmp_path / 'found')
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / 'truth').mkdir()
+    run_poses(data, Method(masks='found/detections.jsonl'), tmp_path / 'out')
+    run_poses(data, Method(masks='truth'), tmp_path / 'true')
+    stored, true = (json.loads((tmp_path / name / 'run.json').read_text())['method']['masks']
+                    for name in ('out', 'true'))
+    assert (stored, true) == (str(tmp_path / 'found' / 'detections.jsonl'), 'truth')
+
+
 def test_why_detections_got_no_pose_is_kept(data, tmp_path):
     run_poses(data, Method(masks='truth'), tmp_path)
     refused = json.loads((tmp_path / 'refused.json').read_text())
