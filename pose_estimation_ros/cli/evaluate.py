@@ -120,6 +120,7 @@ def _detections(data: Data, method: Method, out: Path, workers: Workers,
 def _poses(data: Data, method: Method, out: Path, workers: Workers, stored: Path | None,
            protocol: Protocol, visibility: float) -> Tables:
     from pose_estimation_ros.cli.progress import progress_bar
+    from pose_estimation_ros.evaluation.data_folders import Data
     from pose_estimation_ros.evaluation.runner import (
         check_labels,
         commit_of,
@@ -139,6 +140,10 @@ def _poses(data: Data, method: Method, out: Path, workers: Workers, stored: Path
         if protocol not in (Protocol.nocs, Protocol.poses):
             raise ConfigurationError(f'{data.folder} holds results of NOCS evaluations, which are '
                                      f'for --protocol nocs or poses, not {protocol.value}')
+        if data != Data(data.folder) or stored is not None:
+            raise ConfigurationError(f'{data.folder} holds results of NOCS evaluations, which are '
+                                     'evaluated as they are; leave --split, --frames, --targets, '
+                                     '--convention and --predictions out')
         return _tables(protocol, data, *read_published_results(data.folder), visibility,
                        {'data': data.folder}, workers)
     _check(protocol, data)

@@ -221,6 +221,8 @@ def test_published_results_are_evaluated_without_images(tmp_path):
     assert table['mug']['5°2cm, %'] == pytest.approx(100.0)
     assert (tmp_path / 'out' / 'pose-recall.json').exists()
     assert 'not bop' in fault(tmp_path / 'results', '--protocol', 'bop', '--out', tmp_path)
+    assert 'leave --split, --frames' in fault(tmp_path / 'results', '--protocol', 'nocs',
+                                              '--frames', 1, '--out', tmp_path)
 
 
 def test_visibility_is_refused_where_the_protocol_has_its_own_rule(fakes, tmp_path):
