@@ -21,6 +21,9 @@ from pose_estimation_ros.cli.train import train
 from pose_estimation_ros.core.errors import PoseEstimationError
 
 PROGRAM = 'pose-estimation'
+# Libraries that some commands need and a running node does not; see the extras of setup.py.
+_OPTIONAL = ('open3d', 'tqdm', 'rosbags', 'torch', 'torchvision', 'onnx', 'tensorboard',
+             'matplotlib', 'pycocotools', 'distributed')
 
 _COMMANDS = {
     'demo': demo, 'estimate': estimate, 'dataset': dataset, 'train': train, 'evaluate': evaluate,
@@ -77,8 +80,20 @@ def main() -> None:
     try:
         app(prog_name=PROGRAM)
     except PoseEstimationError as error:
-        sys.stderr.write(f'{PROGRAM}: {error}\n')
-        sys.exit(2)
+        fault = str(error)
+    except ModuleNotFoundError as error:
+        missing = (error.name or '').partition('.')[0]
+        if missing in _OPTIONAL:
+            cure = f'run pip install {missing}'
+        elif missing == 'rclpy' or missing.endswith('_msgs'):
+            cure = 'source the setup file of ROS 2, or run make setup and use .venv'
+        else:
+            raise
+        fault = f'this command needs {missing}, which is not installed; {cure}'
+    else:
+        return
+    sys.stderr.write(f'{PROGRAM}: {fault}\n')
+    sys.exit(2)
 
 
 if __name__ == '__main__':

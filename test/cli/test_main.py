@@ -125,3 +125,30 @@ def test_what_nobody_foresaw_keeps_its_traceback(monkeypatch, capsys):
     fail(ZeroDivisionError())
     with pytest.raises(ZeroDivisionError):
         command_line.main()
+
+
+@pytest.mark.parametrize(('module', 'sentence'), [
+    ('tqdm.auto', 'this command needs tqdm, which is not installed; run pip install tqdm'),
+    ('sensor_msgs.msg', 'this command needs sensor_msgs, which is not installed; source the'),
+])
+def test_a_missing_library_is_named_with_its_cure(
+        module: str, sentence: str, monkeypatch: pytest.MonkeyPatch,
+        capsys: pytest.CaptureFixture[str]):
+    def fail(prog_name: str) -> None:
+        raise ModuleNotFoundError(f'No module named {module!r}', name=module)
+
+    monkeypatch.setattr(command_line, 'app', fail)
+    with pytest.raises(SystemExit) as ended:
+        command_line.main()
+    assert ended.value.code == 2
+    assert capsys.readouterr().err.startswith(f'pose-estimation: {sentence}')
+
+
+def test_a_module_of_our_own_that_is_missing_is_no_fault_of_the_user(
+        monkeypatch: pytest.MonkeyPatch):
+    def fail(prog_name: str) -> None:
+        raise ModuleNotFoundError('No module named here', name='pose_estimation_ros.gone')
+
+    monkeypatch.setattr(command_line, 'app', fail)
+    with pytest.raises(ModuleNotFoundError):
+        command_line.main()
