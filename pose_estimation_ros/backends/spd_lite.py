@@ -22,14 +22,13 @@ from pose_estimation_ros.core.detection import Detection
 from pose_estimation_ros.core.errors import ModelError
 from pose_estimation_ros.core.frame import RGBDFrame
 from pose_estimation_ros.core.object_pose import ObjectPose, Rejection
-from pose_estimation_ros.core.up_direction import estimate_up
 from pose_estimation_ros.runtime import InferenceSession, Model
 
 # Fewer points than this do not determine a pose; SPD draws the same line (spec section 3).
 MINIMUM_POINTS = 32
 # The network offers several placements. One that it finds less probable than this is compared
 # with the next one, which costs a second run.
-_SURE = 0.7
+_SURE = 0.5
 # What makes one answer better than another: how well its coordinates fit a rigid pose counts
 # more than how probable the network found the placement. Chosen on validation crops.
 _RESIDUAL_WEIGHT, _PROBABILITY_WEIGHT = 40.0, 0.25
@@ -118,7 +117,7 @@ class SpdLiteBackend:
             return [cloud for cloud in clouds if isinstance(cloud, Rejection)]
         poses, nocs, shapes = self.solve(
             np.stack([cloud for cloud, _ in seen]), [detection.label for _, detection in seen],
-            estimate_up(frame.depth, frame.intrinsics, self._seed))
+            frame.up)
         answers = iter([self._answer(detection, poses, nocs, shapes, row)
                         for row, (_, detection) in enumerate(seen)])
         return [cloud if isinstance(cloud, Rejection) else next(answers) for cloud in clouds]

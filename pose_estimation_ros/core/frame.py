@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pose_estimation_ros.core.camera import CameraIntrinsics
 from pose_estimation_ros.core.errors import InvalidInputError
+from pose_estimation_ros.core.up_direction import estimate_up
 
 
 @dataclass(frozen=True)
@@ -54,3 +56,11 @@ class RGBDFrame:
                     f'depth is {self.depth.shape[1]}x{self.depth.shape[0]} but colour is '
                     f'{width}x{height}; subscribe to depth aligned to colour '
                     '(RealSense: align_depth.enable:=true)')
+
+    @cached_property
+    def up(self) -> NDArray[np.float64] | None:
+        """Unit direction away from the ground, (3,) camera optical frame; None = not seen.
+
+        Several stages want it, and it is estimated once.
+        """
+        return None if self.depth is None else estimate_up(self.depth, self.intrinsics)

@@ -184,7 +184,8 @@ class MaskRCNNSegmenter:
             frame, [candidate.detection for candidate in candidates],
             [candidate.evidence for candidate in candidates])
         judged = [_judged(candidate.detection, probability)
-                  for candidate, probability in zip(candidates, probabilities, strict=True)]
+                  for candidate, probability in zip(candidates, probabilities, strict=True)
+                  if probability or candidate.detection.score >= self._detector_threshold]
         judged.sort(key=lambda detection: -detection.score)
         kept: list[Detection] = []
         for detection in judged:

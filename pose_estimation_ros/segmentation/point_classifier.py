@@ -9,7 +9,6 @@ from numpy.typing import NDArray
 
 from pose_estimation_ros.core.detection import Detection
 from pose_estimation_ros.core.frame import RGBDFrame
-from pose_estimation_ros.core.up_direction import estimate_up
 from pose_estimation_ros.runtime.session import InferenceSession
 from pose_estimation_ros.segmentation.object_cloud import (
     AROUND,
@@ -62,7 +61,7 @@ class PointClassifier:
         answers: list[dict[str, float] | None] = [None] * len(detections)
         if not judged:
             return answers
-        up = estimate_up(frame.depth, frame.intrinsics, self._seed)
+        up = frame.up
         scores = label_scores(detections, self._categories, evidence)[judged]
         known = [cloud for cloud in clouds if cloud is not None]
         prepared = classifier_input(

@@ -10,6 +10,7 @@ from pose_estimation_ros.backends import spd_lite
 from pose_estimation_ros.backends.base import BackendOptions, PoseBackend
 from pose_estimation_ros.backends.point_preparation import NormalizedPoints, normalize_points
 from pose_estimation_ros.backends.spd_lite import SpdLiteBackend
+from pose_estimation_ros.core import frame as frame_module
 from pose_estimation_ros.core.camera import CameraIntrinsics
 from pose_estimation_ros.core.categories import CATEGORY_NAMES
 from pose_estimation_ros.core.detection import Detection
@@ -151,7 +152,7 @@ def test_no_detections_and_no_depth_run_no_network(create: Create) -> None:
 def test_the_network_is_told_whether_up_is_known(
     create: Create, monkeypatch: pytest.MonkeyPatch, up: np.ndarray | None, known: float
 ) -> None:
-    monkeypatch.setattr(spd_lite, 'estimate_up', lambda depth, intrinsics, seed: up)
+    monkeypatch.setattr(frame_module, 'estimate_up', lambda depth, intrinsics: up)
     backend = create()
     pose = _estimate_one(backend, _detection('can'))
     assert backend._session.inputs['condition'][0, 2] == known

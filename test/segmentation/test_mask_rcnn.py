@@ -220,7 +220,7 @@ def test_the_classifier_hears_every_label_that_the_detector_gave_a_place():
 
 def test_without_depth_or_points_the_detector_s_word_stands_at_its_own_threshold():
     colour_only = judged(Opinion({'bottle': 0.9}), MUG, UNCERTAIN, picture=frame())
-    without_points = judged(Opinion(None), MUG)
+    without_points = judged(Opinion(None), MUG, ((90, 60, 130, 100), 6, 0.6))
 
     assert [(d.label, round(d.score, 3)) for d in colour_only] == [('mug', 0.9)]
     assert [d.label for d in without_points] == ['mug']
