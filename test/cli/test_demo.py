@@ -59,7 +59,7 @@ def test_the_shipped_models_find_most_objects_of_unseen_scenes(tmp_path):
     assert summary['frames'] == 6
     assert summary['visible'] > 10
     # Far below what the README states of many scenes, so that a few hard ones do not fail it.
-    assert summary['found_share'] > 0.6
+    assert summary['found_share'] > 0.5
     assert summary['rotation_error'] < 10.0
     assert summary['translation_error'] < 2.0
     with AnyReader([tmp_path / 'recording']) as reader:
