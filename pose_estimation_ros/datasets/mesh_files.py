@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pose_estimation_ros.core.errors import InvalidInputError
+from pose_estimation_ros.datasets.atomic_files import temporary_name
 from pose_estimation_ros.datasets.obj_files import read_obj
 
 FloatArray = NDArray[np.float64]
@@ -87,7 +87,7 @@ def write_ply(path: Path, vertices: FloatArray, faces: NDArray[np.integer], unit
         open3d.utility.Vector3dVector(np.asarray(vertices, dtype=np.float64) / unit),
         open3d.utility.Vector3iVector(np.asarray(faces, dtype=np.int32)))
     mesh.compute_vertex_normals()
-    partial = path.with_name(f'.{path.stem}.{os.getpid()}.ply')
+    partial = temporary_name(path).with_suffix('.ply')  # Open3D goes by the suffix
     # BOP's own reader knows the types of ASCII files only by their text.
     if not open3d.io.write_triangle_mesh(str(partial), mesh, write_ascii=True):
         raise InvalidInputError(f'cannot write {path}; check the folder and the space on the disk')
