@@ -1,8 +1,10 @@
 """A backend and a segmenter as a third party would add them, small enough to check by hand.
 
-Pure red, green and blue areas are cans, bowls and mugs. The pose is the centroid of their points,
-turned as the camera is; the size is their extent.
+Pure red, green and blue areas are cans, bowls and mugs, or what $STAND_IN_LABELS says. The pose
+is the centroid of their points, turned as the camera is; the size is their extent.
 """
+
+import os
 
 import cv2
 import numpy as np
@@ -12,7 +14,7 @@ from pose_estimation_ros.core.detection import Detection
 from pose_estimation_ros.core.object_pose import ObjectPose, Rejection
 from pose_estimation_ros.core.se3 import make_transform
 
-_LABELS = {0: 'can', 1: 'bowl', 2: 'mug'}
+_LABELS = dict(enumerate(os.environ.get('STAND_IN_LABELS', 'can,bowl,mug').split(',')))
 _FEWEST_POINTS = 20
 
 
