@@ -1,5 +1,6 @@
 """From a folder of meshes to a running backend: generate, priors, train, export, estimate."""
 
+import json
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -103,6 +104,16 @@ def test_the_backend_labels_its_objects_and_knows_their_symmetries(work):
         np.testing.assert_allclose(pose.symmetry.rotations, wanted[pose.label].rotations,
                                    atol=1e-9)
         assert pose.symmetry.axis == wanted[pose.label].axis
+
+
+def test_the_model_is_evaluated_on_its_own_categories(work, tmp_path):
+    command('dataset', 'generate', tmp_path / 'frames', '--format', 'shards', '--objects',
+            work / 'meshes', '--count', 1, '--resolution', '160x120', '--processes', 1)
+    command('evaluate', tmp_path / 'frames', '--frames', 6, '--protocol', 'poses', '--masks',
+            'truth', '--model', work / 'model', '--out', tmp_path / 'results')
+    rows = json.loads((tmp_path / 'results' / 'pose-recall.json').read_text())['rows']
+    assert {row['category'] for row in rows} == {'box', 'tube', 'mean'}
+    assert all(row['objects'] > 0 for row in rows)
 
 
 def test_priors_of_other_categories_are_refused(work, tmp_path):
