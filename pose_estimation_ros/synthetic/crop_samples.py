@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from pose_estimation_ros.core.point_colors import COLOR_CHANNELS
 from pose_estimation_ros.synthetic.shard_files import opened_shard
 
 # NOCS coordinates are stored in these steps; 16 bits then reach to 3.2 diagonals.
@@ -33,7 +34,8 @@ class PoseSample:
         handle_visibility: The same for its handle; NaN if it has none.
         name: Name of the object model.
         model_points: (1024, 3) float32 surface points, uniform by area, NOCS coordinates.
-        up: (3,) float64 unit, away from the ground, camera optical frame.
+        up: (3,) float64 unit, away from the ground, camera optical frame; NaN where unknown.
+        color: (N, 9) uint8 colours around each point, see `core.point_colors`; None = not known.
     """
 
     points: NDArray[np.float32]
@@ -47,6 +49,7 @@ class PoseSample:
     name: str
     model_points: NDArray[np.float32]
     up: NDArray[np.float64]
+    color: NDArray[np.uint8] | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,7 +67,9 @@ class Crops:
         visibility: (S,) float32.
         handle_visibility: (S,) float32; NaN for what has no handle.
         name: (S,) names of the object models.
-        up: (S, 3) float64 unit, away from the ground, camera optical frame.
+        up: (S, 3) float64 unit, away from the ground, camera optical frame; NaN where unknown.
+        color: (S, N, 9) uint8 colours around each point, see `core.point_colors`.
+        colored: (S,) bool, whether the colours are known.
     """
 
     points: NDArray[np.float32]
@@ -78,6 +83,8 @@ class Crops:
     handle_visibility: NDArray[np.float32]
     name: NDArray[np.str_]
     up: NDArray[np.float64]
+    color: NDArray[np.uint8]
+    colored: NDArray[np.bool_]
 
     def __len__(self) -> int:
         """Return the number of samples."""
@@ -97,7 +104,14 @@ class Crops:
             np.array([sample.visibility for sample in samples], dtype=np.float32),
             np.array([sample.handle_visibility for sample in samples], dtype=np.float32),
             np.array([sample.name for sample in samples]),
-            np.stack([sample.up for sample in samples]))
+            np.stack([sample.up for sample in samples]),
+            np.stack([_no_color(sample) if sample.color is None else sample.color
+                      for sample in samples]),
+            np.array([sample.color is not None for sample in samples]))
+
+
+def _no_color(sample: PoseSample) -> NDArray[np.uint8]:
+    return np.zeros((len(sample.points), COLOR_CHANNELS), dtype=np.uint8)
 
 
 def pack_crops(crops: Crops) -> dict[str, NDArray[np.generic]]:
@@ -109,8 +123,9 @@ def pack_crops(crops: Crops) -> dict[str, NDArray[np.generic]]:
     center = crops.points.mean(axis=1, dtype=np.float64).astype(np.float32)
     names, first, model = np.unique(crops.name, return_index=True, return_inverse=True)
     nocs = np.round(np.clip(crops.nocs, -_NOCS_LIMIT, _NOCS_LIMIT) / _NOCS_STEP)
+    color = {'color': crops.color, 'colored': crops.colored} if crops.colored.any() else {}
     return {
-        'center': center, 'offset': (crops.points - center[:, None]).astype(np.float16),
+        **color, 'center': center, 'offset': (crops.points - center[:, None]).astype(np.float16),
         'nocs': nocs.astype(np.int16), 'member': np.packbits(crops.member, axis=1),
         'category': crops.category.astype(np.int16), 'T_camera_object': crops.T_camera_object,
         'size': crops.size, 'visibility': crops.visibility,
@@ -133,4 +148,7 @@ def read_crop_shard(path: Path) -> Crops:
             np.unpackbits(stored['member'], axis=1, count=offset.shape[1]).astype(np.bool_),
             stored['category'].astype(np.int64), stored['T_camera_object'], stored['size'],
             stored['model_points'][model], stored['visibility'], stored['handle_visibility'],
-            stored['model_name'][model], stored['up'])
+            stored['model_name'][model], stored['up'],
+            *((stored['color'], stored['colored']) if 'color' in stored else
+              (np.zeros((*offset.shape[:2], COLOR_CHANNELS), dtype=np.uint8),
+               np.zeros(len(offset), dtype=np.bool_))))

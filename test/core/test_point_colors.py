@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
-from pose_estimation_ros.backends.point_colors import point_colors
+from pose_estimation_ros.core.point_colors import point_colors
 
 
 def _noise(height: int = 120, width: int = 160) -> np.ndarray:

@@ -5,7 +5,6 @@ Training and run time share this file, so a network sees the same in both.
 
 from __future__ import annotations
 
-import cv2
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
@@ -53,9 +52,12 @@ def _integral_image(rgb: NDArray[np.uint8], rows: NDArray[np.intp], columns: NDA
     top, bottom = int(rows.min()) - margin, int(rows.max()) + margin + 1
     left, right = int(columns.min()) - margin, int(columns.max()) + margin + 1
     crop = rgb[max(top, 0):min(bottom, height), max(left, 0):min(right, width)]
-    padded = cv2.copyMakeBorder(crop, max(-top, 0), max(bottom - height, 0), max(-left, 0),
-                                max(right - width, 0), cv2.BORDER_REPLICATE)
-    return np.asarray(cv2.integral(padded, sdepth=cv2.CV_64F)), top, left
+    padded = np.pad(crop, ((max(-top, 0), max(bottom - height, 0)),
+                           (max(-left, 0), max(right - width, 0)), (0, 0)), mode='edge')
+    integral = np.zeros((padded.shape[0] + 1, padded.shape[1] + 1, 3))
+    np.cumsum(padded, axis=0, dtype=np.float64, out=integral[1:, 1:])
+    np.cumsum(integral[1:, 1:], axis=1, out=integral[1:, 1:])
+    return integral, top, left
 
 
 def _box_means(integral: NDArray[np.float64], rows: NDArray[np.intp],
