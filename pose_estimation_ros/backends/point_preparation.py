@@ -46,10 +46,16 @@ class NormalizedPoints:
     R_view_camera: FloatArray
 
 
-def masked_points(frame: RGBDFrame, detection: Detection) -> NDArray[np.float32]:
-    """Return the (M, 3) float32 points under a detection's mask, metres, camera frame.
+def masked_pixels(frame: RGBDFrame,
+                  detection: Detection) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Return rows and columns, (M,) each, of the pixels under a mask that have depth.
 
-    Pixels without depth are left out; the order is raster order.
+    Args:
+        frame: With depth.
+        detection: Its mask may reach beyond the image.
+
+    Returns:
+        Pixels inside the image, in raster order.
     """
     assert frame.depth is not None
     rows, columns = detection.pixels()
@@ -58,8 +64,7 @@ def masked_points(frame: RGBDFrame, detection: Detection) -> NDArray[np.float32]
     rows, columns = rows[inside], columns[inside]
     depth = frame.depth[rows, columns]
     known = np.isfinite(depth) & (depth > 0)
-    pixels = np.stack([columns[known], rows[known]], axis=1).astype(np.float64)
-    return frame.intrinsics.back_project(pixels, depth[known]).astype(np.float32)
+    return rows[known], columns[known]
 
 
 def choose_points(count: int, number: int, generator: np.random.Generator) -> NDArray[np.intp]:

@@ -16,7 +16,9 @@ ENTRY_POINT_GROUP = 'pose_estimation_ros.backends'
 
 # Modules are named, not imported, so that one backend's dependencies never burden another.
 _BUILT_IN = {
-    'spd': 'pose_estimation_ros.backends.spd:create_spd',
+    'acr': 'pose_estimation_ros.backends.prior_deformation:create_acr',
+    'crnet': 'pose_estimation_ros.backends.prior_deformation:create_crnet',
+    'spd': 'pose_estimation_ros.backends.prior_deformation:create_spd',
 }
 
 

@@ -113,7 +113,7 @@ def test_the_command_line_starts_without_ros_networks_and_images():
 
 def test_the_estimator_runs_without_torch_and_open3d_loaded():
     code = (f'import sys, {PACKAGE}.nodes.pose_estimator\n'
-            f'import {PACKAGE}.backends.spd, {PACKAGE}.segmentation.mask_rcnn\n'
+            f'import {PACKAGE}.backends.prior_deformation, {PACKAGE}.segmentation.mask_rcnn\n'
             "print(sorted({'torch', 'torchvision', 'open3d'} & set(sys.modules)))")
     result = subprocess.run([sys.executable, '-c', code], cwd=ROOT, capture_output=True,
                             text=True, check=False)

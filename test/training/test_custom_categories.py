@@ -14,7 +14,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / 'synthetic'))
 from mesh_files import save_boxes_and_tubes
 
 from pose_estimation_ros.backends.base import BackendOptions
-from pose_estimation_ros.backends.spd_lite import SpdLiteBackend
+from pose_estimation_ros.backends.lite import LiteBackend
 from pose_estimation_ros.cli.main import app
 from pose_estimation_ros.core.detection import Detection
 from pose_estimation_ros.core.errors import ConfigurationError
@@ -82,8 +82,8 @@ def test_the_manifest_carries_categories_and_symmetries(work):
 
 def test_the_backend_labels_its_objects_and_knows_their_symmetries(work):
     source = open_mesh_folder(work / 'meshes')
-    backend = SpdLiteBackend(Model(read_manifest(work / 'model' / 'model.yaml'), work / 'model'),
-                             BackendOptions(device='cpu', threads=1))
+    backend = LiteBackend(Model(read_manifest(work / 'model' / 'model.yaml'), work / 'model'),
+                          BackendOptions(device='cpu', threads=1))
     assert backend.categories == ('box', 'tube')
     poses = []
     for scene in FrameRecipe('primary', 'test', source, 0, (320, 240)).scenes(0, 4):

@@ -1,4 +1,4 @@
-"""The lite SPD backend around its network: preparation, alignment, frames and rejections."""
+"""The lite backend around its network: preparation, alignment, frames and rejections."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -6,10 +6,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pose_estimation_ros.backends import spd_lite
+from pose_estimation_ros.backends import lite
 from pose_estimation_ros.backends.base import BackendOptions, PoseBackend
+from pose_estimation_ros.backends.lite import LiteBackend
 from pose_estimation_ros.backends.point_preparation import NormalizedPoints, normalize_points
-from pose_estimation_ros.backends.spd_lite import SpdLiteBackend
 from pose_estimation_ros.core import frame as frame_module
 from pose_estimation_ros.core.camera import CameraIntrinsics
 from pose_estimation_ros.core.categories import CATEGORY_NAMES
@@ -67,26 +67,26 @@ class TruthfulSession:
         self.batches.append(-1)
 
 
-Create = Callable[..., SpdLiteBackend]
+Create = Callable[..., LiteBackend]
 
 
 @pytest.fixture
 def create(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Create:
-    monkeypatch.setattr(spd_lite, 'InferenceSession', TruthfulSession)
+    monkeypatch.setattr(lite, 'InferenceSession', TruthfulSession)
     (tmp_path / 'spd.onnx').write_bytes(b'network')
 
-    def _create(size: str = 'lite') -> SpdLiteBackend:
+    def _create(size: str = 'lite') -> LiteBackend:
         manifest = ModelManifest(
             'ours', 'pose', 'spd', size,
             {'network': ModelFile.of(tmp_path / 'spd.onnx', tmp_path)}, CATEGORY_NAMES,
             input={'points': 512})
-        backend = SpdLiteBackend(Model(manifest, tmp_path), BackendOptions())
+        backend = LiteBackend(Model(manifest, tmp_path), BackendOptions())
 
         def normalize(points: np.ndarray, up: np.ndarray) -> NormalizedPoints:
             backend._session.prepared = normalize_points(points, up)
             return backend._session.prepared
 
-        monkeypatch.setattr(spd_lite, 'normalize_points', normalize)
+        monkeypatch.setattr(lite, 'normalize_points', normalize)
         return backend
 
     return _create
@@ -105,7 +105,7 @@ def _detection(label: str, pixels: int = 60, offset: tuple[int, int] = (120, 80)
     return Detection(label, 0.9, box, mask, offset)
 
 
-def _estimate_one(backend: SpdLiteBackend, detection: Detection) -> ObjectPose:
+def _estimate_one(backend: LiteBackend, detection: Detection) -> ObjectPose:
     (pose,) = backend.estimate(_frame(), [detection])
     assert isinstance(pose, ObjectPose), pose
     return pose
@@ -208,7 +208,7 @@ def test_a_shape_without_extent_is_rejected_and_the_others_are_kept(
 
 
 def test_other_models_are_refused(create: Create) -> None:
-    with pytest.raises(ModelError, match='is spd full; this backend runs spd lite models'):
+    with pytest.raises(ModelError, match='is spd full; this backend runs lite models'):
         create(size='full')
 
 

@@ -1,0 +1,201 @@
+"""Every backend with a lite network: one that takes the points under each mask.
+
+What the network takes and gives is the same for `spd`, `crnet` and `acr`; some also look at the
+points' colours, and say how sure they are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pose_estimation_ros.backends import rejections
+from pose_estimation_ros.backends.base import BackendOptions, Need
+from pose_estimation_ros.backends.correspondences import solve_poses
+from pose_estimation_ros.backends.lite_answers import LiteAnswers
+from pose_estimation_ros.backends.point_preparation import (
+    NormalizedPoints,
+    choose_points,
+    masked_pixels,
+    normalize_points,
+)
+from pose_estimation_ros.core.detection import Detection
+from pose_estimation_ros.core.errors import ModelError
+from pose_estimation_ros.core.frame import RGBDFrame
+from pose_estimation_ros.core.object_pose import ObjectPose, Rejection
+from pose_estimation_ros.core.point_colors import COLOR_CHANNELS, point_colors
+from pose_estimation_ros.runtime import InferenceSession, Model
+
+# Fewer points than this do not determine a pose; SPD draws the same line (spec section 3).
+MINIMUM_POINTS = 32
+# The network offers several placements. One that it finds less probable than this is compared
+# with the next one, which costs a second run.
+_SURE = 0.5
+
+
+@dataclass(frozen=True)
+class ObjectPoints:
+    """What is taken from a frame of one object, or, stacked, of B objects.
+
+    Attributes:
+        points: ([B,] N, 3) float32 metres, camera optical frame.
+        colors: ([B,] N, 9) float32 of `core.point_colors`; None if the model takes none.
+    """
+
+    points: NDArray[np.float32]
+    colors: NDArray[np.float32] | None
+
+    @classmethod
+    def stack(cls, objects: Sequence[ObjectPoints]) -> ObjectPoints:
+        """Return the batch of at least one object."""
+        colors = [entry.colors for entry in objects if entry.colors is not None]
+        return cls(np.stack([entry.points for entry in objects]),
+                   np.stack(colors) if colors else None)
+
+    def rows(self, chosen: NDArray[np.intp]) -> ObjectPoints:
+        """Return some objects of the batch."""
+        return ObjectPoints(self.points[chosen],
+                            None if self.colors is None else self.colors[chosen])
+
+
+class LiteBackend:
+    """A lite network, the robust alignment, and what is around them.
+
+    Attributes:
+        name: Name in the registry: the backend that the model is made for.
+        needs: A frame must bring depth and detections.
+        categories: Labels the model knows.
+        points: Points per object that the network takes.
+    """
+
+    needs: frozenset[Need] = frozenset({'depth', 'detections'})
+
+    def __init__(self, model: Model, options: BackendOptions) -> None:
+        """Load the model.
+
+        Raises:
+            ModelError: If the model is damaged or not a lite one.
+        """
+        manifest = model.manifest
+        if manifest.size != 'lite':
+            raise ModelError(f'model {manifest.name!r} is {manifest.backend} {manifest.size}; '
+                             'this backend runs lite models')
+        self.name = manifest.backend
+        self.categories: tuple[str, ...] = manifest.categories
+        self.points = int(manifest.input['points'])
+        self._model = model
+        self._with_color = bool(manifest.input.get('color', False))
+        self._seed = options.seed
+        self._session = InferenceSession(model.file('network'), options.device, options.threads)
+        shapes: dict[str, tuple[int, ...]] = {
+            'points': (1, self.points, 3), 'condition': (1, 3), 'category': (1,), 'rank': (1,)}
+        if self._with_color:
+            shapes['color'] = (1, self.points, COLOR_CHANNELS)
+        self._session.warm_up(shapes)
+
+    def estimate(self, frame: RGBDFrame,
+                 detections: Sequence[Detection]) -> list[ObjectPose | Rejection]:
+        """Estimate the poses of all detections of a frame as one batch."""
+        taken = [self._take(frame, detection) for detection in detections]
+        seen = [(entry, detection) for entry, detection in zip(taken, detections, strict=True)
+                if not isinstance(entry, Rejection)]
+        if not seen:
+            return [entry for entry in taken if isinstance(entry, Rejection)]
+        answers = self.solve(ObjectPoints.stack([entry for entry, _ in seen]),
+                             [detection.label for _, detection in seen], frame.up)
+        poses = iter([self._pose(detection, answers, row)
+                      for row, (_, detection) in enumerate(seen)])
+        return [entry if isinstance(entry, Rejection) else next(poses) for entry in taken]
+
+    def solve(self, objects: ObjectPoints, labels: Sequence[str],
+              up: NDArray[np.float64] | None) -> LiteAnswers:
+        """Estimate poses from the points of objects.
+
+        Args:
+            objects: Of B objects, with N points each as the model takes, and with colours if it
+                takes them.
+            labels: Category of each object.
+            up: (3,) unit direction away from the ground, camera optical frame; None = unknown.
+
+        Returns:
+            The answer for each object, that of the better placement where the network is unsure.
+        """
+        count = len(objects.points)
+        directions = np.tile(np.full(3, np.nan) if up is None else up, (count, 1))
+        prepared = normalize_points(objects.points, directions)
+        category = np.array([self.categories.index(label) for label in labels], dtype=np.int64)
+        answers = self._answers(objects, prepared, category, np.arange(count), 0)
+        unsure = np.flatnonzero(answers.probability < _SURE)
+        if unsure.size:
+            answers = answers.improved(
+                unsure, self._answers(objects, prepared, category, unsure, 1))
+        return answers
+
+    def describe(self) -> dict[str, str]:
+        """Return the model's name and the provider that runs it."""
+        return {'backend': self.name, 'model': self._model.manifest.name,
+                'provider': self._session.providers[0]}
+
+    def close(self) -> None:
+        """Free the session."""
+        self._session.close()
+
+    def _take(self, frame: RGBDFrame, detection: Detection) -> ObjectPoints | Rejection:
+        """Return what the network takes of one object, or why there is too little."""
+        if frame.depth is None:
+            return rejections.no_depth(detection, self.name)
+        if detection.label not in self.categories:
+            return rejections.unknown_label(detection, self._model.manifest.name,
+                                            self.categories)
+        rows, columns = masked_pixels(frame, detection)
+        if len(rows) < MINIMUM_POINTS:
+            return rejections.few_points(detection, MINIMUM_POINTS)
+        # A generator each: the answer for an object does not depend on the others.
+        generator = np.random.default_rng(self._seed)
+        chosen = choose_points(len(rows), self.points, generator)
+        rows, columns = rows[chosen], columns[chosen]
+        pixels = np.stack([columns, rows], axis=1).astype(np.float64)
+        points = frame.intrinsics.back_project(pixels, frame.depth[rows, columns])
+        colors = None
+        if self._with_color:
+            colors = point_colors(frame.rgb, detection.box, rows, columns)
+        return ObjectPoints(points.astype(np.float32), colors)
+
+    def _answers(self, objects: ObjectPoints, prepared: NormalizedPoints,
+                 category: NDArray[np.int64], rows: NDArray[np.intp], rank: int) -> LiteAnswers:
+        """Return the answers for some of the objects with the placement of some rank."""
+        given = objects.rows(rows)
+        inputs: dict[str, NDArray[np.generic]] = {
+            'points': prepared.points[rows], 'condition': prepared.condition[rows],
+            'category': category[rows], 'rank': np.full(len(rows), rank, dtype=np.int64)}
+        if given.colors is not None:
+            inputs['color'] = given.colors
+        output = self._session.run(inputs)
+        membership = (1.0 / (1.0 + np.exp(-output['membership']))).astype(np.float32)
+        poses = solve_poses(given.points, output['nocs'], membership, output['shape'],
+                            self._seed)
+        return LiteAnswers(poses, output['nocs'], output['shape'], membership,
+                           output['probability'], output.get('entropy'), output.get('error'))
+
+    def _pose(self, detection: Detection, answers: LiteAnswers,
+              row: int) -> ObjectPose | Rejection:
+        poses = answers.poses
+        if not poses.valid[row]:
+            return rejections.no_agreement(detection, float(poses.inlier_ratio[row]))
+        if not rejections.is_size(poses.size[row]):
+            return rejections.no_size(detection, poses.size[row])
+        return ObjectPose(
+            label=detection.label,
+            score=float(detection.score * poses.inlier_ratio[row]),
+            T_camera_object=poses.T_camera_object[row],
+            size=poses.size[row],
+            symmetry=self._model.manifest.symmetry_of(detection.label),
+            source=self.name,
+            detection=detection,
+            points=(answers.shape[row] * poses.scale[row]).astype(np.float32),
+            nocs=answers.nocs[row],
+            inlier_ratio=float(poses.inlier_ratio[row]),
+            residual=float(poses.residual[row]))

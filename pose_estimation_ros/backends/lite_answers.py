@@ -1,0 +1,73 @@
+"""What a lite network and the alignment say of objects, and which of two answers is better."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pose_estimation_ros.backends.correspondences import PoseBatch
+
+FloatArray = NDArray[np.float32]
+
+# What makes one answer better than another: how well its coordinates fit a rigid pose counts
+# more than how probable the network found the placement. Chosen on validation crops.
+_RESIDUAL_WEIGHT, _PROBABILITY_WEIGHT = 40.0, 0.25
+
+
+@dataclass(frozen=True)
+class LiteAnswers:
+    """Answers for B objects.
+
+    Attributes:
+        poses: The poses.
+        nocs: (B, N, 3) NOCS coordinates of the points.
+        shape: (B, V, 3) reconstructed surfaces, NOCS coordinates.
+        membership: (B, N) probability that a point lies on the object.
+        probability: (B,) of the placement taken.
+        entropy: (B,) mean entropy of the assignment of member points to the shape, nats; None
+            where the network does not say.
+        error: (B,) the network's own estimate of the logarithm of its coordinates' mean
+            distance from the true ones; None where it does not say.
+    """
+
+    poses: PoseBatch
+    nocs: FloatArray
+    shape: FloatArray
+    membership: FloatArray
+    probability: FloatArray
+    entropy: FloatArray | None
+    error: FloatArray | None
+
+    def quality(self) -> NDArray[np.float64]:
+        """Return (B,) how good the answers are; only differences for one object mean anything."""
+        poses = self.poses
+        with np.errstate(divide='ignore', invalid='ignore'):
+            fit = np.log(poses.inlier_ratio) - _RESIDUAL_WEIGHT * poses.residual / poses.scale
+        quality = fit + _PROBABILITY_WEIGHT * np.log(np.maximum(self.probability, 1e-9))
+        return np.where(poses.valid & np.isfinite(quality), quality, -np.inf)
+
+    def improved(self, rows: NDArray[np.intp], others: LiteAnswers) -> LiteAnswers:
+        """Return the answers with those of some rows replaced where others are better.
+
+        Args:
+            rows: (K,) objects of which there are other answers.
+            others: The other answers for these K objects.
+        """
+        better = others.quality() > self.quality()[rows]
+        answers: LiteAnswers = _with_rows(self, rows[better], others, better)
+        return answers
+
+
+def _with_rows(own: Any, rows: NDArray[np.intp], other: Any, better: NDArray[np.bool_]) -> Any:
+    """Return arrays, or values that consist of them, with some rows taken from others."""
+    if own is None:
+        return None
+    if isinstance(own, np.ndarray):
+        merged = own.copy()
+        merged[rows] = other[better]
+        return merged
+    return type(own)(*(_with_rows(getattr(own, field.name), rows, getattr(other, field.name),
+                                  better) for field in fields(own)))
