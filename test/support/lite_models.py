@@ -1,0 +1,43 @@
+"""Lite models of any backend, made of the shipped SPD lite: small, and right about poses."""
+
+from dataclasses import replace
+from pathlib import Path
+
+from pose_estimation_ros.runtime import ModelFile, ModelStore
+from pose_estimation_ros.runtime.manifest import write_manifest
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def make_lite_model(folder: Path, backend: str, *, with_color: bool = False) -> Path:
+    """Write a model of some backend to a folder of that name and return it.
+
+    With colour the network also takes `color` and gives `entropy` and `error`, which are the
+    least and the greatest of the object's colour values.
+    """
+    shipped = ModelStore([ROOT / 'models']).find('spd_lite')
+    folder.mkdir(parents=True)
+    network = folder / 'network.onnx'
+    network.write_bytes(shipped.file('network').read_bytes())
+    if with_color:
+        _add_color(network, int(shipped.manifest.input['points']))
+    write_manifest(replace(
+        shipped.manifest, name=folder.name, backend=backend,
+        files={'network': ModelFile.of(network, folder)},
+        input={**shipped.manifest.input, 'color': with_color}), folder)
+    return folder
+
+
+def _add_color(path: Path, points: int) -> None:
+    import onnx
+    from onnx import TensorProto, helper
+
+    model = onnx.load(path)
+    model.graph.input.append(
+        helper.make_tensor_value_info('color', TensorProto.FLOAT, ['batch', points, 9]))
+    for name, operator in (('entropy', 'ReduceMin'), ('error', 'ReduceMax')):
+        model.graph.node.append(
+            helper.make_node(operator, ['color'], [name], axes=[1, 2], keepdims=0))
+        model.graph.output.append(
+            helper.make_tensor_value_info(name, TensorProto.FLOAT, ['batch']))
+    onnx.save(model, path)
