@@ -1,7 +1,6 @@
 """Graphs of nearest neighbours among points or their features, and convolution over them.
 
-Features are (B, C, N) at the borders, as `Conv1d` has them, and rows (B, N, K, C) within, which
-a neighbour is gathered as.
+Features are rows (B, N, C): a neighbour is gathered as a row.
 
 Source: Wang et al.: Dynamic Graph CNN for Learning on Point Clouds, TOG 2019.
 """
@@ -38,18 +37,29 @@ def nearest_neighbours(rows: Tensor, count: int) -> Tensor:
         return nearness.topk(count, dim=2).indices
 
 
-def gather_neighbours(features: Tensor, neighbours: Tensor) -> Tensor:
-    """Return the neighbours' features as rows (B, N, K, C).
+def gather_neighbours(rows: Tensor, neighbours: Tensor) -> Tensor:
+    """Return the neighbours' rows (B, N, K, C).
 
     Args:
-        features: (B, C, N).
+        rows: (B, N, C) features.
         neighbours: (B, N, K) int64, from `nearest_neighbours`.
     """
-    batch, channels, count = features.shape
-    first = torch.arange(batch, device=features.device) * count
-    rows = features.transpose(1, 2).reshape(-1, channels)
-    # An embedding is the gathering with the cheapest gradient.
-    return F.embedding(neighbours + first[:, None, None], rows)
+    batch, count, channels = rows.shape
+    first = torch.arange(batch, device=rows.device) * count
+    index = (neighbours + first[:, None, None]).flatten()
+    # Of all ways to gather, this one has the cheapest gradient.
+    gathered = rows.reshape(-1, channels).index_select(0, index)
+    return gathered.reshape(batch, count, -1, channels)
+
+
+def neighbour_maximum(rows: Tensor, neighbours: Tensor) -> Tensor:
+    """Return each channel's largest value among the neighbours, (B, N, C).
+
+    Args:
+        rows: (B, N, C) features.
+        neighbours: (B, N, K) int64, from `nearest_neighbours`.
+    """
+    return gather_neighbours(rows, neighbours).max(dim=2).values
 
 
 class EdgeConv(nn.Module):
@@ -68,25 +78,24 @@ class EdgeConv(nn.Module):
         """
         super().__init__()
         self.neighbours = neighbours
-        self.convolution = nn.Conv1d(2 * in_channels, out_channels, 1, bias=False)
+        self.linear = nn.Linear(2 * in_channels, out_channels, bias=False)
         self.norm = nn.BatchNorm1d(out_channels)
 
-    def forward(self, features: Tensor) -> Tensor:
-        """Map (B, C_in, N) to (B, C_out, N)."""
-        neighbours = nearest_neighbours(features.transpose(1, 2), self.neighbours)
-        own_weight, difference_weight = self.convolution.weight.chunk(2, dim=1)
-        own = F.conv1d(features, own_weight - difference_weight)
-        other = F.conv1d(features, difference_weight)
+    def forward(self, rows: Tensor) -> Tensor:
+        """Map (B, N, C_in) to (B, N, C_out)."""
+        neighbours = nearest_neighbours(rows, self.neighbours)
+        own_weight, difference_weight = self.linear.weight.chunk(2, dim=1)
+        own = F.linear(rows, own_weight - difference_weight)
+        other = F.linear(rows, difference_weight)
         if self.training:
             # The statistics are those of all edges.
-            edges = own.transpose(1, 2)[:, :, None] + gather_neighbours(other, neighbours)
-            normal = self.norm(edges.flatten(0, 2)).unflatten(0, edges.shape[:3])
-            largest = normal.amax(dim=2).transpose(1, 2)
+            edges = own[:, :, None] + gather_neighbours(other, neighbours)
+            answer = self.norm(edges.flatten(0, 2)).reshape(edges.shape).max(dim=2).values
         else:
             # A fixed normalisation rises or falls: the edge with the largest answer is the one
             # with the largest or the smallest neighbour.
-            sign = self.norm.weight.sign()[:, None]
-            extreme = gather_neighbours(other * sign, neighbours).amax(dim=2).transpose(1, 2)
-            largest = self.norm(own + sign * extreme)
+            sign = self.norm.weight.sign()
+            edge = own + sign * neighbour_maximum(sign * other, neighbours)
+            answer = self.norm(edge.flatten(0, 1)).reshape(own.shape)
         # What rises can follow the maximum.
-        return F.leaky_relu(largest, _SLOPE)
+        return F.leaky_relu(answer, _SLOPE)

@@ -50,7 +50,7 @@ class InvariantGroups(NamedTuple):
     Attributes:
         neighbours: (B, N, K) int64, the members of each point's group.
         scalars: (B, N, K, 11) the scalars and signals of each member.
-        radius: (B, 1, N) distance from the centroid over the largest of the cloud.
+        radius: (B, N, 1) distance from the centroid over the largest of the cloud.
     """
 
     neighbours: Tensor
@@ -72,7 +72,7 @@ def invariant_groups(points: Tensor, count: int) -> InvariantGroups:
         largest = points.square().sum(dim=2).amax(dim=1).clamp_min(1e-12).sqrt()
         points = points / largest[:, None, None]
         neighbours = nearest_neighbours(points, count + 1)[..., 1:]
-        member = gather_neighbours(points.transpose(1, 2), neighbours)
+        member = gather_neighbours(points, neighbours)
         own = points[:, :, None]
         mean = member.mean(dim=2, keepdim=True)
         to_own, to_mean = own - member, mean - member
@@ -95,7 +95,7 @@ def invariant_groups(points: Tensor, count: int) -> InvariantGroups:
             radius.expand_as(length_own),
             _cosine(own, member, radius, member_radius),
         ], dim=3)
-        return InvariantGroups(neighbours, scalars, radius[:, :, 0].transpose(1, 2))
+        return InvariantGroups(neighbours, scalars, radius[:, :, 0])
 
 
 class RotationInvariantConvolution(nn.Module):
@@ -111,20 +111,19 @@ class RotationInvariantConvolution(nn.Module):
             nn.Linear(out_channels, out_channels // _REDUCTION), nn.ReLU(),
             nn.Linear(out_channels // _REDUCTION, out_channels), nn.Sigmoid(),
         )
-        self.lift = nn.Conv1d(in_channels, out_channels, 1)
-        self.mix = nn.Sequential(
-            nn.Conv1d(out_channels, out_channels, 1, bias=False),
-            nn.BatchNorm1d(out_channels), nn.ReLU(),
-        )
+        self.lift = nn.Linear(in_channels, out_channels)
+        self.mix = nn.Linear(out_channels, out_channels, bias=False)
+        self.norm = nn.BatchNorm1d(out_channels)
 
-    def forward(self, features: Tensor, groups: InvariantGroups) -> Tensor:
-        """Map (B, C_in, N) to (B, C_out, N)."""
+    def forward(self, rows: Tensor, groups: InvariantGroups) -> Tensor:
+        """Map (B, N, C_in) to (B, N, C_out)."""
         weights = self.weights(groups.scalars)
         gate = self.gate(weights.mean(dim=(1, 2)))
-        members = gather_neighbours(self.lift(features), groups.neighbours)
-        average = (weights * members).mean(dim=2).transpose(1, 2)
-        mixed: Tensor = self.mix(average * gate[:, :, None])
-        return mixed
+        members = gather_neighbours(self.lift(rows), groups.neighbours)
+        # Divided after the sum, the mean's gradient is spread over the members only once.
+        average = (weights * members).sum(dim=2) / members.shape[2]
+        mixed = self.mix(average * gate[:, None])
+        return self.norm(mixed.flatten(0, 1)).relu().reshape(mixed.shape)
 
 
 class PoseInvariantModule(nn.Module):
@@ -151,10 +150,10 @@ class PoseInvariantModule(nn.Module):
     def forward(self, points: Tensor) -> Tensor:
         """Map (B, N, 3) points, any unit and frame, to features (B, width, N)."""
         groups = invariant_groups(points, self.neighbours)
-        features = groups.radius
+        rows = groups.radius
         for layer in self.layers:
-            features = layer(features, groups)
-        return features
+            rows = layer(rows, groups)
+        return rows.transpose(1, 2)
 
 
 def _length(vector: Tensor) -> Tensor:
