@@ -14,15 +14,12 @@ Estimation, ECCV 2020 (spec 1.1).
 
 from __future__ import annotations
 
-from itertools import pairwise
-
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
+from pose_estimation_ros.networks.category_head import CategoryHead, pointwise_layers
 from pose_estimation_ros.networks.pspnet import FEATURE_CHANNELS, PSPNet
 
-CATEGORY_COUNT = 6
 PRIOR_POINTS = 1024
 
 _LOCAL = 64
@@ -35,19 +32,14 @@ class SPD(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.psp = PSPNet()
-        self.instance_color = _pointwise_layers(FEATURE_CHANNELS, _LOCAL, last_relu=True)
-        self.instance_geometry = _pointwise_layers(3, 64, 64, _LOCAL, last_relu=True)
-        self.instance_global = _pointwise_layers(2 * _LOCAL, 128, _GLOBAL, last_relu=True)
-        self.category_local = _pointwise_layers(3, 64, 64, _LOCAL, last_relu=True)
-        self.category_global = _pointwise_layers(_LOCAL, 128, _GLOBAL, last_relu=True)
-        self.assignment = _pointwise_layers(
-            2 * _LOCAL + 2 * _GLOBAL, 512, 256, CATEGORY_COUNT * PRIOR_POINTS, last_relu=False
-        )
-        self.deformation = _pointwise_layers(
-            _LOCAL + 2 * _GLOBAL, 512, 256, CATEGORY_COUNT * 3, last_relu=False
-        )
-        # The shape starts as the prior.
-        nn.init.normal_(self.deformation[4].weight, std=1e-4)
+        self.instance_color = pointwise_layers(FEATURE_CHANNELS, _LOCAL)
+        self.instance_geometry = pointwise_layers(3, 64, 64, _LOCAL)
+        self.instance_global = pointwise_layers(2 * _LOCAL, 128, _GLOBAL)
+        self.category_local = pointwise_layers(3, 64, 64, _LOCAL)
+        self.category_global = pointwise_layers(_LOCAL, 128, _GLOBAL)
+        self.assignment = CategoryHead(2 * _LOCAL + 2 * _GLOBAL, PRIOR_POINTS)
+        self.deformation = CategoryHead(_LOCAL + 2 * _GLOBAL, 3)
+        self.deformation.start_at_zero()
 
     def forward(
         self,
@@ -78,17 +70,11 @@ class SPD(nn.Module):
         category_global = self.category_global(category_local).mean(dim=2, keepdim=True)
 
         # The order of the two global features differs between the heads.
-        assignment_logits = _head(
-            self.assignment,
-            instance_local,
-            torch.cat([instance_global, category_global], dim=1),
-            category,
+        assignment_logits = self.assignment(
+            category, instance_local, torch.cat([instance_global, category_global], dim=1)
         )
-        deformation = _head(
-            self.deformation,
-            category_local,
-            torch.cat([category_global, instance_global], dim=1),
-            category,
+        deformation = self.deformation(
+            category, category_local, torch.cat([category_global, instance_global], dim=1)
         )
         return assignment_logits, deformation
 
@@ -105,32 +91,3 @@ def reconstruct(
     """
     shape = prior + deformation
     return assignment_logits.softmax(dim=2) @ shape, shape
-
-
-def _pointwise_layers(*widths: int, last_relu: bool) -> nn.Sequential:
-    """Return 1x1 convolutions of the given widths with ReLU between (and after the last)."""
-    layers: list[nn.Module] = []
-    for in_channels, out_channels in pairwise(widths):
-        layers += [nn.Conv1d(in_channels, out_channels, 1), nn.ReLU()]
-    return nn.Sequential(*(layers if last_relu else layers[:-1]))
-
-
-def _head(layers: nn.Sequential, local: Tensor, shared: Tensor, category: Tensor) -> Tensor:
-    """Run a head on [local, shared] features and return its rows of the own category.
-
-    Args:
-        layers: Three pointwise layers; the output channels of the last are grouped by category.
-        local: (B, C, P) features of each point.
-        shared: (B, S, 1) features that all points of an object share.
-        category: (B,) int64.
-
-    Returns:
-        (B, P, output channels / categories).
-    """
-    first, last = layers[0], layers[4]
-    weight = first.weight.split([local.shape[1], shared.shape[1]], dim=1)
-    hidden = F.conv1d(local, weight[0]) + F.conv1d(shared, weight[1], first.bias)
-    hidden = layers[2](hidden.relu()).relu()
-    own_weight = last.weight.reshape(CATEGORY_COUNT, -1, last.in_channels)[category]
-    own_bias = last.bias.reshape(CATEGORY_COUNT, -1)[category]
-    return hidden.transpose(1, 2) @ own_weight.transpose(1, 2) + own_bias[:, None]
