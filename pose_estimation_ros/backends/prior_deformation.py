@@ -7,8 +7,8 @@ ones; which of the two, the model's manifest says.
 from __future__ import annotations
 
 from pose_estimation_ros.backends.base import BackendOptions, PoseBackend
+from pose_estimation_ros.backends.full import FullBackend
 from pose_estimation_ros.backends.lite import LiteBackend
-from pose_estimation_ros.backends.spd_full import SpdFullBackend
 from pose_estimation_ros.core.errors import ModelError
 from pose_estimation_ros.runtime import ModelStore
 
@@ -43,5 +43,5 @@ def _create(name: str, options: BackendOptions) -> PoseBackend:
                          f'not for {name!r}; choose the backend {manifest.backend!r}, or a model '
                          f'of {name} such as {_DEFAULT_MODELS[name]!r}')
     if manifest.size == 'full':
-        return SpdFullBackend(model, options)
+        return FullBackend(model, options)
     return LiteBackend(model, options)

@@ -1,7 +1,7 @@
-"""The `spd` backend with the full network: shape prior deformation on colour and points.
+"""Every backend with a full network: one that takes a colour crop and the points in it.
 
-Runs our own `full` weights and imported published ones, prepared and aligned as the published
-evaluation does (spec section 3).
+Runs our own `full` weights and imported published ones of `spd`, `crnet` and `acr`, which take
+and give the same: prepared and aligned as the published evaluation does (spec section 3).
 """
 
 from __future__ import annotations
@@ -31,31 +31,31 @@ from pose_estimation_ros.core.se3 import make_transform
 from pose_estimation_ros.runtime import InferenceSession, Model
 
 
-class SpdFullBackend:
-    """Shape prior deformation with a `full` network.
+class FullBackend:
+    """A full network, the robust alignment, and what is around them.
 
     Attributes:
-        name: Name in the registry.
+        name: Name in the registry: the backend that the model is made for.
         needs: A frame must bring depth and detections.
         categories: Labels the model knows.
     """
 
-    name = 'spd'
     needs: frozenset[Need] = frozenset({'depth', 'detections'})
 
     def __init__(self, model: Model, options: BackendOptions) -> None:
         """Load the model.
 
         Raises:
-            ModelError: If the model is damaged, not a full SPD, or wants crops made otherwise.
+            ModelError: If the model is damaged, not a full one, or wants crops made otherwise.
         """
         manifest = model.manifest
-        if (manifest.backend, manifest.size) != (self.name, 'full'):
+        if manifest.size != 'full':
             raise ModelError(f'model {manifest.name!r} is {manifest.backend} {manifest.size}; '
-                             'this backend runs spd full models')
+                             'this backend runs full models')
         if manifest.input.get('crop_rule') != CROP_RULE:
             raise ModelError(f'model {manifest.name!r} wants crops made by the rule '
                              f'{manifest.input.get("crop_rule")!r}; only {CROP_RULE!r} is known')
+        self.name = manifest.backend
         self.categories: tuple[str, ...] = manifest.categories
         self._model = model
         self._points = int(manifest.input['points'])

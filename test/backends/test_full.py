@@ -1,4 +1,4 @@
-"""The full SPD backend around its network: preparation, alignment, frames and rejections."""
+"""The full backend around its network: preparation, alignment, frames and rejections."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pose_estimation_ros.backends import spd_full
+from pose_estimation_ros.backends import full
 from pose_estimation_ros.backends.base import BackendOptions, PoseBackend
-from pose_estimation_ros.backends.spd_full import SpdFullBackend
+from pose_estimation_ros.backends.full import FullBackend
 from pose_estimation_ros.core.camera import CameraIntrinsics
 from pose_estimation_ros.core.categories import CATEGORY_NAMES
 from pose_estimation_ros.core.detection import Detection
@@ -47,21 +47,22 @@ class TruthfulSession:
         self.batches.append(-1)
 
 
-Create = Callable[..., SpdFullBackend]
+Create = Callable[..., FullBackend]
 
 
 @pytest.fixture
 def create(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Create:
-    monkeypatch.setattr(spd_full, 'InferenceSession', TruthfulSession)
+    monkeypatch.setattr(full, 'InferenceSession', TruthfulSession)
     (tmp_path / 'spd.onnx').write_bytes(b'network')
 
-    def _create(size: str = 'full', rule: str = 'square-of-40s') -> SpdFullBackend:
+    def _create(size: str = 'full', rule: str = 'square-of-40s',
+                backend: str = 'spd') -> FullBackend:
         manifest = ModelManifest(
-            'published', 'pose', 'spd', size,
+            'published', 'pose', backend, size,
             {'network': ModelFile.of(tmp_path / 'spd.onnx', tmp_path)}, CATEGORY_NAMES,
             input={'points': 1024, 'crop_rule': rule},
             parameters={'recentred_categories': ['mug']})
-        return SpdFullBackend(Model(manifest, tmp_path), BackendOptions())
+        return FullBackend(Model(manifest, tmp_path), BackendOptions())
 
     return _create
 
@@ -161,16 +162,19 @@ def test_a_shape_without_extent_is_rejected_and_the_others_are_kept(
 
 
 def test_other_models_are_refused(create: Create) -> None:
-    with pytest.raises(ModelError, match='is spd lite; this backend runs spd full models'):
+    with pytest.raises(ModelError, match='is spd lite; this backend runs full models'):
         create(size='lite')
     with pytest.raises(ModelError, match="crops made by the rule 'tight'"):
         create(rule='tight')
 
 
-def test_it_keeps_the_contract_of_backends(create: Create) -> None:
-    backend = create()
+@pytest.mark.parametrize('name', ['spd', 'crnet', 'acr'])
+def test_it_keeps_the_contract_of_backends_for_each_of_them(create: Create, name: str) -> None:
+    backend = create(backend=name)
     assert isinstance(backend, PoseBackend)
-    assert backend.describe() == {'backend': 'spd', 'model': 'published',
+    (pose,) = backend.estimate(_frame(), [_detection('can')])
+    assert backend.name == pose.source == name
+    assert backend.describe() == {'backend': name, 'model': 'published',
                                   'provider': 'CPUExecutionProvider'}
     backend.close()
     assert backend._session.batches[-1] == -1
