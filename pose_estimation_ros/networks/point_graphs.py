@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-_SLOPE = 0.2
+SLOPE = 0.2
 
 
 @torch.no_grad()
@@ -98,4 +98,4 @@ class EdgeConv(nn.Module):
             edge = own + sign * neighbour_maximum(sign * other, neighbours)
             answer = self.norm(edge.flatten(0, 1)).reshape(own.shape)
         # What rises can follow the maximum.
-        return F.leaky_relu(answer, _SLOPE)
+        return F.leaky_relu(answer, SLOPE)
