@@ -4,6 +4,7 @@
 # make setup   only the set-up of the demo (setup-test: of the tests)
 #
 # SOURCE=folder   demo on recorded RGB-D frames instead of the simulated camera
+# BACKEND=name    demo with another method than spd: crnet, acr
 # ORT=cpu|gpu     which ONNX Runtime; by default gpu where an NVIDIA driver is loaded
 # PYTHON=...      which Python makes the environment (3.10 to 3.13)
 
@@ -24,7 +25,7 @@ endif
 .PHONY: help setup setup-test demo test lint benchmark accuracy clean
 
 help:
-	@sed -n 's/^# \{0,1\}//p' Makefile | head -8
+	@sed -n 's/^# \{0,1\}//p' Makefile | head -9
 
 setup:
 	@$(PYTHON) tools/setup_environment.py --set demo --ort $(ORT)
@@ -33,7 +34,7 @@ setup-test:
 	@$(PYTHON) tools/setup_environment.py --set test --ort $(ORT)
 
 demo: setup
-	@$(BIN)/python -m pose_estimation_ros.cli.main demo $(if $(SOURCE),--source "$(SOURCE)")
+	@$(BIN)/python -m pose_estimation_ros.cli.main demo $(if $(SOURCE),--source "$(SOURCE)") $(if $(BACKEND),--backend "$(BACKEND)")
 
 lint: setup-test
 	$(BIN)/ruff check .

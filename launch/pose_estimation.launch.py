@@ -24,7 +24,8 @@ SWITCH = ['true', 'false']
 
 # name, default, description, choices
 ARGUMENTS = (
-    ('backend', '', 'method that estimates the poses, e.g. spd; empty: as params_file says', None),
+    ('backend', '',
+     'method: spd, crnet, acr, or one of another package; empty: as params_file says', None),
     ('model', '', "name or folder of the backend's model; empty: as params_file says", None),
     ('segmentation_model', '',
      "name or folder of the segmenter's model; empty: as params_file says", None),

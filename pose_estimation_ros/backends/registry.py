@@ -15,7 +15,7 @@ from pose_estimation_ros.core.errors import ConfigurationError
 ENTRY_POINT_GROUP = 'pose_estimation_ros.backends'
 
 # Modules are named, not imported, so that one backend's dependencies never burden another.
-_BUILT_IN = {
+BUILT_IN = {
     'acr': 'pose_estimation_ros.backends.prior_deformation:create_acr',
     'crnet': 'pose_estimation_ros.backends.prior_deformation:create_crnet',
     'spd': 'pose_estimation_ros.backends.prior_deformation:create_spd',
@@ -28,7 +28,7 @@ def _plugins() -> dict[str, EntryPoint]:
 
 def backend_names() -> tuple[str, ...]:
     """Return the names that `create_backend` knows, sorted."""
-    return tuple(sorted({*_BUILT_IN, *_plugins()}))
+    return tuple(sorted({*BUILT_IN, *_plugins()}))
 
 
 def create_backend(name: str, options: BackendOptions) -> PoseBackend:
@@ -45,8 +45,8 @@ def create_backend(name: str, options: BackendOptions) -> PoseBackend:
         ConfigurationError: If no backend has that name; the message lists the known ones.
         ModelError: If its model is missing, damaged or of another kind.
     """
-    if name in _BUILT_IN:
-        module, _, attribute = _BUILT_IN[name].partition(':')
+    if name in BUILT_IN:
+        module, _, attribute = BUILT_IN[name].partition(':')
         factory = getattr(import_module(module), attribute)
     elif name in (plugins := _plugins()):
         factory = plugins[name].load()

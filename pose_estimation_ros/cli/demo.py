@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from pose_estimation_ros.cli.backend_option import BACKEND_HELP, complete_backend
 from pose_estimation_ros.core.errors import PoseEstimationError
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ def demo(
         rate: float = typer.Option(_CAMERA_RATE, min=0.1, help='Frames per second shown.'),
         seed: int = typer.Option(0, min=0, help='First simulated scene.'),
         domain: str = typer.Option('primary', help='primary, or the differently made second.'),
-        backend: str = typer.Option('spd', help='Method that estimates the poses.'),
+        backend: str = typer.Option('spd', help=BACKEND_HELP, autocompletion=complete_backend),
         model: str = typer.Option('', help="Its model; empty = the method's default."),
         segmentation: str = typer.Option('mask_rcnn', help='Method that finds the objects.'),
         device: str = typer.Option('auto', help='auto, cpu, cuda or tensorrt.'),

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from pose_estimation_ros.cli.backend_option import BACKEND_HELP, complete_backend
 from pose_estimation_ros.cli.camera_options import read_camera
 from pose_estimation_ros.cli.json_output import json_text, write_whole
 from pose_estimation_ros.cli.models import model_names
@@ -37,7 +38,7 @@ def estimate(
         output: Path = typer.Option(None, help='JSON file; default: printed.'),
         overlay: Path = typer.Option(None, help='Picture with boxes and axes to write, .png or '
                                      '.jpg.'),
-        backend: str = typer.Option('spd', help='Method that estimates the poses.'),
+        backend: str = typer.Option('spd', help=BACKEND_HELP, autocompletion=complete_backend),
         model: str = typer.Option('', help="Its model; empty = the method's default.",
                                   autocompletion=model_names),
         segmentation_model: str = typer.Option('', help="The segmenter's model.",

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from pose_estimation_ros.cli.backend_option import BACKEND_HELP, complete_backend
 from pose_estimation_ros.core.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -47,7 +48,8 @@ def evaluate(
             'boxes and masks.')] = Protocol.poses,
         split: Annotated[str, typer.Option(help='Part of the data set, such as real_test.')] = '',
         frames: Annotated[int, typer.Option(min=0, help='Most frames; 0 = all.')] = 0,
-        backend: Annotated[str, typer.Option(help='Method that estimates the poses.')] = 'spd',
+        backend: Annotated[str, typer.Option(help=BACKEND_HELP,
+                                             autocompletion=complete_backend)] = 'spd',
         model: Annotated[str, typer.Option(help="Its model; empty = the method's default.")] = '',
         masks: Annotated[str, typer.Option(
             help="Who finds the objects: model = the detector; truth = true masks; errors = true "

@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pose_estimation_ros.backends.base import BackendOptions, PoseBackend
-from pose_estimation_ros.backends.registry import create_backend
+from pose_estimation_ros.backends.registry import backend_names, create_backend
 from pose_estimation_ros.core.errors import InvalidInputError, PoseEstimationError
 from pose_estimation_ros.core.object_pose import ObjectPose
 from pose_estimation_ros.datasets.nocs_dataset import NocsDataset
@@ -74,7 +74,7 @@ def main() -> int:
     parser.add_argument('--data', type=Path, required=True, help='root of data in NOCS layout')
     parser.add_argument('--split', default='', help='such as real_test')
     parser.add_argument('--convention', choices=('nocs', 'spd'), default='nocs')
-    parser.add_argument('--backend', default='spd')
+    parser.add_argument('--backend', default='spd', choices=backend_names())
     parser.add_argument('--model', default='', help="the backend's default by default")
     parser.add_argument('--frames', type=int, default=EVERYTHING, help='most frames')
     parser.add_argument('--seed', type=int, default=0, help='of the robust fit')

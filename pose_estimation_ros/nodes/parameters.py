@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
 from rcl_interfaces.msg import (
@@ -65,7 +65,8 @@ class ParameterSpec:
 ESTIMATOR_PARAMETERS: tuple[ParameterSpec, ...] = (
     ParameterSpec('autostart', default=True, read_only=True,
                   description='Configure and activate the node by itself at the start.'),
-    ParameterSpec('backend', 'spd', 'Method that estimates the poses.', inactive_only=True),
+    ParameterSpec('backend', 'spd', 'Method that estimates the poses: spd, crnet, acr, or that of '
+                  'an installed package.', inactive_only=True),
     ParameterSpec('model', '', "Name or folder of the backend's model; empty = its default.",
                   inactive_only=True),
     ParameterSpec('device', 'auto', 'Where the networks run.',
@@ -155,6 +156,12 @@ REPLAY_CAMERA_PARAMETERS: tuple[ParameterSpec, ...] = (
     ParameterSpec('frame_id', 'camera_color_optical_frame', 'Frame of the images.',
                   read_only=True),
 )
+
+
+def with_choices(specs: Sequence[ParameterSpec],
+                 choices: Mapping[str, tuple[str, ...]]) -> tuple[ParameterSpec, ...]:
+    """Return the parameters, some of them with choices that depend on what is installed."""
+    return tuple(replace(spec, choices=choices.get(spec.name, spec.choices)) for spec in specs)
 
 
 def declare(node: Node, specs: Sequence[ParameterSpec]) -> None:

@@ -23,6 +23,7 @@ from pose_estimation_ros.nodes.parameters import (
     check_changes,
     declare,
     values_of,
+    with_choices,
 )
 from pose_estimation_ros.nodes.ros_compat import TransformLookup
 from pose_estimation_ros.nodes.session import Answer, EstimationSession
@@ -49,7 +50,9 @@ class PoseEstimator(LifecycleNode):
     def __init__(self) -> None:
         """Declare parameters and start diagnostics; nothing is loaded yet."""
         super().__init__('pose_estimator')
-        declare(self, ESTIMATOR_PARAMETERS)
+        self._specs = with_choices(ESTIMATOR_PARAMETERS, {
+            'backend': backend_names(), 'segmentation.method': segmenter_names()})
+        declare(self, self._specs)
         self.add_on_set_parameters_callback(self._check_parameters)
         self._settings: EstimatorSettings | None = None
         self._pipeline: Pipeline | None = None
@@ -147,16 +150,10 @@ class PoseEstimator(LifecycleNode):
         self._session = None
 
     def _present_settings(self) -> EstimatorSettings:
-        return EstimatorSettings.from_values(values_of(self, ESTIMATOR_PARAMETERS))
+        return EstimatorSettings.from_values(values_of(self, self._specs))
 
     def _check_parameters(self, changes: list[Parameter[Any]]) -> SetParametersResult:
-        known = {'backend': backend_names, 'segmentation.method': segmenter_names}
-        for change in changes:
-            if change.name in known and change.value not in (names := known[change.name]()):
-                return SetParametersResult(
-                    successful=False, reason=f'unknown {change.name} {change.value!r}; known are '
-                                             f'{", ".join(names)}')
-        return check_changes(ESTIMATOR_PARAMETERS, changes, active=self._session is not None)
+        return check_changes(self._specs, changes, active=self._session is not None)
 
     async def _on_request(self, _request: Trigger.Request,
                           response: Trigger.Response) -> Trigger.Response:

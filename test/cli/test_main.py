@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 
 from pose_estimation_ros import __version__
 from pose_estimation_ros.cli import main as command_line
+from pose_estimation_ros.cli.backend_option import complete_backend
 from pose_estimation_ros.cli.main import app
 from pose_estimation_ros.core.errors import ModelError
 
@@ -86,6 +87,17 @@ def test_help_loads_no_heavy_library():
             'print("heavy:", sorted(heavy & {name.partition(".")[0] for name in sys.modules}))')
     answer = run_program(code=code)
     assert answer.stdout.splitlines()[-1] == 'heavy: []', answer.stderr
+
+
+@pytest.mark.parametrize('command', ['demo', 'estimate', 'evaluate'])
+def test_the_methods_that_can_be_chosen_are_listed(command):
+    answer = run(command, '--help')
+    assert ' '.join(answer.stdout.replace('│', ' ').split()).count('acr, crnet, spd') == 1
+
+
+def test_a_method_is_completed_by_its_first_letters():
+    assert complete_backend('cr') == ['crnet']
+    assert {'acr', 'crnet', 'spd'} <= set(complete_backend(''))
 
 
 def test_shells_are_offered_completion():

@@ -101,6 +101,12 @@ def test_arguments_set_parameters_that_the_estimator_declares():
     assert set(parameters) <= {name for name, _ in argument_rows()}
 
 
+def test_the_backends_described_are_those_of_this_package():
+    from pose_estimation_ros.backends.registry import BUILT_IN
+    described = dict(argument_rows())['backend']
+    assert [name for name in BUILT_IN if name not in described] == []
+
+
 def test_the_devices_offered_are_those_of_the_estimator():
     from pose_estimation_ros.nodes.parameters import ESTIMATOR_PARAMETERS
     choices = next(spec.choices for spec in ESTIMATOR_PARAMETERS if spec.name == 'device')
