@@ -2,7 +2,7 @@
 
 Of each frame one object is taken at random, and 1024 of its pixels. Views of
 `datasets.nocs_dataset.NocsDataset` with the convention 'spd' equal the published ones before
-augmentation; `spd_full_training` augments them and turns symmetric objects to their
+augmentation; `full_task` augments them and turns symmetric objects to their
 representative.
 
 Source: data set code of Tian et al., ECCV 2020 (spec sections 3 and 4.2).

@@ -2,159 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
-from typing import Any
+from collections.abc import Sequence
 
-import numpy as np
-import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
-from torchvision.transforms.v2 import ColorJitter
 
-from pose_estimation_ros.backends.spd_preprocessing import normalized_image
-from pose_estimation_ros.core.categories import CATEGORIES
-from pose_estimation_ros.core.errors import ConfigurationError
-from pose_estimation_ros.networks.spd import SPD, reconstruct
-from pose_estimation_ros.training.batch_plan import BatchRequest
-from pose_estimation_ros.training.color_crops import ColorCrops
-from pose_estimation_ros.training.color_sources import color_source, validation_crops
-from pose_estimation_ros.training.losses import spd_losses
-from pose_estimation_ros.training.shape_priors import load_priors, priors_digest
-from pose_estimation_ros.training.sources import SampleSource, SourcedTask
+from pose_estimation_ros.networks.spd import SPD
+from pose_estimation_ros.training.full_task import FullBatch, FullTask, Stage, full_data
 from pose_estimation_ros.training.stages import published_spd_stages
-from pose_estimation_ros.training.step_batches import on_device
-from pose_estimation_ros.training.symmetry_targets import symmetric_targets
-from pose_estimation_ros.training.task import Losses, Player, TrainingData, TrainingSettings
+from pose_estimation_ros.training.task import TrainingData, TrainingSettings
 
 NETWORK = 'spd-full'
 DEFAULTS = TrainingSettings(
     stages=published_spd_stages(), batch=32, precision='bfloat16', log_every=20)
 
-# Published augmentation (spec 4.2), metres.
-_LARGEST_SHIFT = 0.01
-_NOISE = 0.001
-_LARGEST_NOISE = 0.005
-_COLOR_JITTER = (0.2, 0.2, 0.2, 0.05)
 
-_SYMMETRIC = np.array([category.symmetry.axis is not None for category in CATEGORIES])
-_VALIDATION_BATCH = 16
-
-
-@dataclass(frozen=True)
-class FullBatch:
-    """What one step sees of B objects; see `networks.spd.SPD` and `training.losses`."""
-
-    points: Tensor
-    image: Tensor
-    pixel_index: Tensor
-    category: Tensor
-    nocs: Tensor
-    shape: Tensor
-
-
-def augmented_batch(crops: ColorCrops, generator: np.random.Generator) -> FullBatch:
-    """Return all of the crops as a batch, augmented as published.
-
-    Colours are jittered, each object is shifted by up to 1 cm along each axis, its points get
-    noise of 1 mm. Symmetric objects are turned to their representative.
-    """
-    count = len(crops)
-    shift = generator.uniform(-_LARGEST_SHIFT, _LARGEST_SHIFT, (count, 1, 3))
-    noise = generator.normal(0.0, _NOISE, crops.points.shape)
-    moved = crops.points + shift + noise.clip(-_LARGEST_NOISE, _LARGEST_NOISE)
-    return _batch(crops, _jittered(crops.image, generator), moved)
-
-
-def plain_batch(crops: ColorCrops) -> FullBatch:
-    """Return all of the crops as a batch, as they are."""
-    return _batch(crops, crops.image, crops.points)
-
-
-def _batch(crops: ColorCrops, images: NDArray[np.uint8],
-           points: NDArray[np.floating]) -> FullBatch:
-    _, nocs = symmetric_targets(crops.rotation, crops.nocs, _SYMMETRIC[crops.category])
-    return FullBatch(
-        torch.from_numpy(points.astype(np.float32)),
-        torch.from_numpy(normalized_image(images)),
-        torch.from_numpy(crops.pixel_index.astype(np.int64)),
-        torch.from_numpy(crops.category),
-        torch.from_numpy(nocs),
-        torch.from_numpy(crops.shape),
-    )
-
-
-def _jittered(images: NDArray[np.uint8], generator: np.random.Generator) -> NDArray[np.uint8]:
-    jitter = ColorJitter(*_COLOR_JITTER)
-    # The jitter draws from torch's own generator, which is left as it was.
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(int(generator.integers(1 << 62)))
-        changed = [jitter(image) for image in torch.from_numpy(images).permute(0, 3, 1, 2)]
-    return torch.stack(changed).permute(0, 2, 3, 1).numpy()
-
-
-class SpdFullTask(SourcedTask):
-    """The full network with its data and losses; see `task.TrainingTask`."""
+class SpdFullTask(FullTask):
+    """The full SPD network with its data and losses; see `task.TrainingTask`."""
 
     network = NETWORK
-    figure = 'nocs'
-
-    def __init__(self, sources: Sequence[SampleSource], validation: ColorCrops | None,
-                 priors: NDArray[np.float32]) -> None:
-        """Join network and data.
-
-        Args:
-            sources: Training views, as `ColorCrops`.
-            validation: Validation views; None = no validation.
-            priors: (6, 1024, 3) shape priors, NOCS coordinates.
-        """
-        super().__init__(sources)
-        self._validation, self._priors = validation, torch.from_numpy(priors)
 
     def new_model(self) -> nn.Module:
         """Return the network with random weights."""
         return SPD()
 
-    def players(self, model: nn.Module) -> list[Player]:
-        """Return the network as the one player."""
-        return [Player('', model, torch.optim.Adam(model.parameters()))]
-
-    def batch(self, request: BatchRequest) -> FullBatch:
-        """Return an augmented batch."""
-        parts = [augmented_batch(self._sources[draw.source].samples(draw), grain.generator)
-                 for grain in request.grains(1) for draw in grain.draws]
-        return FullBatch(*(torch.cat([getattr(part, field.name) for part in parts])
-                           for field in fields(FullBatch)))
-
-    def losses(self, modules: Mapping[str, nn.Module], player: str, batch: FullBatch) -> Losses:
-        """Return the losses of a batch."""
-        prior = self._prior(batch)
-        logits, deformation = modules[player](
-            batch.points, batch.image, batch.pixel_index, batch.category, prior)
-        terms = spd_losses(logits, deformation, prior, batch.nocs, batch.shape)
-        return {name: getattr(terms, name) for name in terms.__dataclass_fields__}
-
-    def validate(self, model: nn.Module) -> dict[str, float]:
-        """Return the mean distance between predicted and true NOCS coordinates."""
-        if self._validation is None:
-            return {}
-        device = next(model.parameters()).device
-        distances = []
-        for start in range(0, len(self._validation), _VALIDATION_BATCH):
-            index = np.arange(start, min(start + _VALIDATION_BATCH, len(self._validation)))
-            batch = on_device(plain_batch(self._validation.take(index)), device)
-            prior = self._prior(batch)
-            output = model(batch.points, batch.image, batch.pixel_index, batch.category, prior)
-            nocs, _ = reconstruct(*output, prior)
-            distances.append(torch.linalg.vector_norm(nocs - batch.nocs, dim=2).flatten())
-        return {'nocs': float(torch.cat(distances).mean())}
-
-    def notes(self) -> dict[str, Any]:
-        """Return whose priors they are; the published network has one size."""
-        return {'priors': priors_digest(self._priors.numpy())}
-
-    def _prior(self, batch: FullBatch) -> Tensor:
-        return self._priors.to(batch.category.device)[batch.category]
+    def stages(self, network: nn.Module, batch: FullBatch, prior: Tensor) -> Sequence[Stage]:
+        """Return the one answer of the network."""
+        return [network(batch.points, batch.image, batch.pixel_index, batch.category, prior)]
 
 
 def make_task(data: TrainingData, settings: TrainingSettings) -> SpdFullTask:
@@ -164,10 +37,4 @@ def make_task(data: TrainingData, settings: TrainingSettings) -> SpdFullTask:
         ConfigurationError: If data are missing.
         ModelError: If the priors cannot be read.
     """
-    if data.priors is None:
-        raise ConfigurationError(f'{NETWORK} deforms shape priors; give their file as --priors, '
-                                 'such as models/shape_priors/priors.npz')
-    priors = load_priors(data.priors)
-    sources = [color_source(source, data, settings.seed) for source in data.sources]
-    validation = validation_crops(data.validation) if data.validation else None
-    return SpdFullTask(sources, validation, priors)
+    return SpdFullTask(*full_data(data, settings, NETWORK))

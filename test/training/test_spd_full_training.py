@@ -16,10 +16,10 @@ from pose_estimation_ros.training.color_crops import (
     scene_crops,
     stack_crops,
 )
+from pose_estimation_ros.training.full_task import augmented_batch
 from pose_estimation_ros.training.loop import run
 from pose_estimation_ros.training.shape_priors import save_priors
 from pose_estimation_ros.training.spd_full_export import export_full
-from pose_estimation_ros.training.spd_full_training import augmented_batch
 from test.training.tiny_tasks import FULL_PRIORS, settings, spd_full
 
 
