@@ -12,6 +12,7 @@ from pathlib import Path
 from whole_pipeline import publish
 
 from pose_estimation_ros.backends.base import BackendOptions
+from pose_estimation_ros.backends.registry import backend_names
 from pose_estimation_ros.core.frame import RGBDFrame
 from pose_estimation_ros.evaluation.report import Report
 from pose_estimation_ros.pipeline import (
@@ -42,13 +43,15 @@ def main() -> None:
     """Measure and print a table."""
     parser = argparse.ArgumentParser(description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('--backend', default='spd', choices=backend_names(),
+                        help='method that estimates the poses')
     parser.add_argument('--objects', type=int, default=6, help='poses in the frame')
     parser.add_argument('--repeats', type=int, default=30)
     parser.add_argument('--threads', type=int, default=0, help='of each session; 0 = all cores')
     parser.add_argument('--out', type=Path, help='write the table here as JSON and Markdown')
     arguments = parser.parse_args()
     pipeline = create_pipeline(PipelineOptions(
-        backend_options=BackendOptions(threads=arguments.threads),
+        backend=arguments.backend, backend_options=BackendOptions(threads=arguments.threads),
         segmenter_options=SegmenterOptions(threads=arguments.threads), tracker=None))
     frame = crowded_frame(pipeline, arguments.objects)
     runs = [pipeline.process(frame).timings for _ in range(arguments.repeats)]
@@ -56,8 +59,8 @@ def main() -> None:
     rows = [(stage, *_milliseconds([timings[stage] for timings in runs])) for stage in runs[0]]
     rows.append(('whole', *_milliseconds(totals)))
     report = Report('frame_rate', ('stage', 'median, ms', 'fastest, ms', 'slowest, ms'), rows,
-                    {'objects': arguments.objects, 'resolution': '640x480',
-                     'repeats': arguments.repeats,
+                    {'backend': arguments.backend, 'objects': arguments.objects,
+                     'resolution': '640x480', 'repeats': arguments.repeats,
                      'frames per second': round(1.0 / statistics.median(totals), 1)})
     publish(report, arguments.out)
 

@@ -4,7 +4,7 @@ Each folder holds rgb.png, depth.png, camera.json and gt.json with the table's n
 (`table_up_cam`) and the centroid of the object's points, both in the camera frame. An upright
 object's +y is parallel to the normal.
 
-    python benchmarks/real_frames.py --data ../shared/data/real_frames --overlays /tmp/overlays
+    python benchmarks/real_frames.py --backend crnet --overlays docs/pictures
 """
 
 from __future__ import annotations
@@ -36,7 +36,8 @@ def nearest_pose(poses: tuple[ObjectPose, ...], centroid: np.ndarray) -> ObjectP
 def main() -> None:
     """Run the pipeline on each folder and print a row."""
     parser = argument_parser(__doc__, Path('../shared/data/real_frames'))
-    parser.add_argument('--overlays', type=Path, help='write pictures here')
+    parser.add_argument('--overlays', type=Path,
+                        help='write pictures <backend>_<frame>.jpg to this folder')
     arguments = parser.parse_args()
     pipeline = pipeline_of(arguments)
     rows = []
@@ -60,7 +61,8 @@ def main() -> None:
             arguments.overlays.mkdir(parents=True, exist_ok=True)
             picture = draw_overlay(result.frame.rgb, result.frame.intrinsics, result.poses,
                                    result.detections)
-            cv2.imwrite(str(arguments.overlays / f'{folder.name}.png'), picture[..., ::-1])
+            cv2.imwrite(str(arguments.overlays / f'{arguments.backend}_{folder.name}.jpg'),
+                        picture[..., ::-1])
     report = Report('real_frames', ('frame', 'shown', 'found', 'score', 'up axis off, °',
                                     'centre off centroid, cm', 'size, cm', 'objects in frame'),
                     rows, settings_of(arguments))

@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 
 from pose_estimation_ros.backends.base import BackendOptions
+from pose_estimation_ros.backends.registry import backend_names
 from pose_estimation_ros.evaluation.report import Report
 from pose_estimation_ros.pipeline import (
     Pipeline,
@@ -25,7 +26,9 @@ def argument_parser(description: str, data: Path) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=description,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('--data', type=Path, default=data, help='folder of the frames')
-    parser.add_argument('--model', default='', help='pose model')
+    parser.add_argument('--backend', default='spd', choices=backend_names(),
+                        help='method that estimates the poses')
+    parser.add_argument('--model', default='', help="its model; the method's own by default")
     parser.add_argument('--segmentation-model', default='', help='detector')
     parser.add_argument('--score', type=float,
                         help="least detection score; the model's own by default")
@@ -36,14 +39,14 @@ def argument_parser(description: str, data: Path) -> argparse.ArgumentParser:
 def pipeline_of(arguments: argparse.Namespace) -> Pipeline:
     """Return the pipeline that the options ask for, without tracking."""
     return create_pipeline(PipelineOptions(
-        backend_options=BackendOptions(arguments.model),
+        backend=arguments.backend, backend_options=BackendOptions(arguments.model),
         segmenter_options=SegmenterOptions(arguments.segmentation_model,
                                            min_score=arguments.score), tracker=None))
 
 
 def settings_of(arguments: argparse.Namespace) -> dict[str, object]:
     """Return the settings for a report."""
-    return {'data': str(arguments.data),
+    return {'data': str(arguments.data), 'backend': arguments.backend,
             'least score': "the model's own" if arguments.score is None else arguments.score}
 
 

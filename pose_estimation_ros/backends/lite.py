@@ -99,7 +99,7 @@ class LiteBackend:
     def estimate(self, frame: RGBDFrame,
                  detections: Sequence[Detection]) -> list[ObjectPose | Rejection]:
         """Estimate the poses of all detections of a frame as one batch."""
-        taken = [self._take(frame, detection) for detection in detections]
+        taken = [self.take(frame, detection) for detection in detections]
         seen = [(entry, detection) for entry, detection in zip(taken, detections, strict=True)
                 if not isinstance(entry, Rejection)]
         if not seen:
@@ -109,6 +109,27 @@ class LiteBackend:
         poses = iter([self._pose(detection, answers, row)
                       for row, (_, detection) in enumerate(seen)])
         return [entry if isinstance(entry, Rejection) else next(poses) for entry in taken]
+
+    def take(self, frame: RGBDFrame, detection: Detection) -> ObjectPoints | Rejection:
+        """Return what the network takes of one object, or why it cannot be estimated."""
+        if frame.depth is None:
+            return rejections.no_depth(detection, self.name)
+        if detection.label not in self.categories:
+            return rejections.unknown_label(detection, self._model.manifest.name,
+                                            self.categories)
+        rows, columns = masked_pixels(frame, detection)
+        if len(rows) < MINIMUM_POINTS:
+            return rejections.few_points(detection, MINIMUM_POINTS)
+        # A generator each: the answer for an object does not depend on the others.
+        generator = np.random.default_rng(self._seed)
+        chosen = choose_points(len(rows), self.points, generator)
+        rows, columns = rows[chosen], columns[chosen]
+        pixels = np.stack([columns, rows], axis=1).astype(np.float64)
+        points = frame.intrinsics.back_project(pixels, frame.depth[rows, columns])
+        colors = None
+        if self._with_color:
+            colors = point_colors(frame.rgb, detection.box, rows, columns)
+        return ObjectPoints(points.astype(np.float32), colors)
 
     def solve(self, objects: ObjectPoints, labels: Sequence[str],
               up: NDArray[np.float64] | None) -> LiteAnswers:
@@ -142,27 +163,6 @@ class LiteBackend:
     def close(self) -> None:
         """Free the session."""
         self._session.close()
-
-    def _take(self, frame: RGBDFrame, detection: Detection) -> ObjectPoints | Rejection:
-        """Return what the network takes of one object, or why there is too little."""
-        if frame.depth is None:
-            return rejections.no_depth(detection, self.name)
-        if detection.label not in self.categories:
-            return rejections.unknown_label(detection, self._model.manifest.name,
-                                            self.categories)
-        rows, columns = masked_pixels(frame, detection)
-        if len(rows) < MINIMUM_POINTS:
-            return rejections.few_points(detection, MINIMUM_POINTS)
-        # A generator each: the answer for an object does not depend on the others.
-        generator = np.random.default_rng(self._seed)
-        chosen = choose_points(len(rows), self.points, generator)
-        rows, columns = rows[chosen], columns[chosen]
-        pixels = np.stack([columns, rows], axis=1).astype(np.float64)
-        points = frame.intrinsics.back_project(pixels, frame.depth[rows, columns])
-        colors = None
-        if self._with_color:
-            colors = point_colors(frame.rgb, detection.box, rows, columns)
-        return ObjectPoints(points.astype(np.float32), colors)
 
     def _answers(self, objects: ObjectPoints, prepared: NormalizedPoints,
                  category: NDArray[np.int64], rows: NDArray[np.intp], rank: int) -> LiteAnswers:

@@ -67,5 +67,5 @@ def test_outside_a_source_tree_the_cure_is_named(tmp_path, monkeypatch):
 
 def test_our_own_benchmarks_are_found():
     found = module.find_benchmarks(module._ROOT / 'benchmarks')
-    assert {'frame_rate', 'realism', 'real_frames'} <= {path.stem for path in found}
+    assert {'frame_rate', 'lite_speed', 'realism', 'real_frames'} <= {path.stem for path in found}
     assert all(found.values())
