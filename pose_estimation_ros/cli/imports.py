@@ -18,6 +18,8 @@ imports = typer.Typer(no_args_is_help=True,
                       help='Turn published checkpoints into models (needs PyTorch).',
                       epilog=examples('import spd --help', docs=_DOCS))
 
+_PRIORS_HELP = ('mean_points_emb.npy it was trained with. Default: the one beside the checkpoint '
+                'or in the folder assets of its repository.')
 _FOLDER_HELP = "Folder to write; its name is the model's. Default: the user's cache."
 
 
@@ -40,7 +42,7 @@ def maskrcnn_coco(
     docs=_DOCS))
 def spd(
         checkpoint: Path = typer.Argument(..., help="The authors' checkpoint, model_50.pth."),
-        priors: Path = typer.Option(..., help='mean_points_emb.npy it was trained with.'),
+        priors: Path = typer.Option(None, help=_PRIORS_HELP),
         output: Path = typer.Option(None, help=_FOLDER_HELP),
 ) -> None:
     """Import a published SPD checkpoint.
@@ -52,6 +54,26 @@ def spd(
     from pose_estimation_ros.training.spd_import import import_spd
 
     _report(import_spd(checkpoint, priors, output or cache_folder() / 'spd_published'))
+
+
+@imports.command(epilog=examples(
+    'import crnet models/real.pth --priors assets/mean_points_emb.npy',
+    'import crnet models/camera.pth --output models/crnet_camera',
+    docs=_DOCS))
+def crnet(
+        checkpoint: Path = typer.Argument(..., help="The authors' checkpoint, real.pth."),
+        priors: Path = typer.Option(None, help=_PRIORS_HELP),
+        output: Path = typer.Option(None, help=_FOLDER_HELP),
+) -> None:
+    """Import a published CR-Net checkpoint.
+
+    As with SPD, the published mean shapes and their frame of mugs go into the model, whose poses
+    are in this package's frame.
+    """
+    _require_torch()
+    from pose_estimation_ros.training.crnet_import import import_crnet
+
+    _report(import_crnet(checkpoint, priors, output or cache_folder() / 'crnet_published'))
 
 
 @imports.command('spd-autoencoder', epilog=examples(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -60,14 +61,14 @@ def _spd_lite(request: ExportRequest) -> None:
         export_model(request.checkpoint, folder, request.training, request.metrics)
 
 
-def _spd_full(request: ExportRequest) -> None:
-    from pose_estimation_ros.training.spd_full_export import export_full
+def _full(network: str, request: ExportRequest) -> None:
+    from pose_estimation_ros.training.full_export import export_full
 
     if request.priors is None:
-        raise ConfigurationError('spd-full needs the shape priors it was trained with; give '
+        raise ConfigurationError(f'{network} needs the shape priors it was trained with; give '
                                  'their file as --priors')
     with new_model_folder(request.out) as folder:
-        export_full(request.checkpoint, request.priors, folder, request.training)
+        export_full(network, request.checkpoint, request.priors, folder, request.training)
 
 
 def _maskrcnn(request: ExportRequest) -> None:
@@ -90,6 +91,7 @@ def _shape_prior(request: ExportRequest) -> None:
 # The exporter of each network, and the options that it takes besides checkpoint and folder.
 _EXPORTERS: dict[str, tuple[Callable[[ExportRequest], None], set[str]]] = {
     'spd-lite': (_spd_lite, {'--training-note', '--metrics'}),
-    'spd-full': (_spd_full, {'--training-note', '--priors'}),
+    'spd-full': (partial(_full, 'spd-full'), {'--training-note', '--priors'}),
+    'crnet-full': (partial(_full, 'crnet-full'), {'--training-note', '--priors'}),
     'maskrcnn': (_maskrcnn, {'--training-note', '--metrics', '--classifier'}),
     'shape-prior': (_shape_prior, set())}

@@ -1,4 +1,4 @@
-"""The full SPD network as a model folder: ONNX, priors and manifest."""
+"""A full network of the SPD family as a model folder: ONNX, priors and manifest."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from pose_estimation_ros.backends.spd_preprocessing import (
     IMAGE_STD,
 )
 from pose_estimation_ros.core.categories import CATEGORY_NAMES
-from pose_estimation_ros.networks.spd import SPD, reconstruct
+from pose_estimation_ros.networks.spd import reconstruct
 from pose_estimation_ros.runtime.manifest import ModelFile, ModelManifest, write_manifest
 from pose_estimation_ros.training.shape_priors import save_priors
 
@@ -29,17 +29,21 @@ OUTPUT_NAMES = ('nocs', 'shape')
 OBSERVED_POINTS = 1024
 
 _OPSET = 17
-_NETWORK_FILE = 'spd.onnx'
 _PRIORS_FILE = 'priors.npz'
 
 
-class SPDGraph(nn.Module):
-    """SPD as the run time sees it: it knows its priors and gives coordinates, not logits."""
+class FullGraph(nn.Module):
+    """A network as the run time sees it: it knows its priors and gives coordinates, not logits."""
 
     priors: Tensor
 
-    def __init__(self, network: SPD, priors: NDArray[np.float32]) -> None:
-        """Join a network and the (6, 1024, 3) priors it was trained with, NOCS coordinates."""
+    def __init__(self, network: nn.Module, priors: NDArray[np.float32]) -> None:
+        """Join a network and its priors.
+
+        Args:
+            network: Maps the inputs of `networks.spd.SPD` to logits and deformation.
+            priors: (6, 1024, 3) that it was trained with, NOCS coordinates.
+        """
         super().__init__()
         self.network = network
         self.register_buffer('priors', torch.from_numpy(priors.astype(np.float32)))
@@ -56,8 +60,8 @@ class SPDGraph(nn.Module):
         return reconstruct(logits, deformation, prior)
 
 
-def export_spd(
-    network: SPD, priors: NDArray[np.float32], path: Path, point_count: int = OBSERVED_POINTS
+def export_network(
+    network: nn.Module, priors: NDArray[np.float32], path: Path, point_count: int = OBSERVED_POINTS
 ) -> None:
     """Write the network with its priors to an ONNX file.
 
@@ -66,12 +70,12 @@ def export_spd(
     int64. Outputs: nocs (B, N, 3) and shape (B, 1024, 3), NOCS coordinates. B is dynamic.
 
     Args:
-        network: The trained network.
+        network: The trained network, see `FullGraph`.
         priors: (6, 1024, 3) float32 NOCS coordinates.
         path: File to write.
         point_count: Observed points per object, N, fixed in the file.
     """
-    graph = SPDGraph(network, priors).eval()
+    graph = FullGraph(network, priors).eval()
     batch = 2  # one object would let the exporter fix the batch
     example = (
         torch.zeros(batch, point_count, 3),
@@ -96,9 +100,10 @@ def export_spd(
 
 
 def write_full_model(
-    network: SPD,
+    network: nn.Module,
     priors: NDArray[np.float32],
     out_dir: Path,
+    backend: str,
     parameters: Mapping[str, Any],
     training: Mapping[str, Any],
     licence: str,
@@ -106,9 +111,10 @@ def write_full_model(
     """Write a model folder that the run time loads.
 
     Args:
-        network: The trained network.
+        network: The trained network, see `FullGraph`.
         priors: (6, 1024, 3) float32 shape priors it was trained with.
         out_dir: Folder to write; its name is the model's name.
+        backend: Name of the backend that runs it.
         parameters: Settings for the backend, for the manifest.
         training: How the weights were made, for the manifest.
         licence: SPDX identifier of the weights' licence.
@@ -117,15 +123,16 @@ def write_full_model(
         The manifest that was written.
     """
     out_dir.mkdir(parents=True, exist_ok=True)
-    export_spd(network, priors, out_dir / _NETWORK_FILE)
+    network_file = f'{backend}.onnx'
+    export_network(network, priors, out_dir / network_file)
     save_priors(out_dir / _PRIORS_FILE, priors, 'of the training')
     manifest = ModelManifest(
         name=out_dir.name,
         task='pose',
-        backend='spd',
+        backend=backend,
         size='full',
         files={
-            'network': ModelFile.of(out_dir / _NETWORK_FILE, out_dir),
+            'network': ModelFile.of(out_dir / network_file, out_dir),
             'priors': ModelFile.of(out_dir / _PRIORS_FILE, out_dir),
         },
         categories=CATEGORY_NAMES,

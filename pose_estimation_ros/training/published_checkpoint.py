@@ -16,6 +16,8 @@ from pose_estimation_ros.core.errors import ModelError
 from pose_estimation_ros.training.checkpoints import load_plain
 
 SPD_NETWORK = 'SPD'
+CRNET_NETWORK = 'CR-Net as released'
+CRNET_FORK_NETWORK = "CR-Net of the authors' development fork"
 AUTOENCODER_NETWORK = 'the shape prior auto-encoder'
 
 LICENCE = 'LicenseRef-NOCS-non-commercial'
@@ -54,9 +56,9 @@ def network_of(state: Mapping[str, Tensor]) -> str:
         first = state.get('assignment0.0.weight')
         width = first.shape[1] if first is not None and first.ndim == 3 else None
         if width == 256:
-            return 'CR-Net as released'
+            return CRNET_NETWORK
         if width == 128:
-            return "CR-Net of the authors' development fork"
+            return CRNET_FORK_NETWORK
         return 'a variant of CR-Net'
     if 'encoder.conv1.weight' in state and 'decoder.fc1.weight' in state:
         return AUTOENCODER_NETWORK

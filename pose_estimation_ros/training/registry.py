@@ -43,8 +43,12 @@ class TrainableNetwork:
 NETWORKS = {network.name: network for network in (
     TrainableNetwork('spd-lite', 'pose and size from depth points, small; data: crops',
                      'spd_lite_training'),
+    TrainableNetwork('crnet-lite', 'the same with colour, relations and recurrence; data: crops',
+                     'crnet_lite_training'),
     TrainableNetwork('spd-full', 'the published SPD; data: colour crops or NOCS',
                      'spd_full_training'),
+    TrainableNetwork('crnet-full', 'the published CR-Net; data: colour crops or NOCS',
+                     'crnet_full_training'),
     TrainableNetwork('maskrcnn', 'the lite detector; data: frames', 'maskrcnn_training'),
     TrainableNetwork('point-classifier', 'what a detection shows; data: candidates, crops',
                      'point_classifier_training'),

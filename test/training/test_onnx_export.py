@@ -6,7 +6,7 @@ import torch
 
 from pose_estimation_ros.networks.spd import SPD, reconstruct
 from pose_estimation_ros.runtime.session import InferenceSession
-from pose_estimation_ros.training.onnx_export import export_spd
+from pose_estimation_ros.training.onnx_export import export_network
 
 POINTS = 64
 
@@ -33,7 +33,7 @@ def session(
     network: SPD, priors: np.ndarray, tmp_path_factory: pytest.TempPathFactory
 ) -> InferenceSession:
     path = tmp_path_factory.mktemp('spd') / 'spd.onnx'
-    export_spd(network, priors, path, POINTS)
+    export_network(network, priors, path, POINTS)
     return InferenceSession(path, 'cpu', threads=1)
 
 

@@ -16,10 +16,10 @@ from pose_estimation_ros.training.color_crops import (
     scene_crops,
     stack_crops,
 )
+from pose_estimation_ros.training.full_export import export_full
 from pose_estimation_ros.training.full_task import augmented_batch
 from pose_estimation_ros.training.loop import run
 from pose_estimation_ros.training.shape_priors import save_priors
-from pose_estimation_ros.training.spd_full_export import export_full
 from test.training.tiny_tasks import FULL_PRIORS, settings, spd_full
 
 
@@ -68,11 +68,12 @@ def test_batches_are_augmented_as_published(crops: ColorCrops) -> None:
 def test_a_trained_network_becomes_a_model_with_its_own_priors_only(tmp_path: Path) -> None:
     run(spd_full(), settings(1, 1), tmp_path / 'run')
     priors = np.random.default_rng(0).uniform(-0.4, 0.4, (6, 1024, 3)).astype(np.float32)
+    files = tmp_path / 'run/last.pt', tmp_path / 'priors.npz', tmp_path / 'models/mine'
     save_priors(tmp_path / 'priors.npz', priors, 'random')
     with pytest.raises(ModelError, match='does not hold the shape priors that .* was trained'):
-        export_full(tmp_path / 'run/last.pt', tmp_path / 'priors.npz', tmp_path / 'models/mine')
+        export_full('spd-full', *files)
     save_priors(tmp_path / 'priors.npz', FULL_PRIORS, 'random')
-    export_full(tmp_path / 'run/last.pt', tmp_path / 'priors.npz', tmp_path / 'models/mine')
+    export_full('spd-full', *files)
     model = ModelStore([tmp_path / 'models']).find('mine', task='pose')
     assert model.manifest.training['steps'] == 1
     assert model.file('network').stat().st_size > 70e6
@@ -81,7 +82,7 @@ def test_a_trained_network_becomes_a_model_with_its_own_priors_only(tmp_path: Pa
 def test_a_checkpoint_of_another_network_is_not_exported(tmp_path: Path) -> None:
     torch.save({'step': 1, 'model': torch.nn.Linear(2, 2).state_dict()}, tmp_path / 'last.pt')
     with pytest.raises(ModelError, match='not one of the full SPD network'):
-        export_full(tmp_path / 'last.pt', tmp_path / 'priors.npz', tmp_path / 'models')
+        export_full('spd-full', tmp_path / 'last.pt', tmp_path / 'priors.npz', tmp_path / 'models')
 
 
 def test_a_folder_without_crops_is_named_with_its_cure(tmp_path: Path) -> None:

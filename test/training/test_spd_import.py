@@ -150,7 +150,7 @@ def test_priors_of_another_size_are_refused(network: SPD, tmp_path: Path) -> Non
     checkpoint, priors = tmp_path / 'model.pth', tmp_path / 'priors.npy'
     torch.save(network.state_dict(), checkpoint)
     np.save(priors, np.zeros((6, 512, 3)))
-    with pytest.raises(ModelError, match='512 points per category; SPD has 1024'):
+    with pytest.raises(ModelError, match='512 points per category; the published ones have 1024'):
         import_spd(checkpoint, priors, tmp_path / 'spd')
     np.save(priors, np.zeros((1024, 3)))
     with pytest.raises(ModelError, match=r'\(6, points, 3\) is needed'):
