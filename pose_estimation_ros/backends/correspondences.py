@@ -7,12 +7,17 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from pose_estimation_ros.core.alignment import Alignment, align_robustly
+from pose_estimation_ros.core.alignment import Alignment, Similarity, align_robustly
+from pose_estimation_ros.core.pose_covariance import fit_covariance
 from pose_estimation_ros.core.se3 import make_transform
 
 FloatArray = NDArray[np.float64]
 
 _MINIMUM_MEMBERS = 16
+# How many independent correspondences all those of an object are worth: networks place all
+# coordinates of an object wrongly together. Of spd_lite on validation views; what
+# `pose-estimation models calibrate` measures of a model takes its place.
+OBSERVATIONS = 1.0
 
 
 @dataclass(frozen=True)
@@ -26,6 +31,8 @@ class PoseBatch:
         valid: (B,) bool; False where no pose agrees with the points.
         inlier_ratio: (B,) float64 share of the object's points that agree.
         residual: (B,) float64 root-mean-square distance of those, metres.
+        covariance: (B, 6, 6) float64 of the poses as `ObjectPose.covariance`, symmetries left
+            aside.
     """
 
     T_camera_object: FloatArray
@@ -34,11 +41,12 @@ class PoseBatch:
     valid: NDArray[np.bool_]
     inlier_ratio: FloatArray
     residual: FloatArray
+    covariance: FloatArray
 
 
 def solve_poses(points: NDArray[np.floating], nocs: NDArray[np.floating],
                 membership: NDArray[np.floating], shape: NDArray[np.floating],
-                seed: int = 0) -> PoseBatch:
+                seed: int = 0, observations: float = OBSERVATIONS) -> PoseBatch:
     """Align predicted NOCS coordinates with the observed points of B objects.
 
     Args:
@@ -48,6 +56,8 @@ def solve_poses(points: NDArray[np.floating], nocs: NDArray[np.floating],
         shape: (B, V, 3) predicted surface in NOCS coordinates; its extent gives the size, which
             is symmetric about the origin as in SPD.
         seed: Seed of the robust alignment.
+        observations: How many independent correspondences an object's are worth, see
+            `core.pose_covariance.fit_covariance`.
 
     Returns:
         One pose per object.
@@ -55,13 +65,15 @@ def solve_poses(points: NDArray[np.floating], nocs: NDArray[np.floating],
     member = membership > 0.5
     # A network that trusts no point at all is wrong about that, not about the object.
     member |= (member.sum(axis=1) < _MINIMUM_MEMBERS)[:, None]
-    alignment: Alignment = align_robustly(
-        np.asarray(nocs, np.float64), np.asarray(points, np.float64), member, seed=seed)
+    source, target = np.asarray(nocs, np.float64), np.asarray(points, np.float64)
+    alignment: Alignment = align_robustly(source, target, member, seed=seed)
     similarity = alignment.similarity
     valid = alignment.valid & np.isfinite(similarity.scale)
     scale = np.where(valid, similarity.scale, 1.0)
     R = np.where(valid[:, None, None], similarity.R, np.eye(3))
     t = np.where(valid[:, None], similarity.t, 0.0)
     extent = 2.0 * np.abs(np.asarray(shape, np.float64)).max(axis=1)
+    covariance = fit_covariance(Similarity(scale, R, t), source, target,
+                                alignment.inliers & valid[:, None], observations)
     return PoseBatch(make_transform(R, t), scale, scale[:, None] * extent, valid,
-                     alignment.inlier_ratio, alignment.residual)
+                     alignment.inlier_ratio, alignment.residual, covariance)

@@ -26,6 +26,7 @@ from pose_estimation_ros.core.detection import Detection
 from pose_estimation_ros.core.errors import ModelError
 from pose_estimation_ros.core.frame import RGBDFrame
 from pose_estimation_ros.core.object_pose import ObjectPose, Rejection
+from pose_estimation_ros.core.pose_covariance import with_unknown_spin
 from pose_estimation_ros.core.point_colors import COLOR_CHANNELS, point_colors
 from pose_estimation_ros.runtime import InferenceSession, Model
 
@@ -187,12 +188,14 @@ class LiteBackend:
             return rejections.no_agreement(detection, float(poses.inlier_ratio[row]))
         if not rejections.is_size(poses.size[row]):
             return rejections.no_size(detection, poses.size[row])
+        T, symmetry = poses.T_camera_object[row], self._model.manifest.symmetry_of(detection.label)
         return ObjectPose(
             label=detection.label,
             score=float(detection.score * poses.inlier_ratio[row]),
-            T_camera_object=poses.T_camera_object[row],
+            T_camera_object=T,
             size=poses.size[row],
-            symmetry=self._model.manifest.symmetry_of(detection.label),
+            symmetry=symmetry,
+            covariance=with_unknown_spin(poses.covariance[row], T[:3, :3], symmetry),
             source=self.name,
             detection=detection,
             points=(answers.shape[row] * poses.scale[row]).astype(np.float32),

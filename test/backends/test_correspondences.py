@@ -44,3 +44,28 @@ def test_correspondences_without_any_agreement_are_refused() -> None:
     points = generator.uniform(-0.3, 0.3, (1, 256, 3)) + (0, 0, 1)
 
     assert not solve_poses(points, nocs, np.ones((1, 256)), nocs).valid[0]
+
+
+def test_the_covariance_says_how_far_the_pose_may_be_off() -> None:
+    generator = np.random.default_rng(0)
+    nocs = np.repeat(generator.uniform(-0.3, 0.3, (1, 256, 3)), 2, axis=0)
+    points = 0.2 * nocs + (0.0, 0.0, 1.0)
+    points[0] += 0.001 * generator.standard_normal((256, 3))
+    points[1] += 0.002 * generator.standard_normal((256, 3))
+
+    covariance = solve_poses(points, nocs, np.ones((2, 256)), nocs, observations=64.0).covariance
+
+    # The mean of 64 positions; the centre of the points is nearly the object's origin.
+    deviation = np.sqrt(covariance[:, :3, :3].diagonal(axis1=1, axis2=2))
+    np.testing.assert_allclose(deviation[0], 0.001 / 8, rtol=0.1)
+    np.testing.assert_allclose(deviation[1], 0.002 / 8, rtol=0.1)
+
+
+def test_a_pose_that_is_refused_has_an_unknown_rotation() -> None:
+    generator = np.random.default_rng(0)
+    nocs = generator.uniform(-0.3, 0.3, (1, 64, 3))
+    points = generator.uniform(-0.3, 0.3, (1, 64, 3)) + (0, 0, 1)
+
+    covariance = solve_poses(points, np.zeros_like(nocs), np.ones((1, 64)), nocs).covariance[0]
+
+    np.testing.assert_allclose(np.diag(covariance)[3:], np.pi ** 2 / 3, rtol=1e-6)

@@ -123,6 +123,18 @@ def test_the_pose_is_that_of_the_true_coordinates(create: Create) -> None:
     assert pose.nocs is not None and pose.nocs.shape == (512, 3)
 
 
+def test_the_pose_brings_its_covariance_with_an_unknown_spin_where_the_object_is_round(
+        create: Create) -> None:
+    backend = create()
+    can, mug = (_estimate_one(backend, _detection(label)).covariance for label in ('can', 'mug'))
+    assert can is not None and mug is not None
+    spin = np.concatenate([np.zeros(3), T_CAMERA_BOX[:3, 1]])
+    assert spin @ can @ spin == pytest.approx(np.pi ** 2 / 3)
+    assert spin @ mug @ spin < 1e-3
+    # Exact coordinates of points spread over centimetres.
+    assert np.sqrt(np.diag(can)[:3].max()) < 1e-3
+
+
 def test_answers_keep_the_order_of_the_detections_and_name_what_fails(create: Create) -> None:
     backend = create()
     answers = backend.estimate(_frame(), [
