@@ -26,8 +26,8 @@ from pose_estimation_ros.core.detection import Detection
 from pose_estimation_ros.core.errors import ModelError
 from pose_estimation_ros.core.frame import RGBDFrame
 from pose_estimation_ros.core.object_pose import ObjectPose, Rejection
-from pose_estimation_ros.core.pose_covariance import with_unknown_spin
 from pose_estimation_ros.core.point_colors import COLOR_CHANNELS, point_colors
+from pose_estimation_ros.core.pose_covariance import with_unknown_spin
 from pose_estimation_ros.runtime import InferenceSession, Model
 
 # Fewer points than this do not determine a pose; SPD draws the same line (spec section 3).
