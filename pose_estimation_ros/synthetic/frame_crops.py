@@ -1,26 +1,26 @@
 """Samples for pose networks with the colour of their points, cut out of synthetic frames.
 
 The frames were rendered for a detector; nothing is rendered here. What a frame does not hold, the
-surfaces of its objects, comes from laying the same scenes out again.
+surfaces of its objects, comes from making the objects of these names again.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from pose_estimation_ros.core.categories import CATEGORY_NAMES
 from pose_estimation_ros.core.errors import InvalidInputError
 from pose_estimation_ros.core.frame import RGBDFrame
 from pose_estimation_ros.core.point_colors import point_colors
 from pose_estimation_ros.synthetic.crop_samples import Crops, PoseSample, pack_crops
 from pose_estimation_ros.synthetic.frame_cache import read_frames
 from pose_estimation_ros.synthetic.mask_errors import detector_mask
-from pose_estimation_ros.synthetic.object_source import ProceduralObjects
-from pose_estimation_ros.synthetic.scene import SCENES_PER_POOL, Scene, SceneGenerator
+from pose_estimation_ros.synthetic.object_model import make_object
 from pose_estimation_ros.synthetic.shard_files import (
     ALONE,
     Workers,
@@ -28,6 +28,7 @@ from pose_estimation_ros.synthetic.shard_files import (
     read_description,
     write_shards,
 )
+from pose_estimation_ros.synthetic.solids import Solid
 from pose_estimation_ros.synthetic.synthetic_frame import Instance, SyntheticFrame
 
 _MIN_POINTS = 48
@@ -39,42 +40,48 @@ _MARGIN = 0.3
 _INLIER_SHARE = 0.1
 
 
-def frame_crops(truth: SyntheticFrame, scene: Scene, point_count: int) -> Iterator[PoseSample]:
+def frame_crops(truth: SyntheticFrame, point_count: int,
+                generator: np.random.Generator) -> Iterator[PoseSample]:
     """Yield a sample of every object of a frame of which enough is seen.
 
     NOCS coordinates are those of the measured points, since the frame does not keep the clean
     depth: whoever aligns them with the points finds the true pose.
 
     Args:
-        truth: The frame.
-        scene: Its scene, for the surfaces of the objects.
+        truth: The frame, of the six generated categories.
         point_count: Points per sample.
+        generator: Source of mask errors and of the choice of points.
 
     Raises:
-        InvalidInputError: If the frame is not one of the scene.
+        InvalidInputError: If an object is not made any more as it was.
     """
-    generator = scene.generator(800)
     up = truth.frame.up
     for instance in truth.instances:
-        solid = scene.instances[instance.id - 1].solid
-        if solid.name != instance.name:
-            raise InvalidInputError(
-                f'a frame shows {instance.name} where its scene has {solid.name}: it was made by '
-                'another version; make the frames again')
         if instance.visibility < _MIN_VISIBILITY or instance.in_image < _MIN_IN_IMAGE:
             continue
         seen = _observed(truth, instance, point_count, generator)
         if seen is None:
             continue
         points, on_object, color = seen
+        surface = _surface(instance.name, instance.category)
         T = instance.T_camera_object
         nocs = (points - T[:3, 3]) @ T[:3, :3] / instance.diagonal
-        near = _distance_to(solid.model_points, nocs) < _INLIER_SHARE
+        near = _distance_to(surface, nocs) < _INLIER_SHARE
         yield PoseSample(
             points.astype(np.float32), nocs.astype(np.float32), on_object & near,
-            scene.categories.index(instance.category), T, instance.size, instance.visibility,
+            CATEGORY_NAMES.index(instance.category), T, instance.size, instance.visibility,
             instance.part_visibility.get('handle', float('nan')), instance.name,
-            solid.model_points, np.full(3, np.nan) if up is None else up, color)
+            surface, np.full(3, np.nan) if up is None else up, color)
+
+
+@lru_cache(maxsize=512)
+def _surface(name: str, category: str) -> NDArray[np.float32]:
+    """Return (1024, 3) surface points of a generated object, NOCS coordinates."""
+    model = make_object(category, int(name.rpartition('_')[2]), name.partition('_')[0])
+    if model.name != name:
+        raise InvalidInputError(f'a frame shows {name}, which is {model.name} in this version; '
+                                'make the frames again')
+    return Solid.of_model(model).model_points
 
 
 def _observed(truth: SyntheticFrame, instance: Instance, point_count: int,
@@ -141,9 +148,7 @@ def write_frame_crops(folder: Path, frames: Path, point_count: int = 512,
 
 def _shard(made: dict[str, int | str], shards: list[str], point_count: int,
            number: int) -> dict[str, NDArray[np.generic]]:
-    domain, size = str(made['domain']), int(made['shard_size'])
-    scenes = SceneGenerator(domain, str(made['split']), ProceduralObjects(domain))
-    first = ((int(made['seed']) << 20) + number * -(-size // SCENES_PER_POOL)) * SCENES_PER_POOL
-    samples = [sample for index, truth in enumerate(read_frames(Path(shards[number])))
-               for sample in frame_crops(truth, scenes.scene(first + index), point_count)]
+    generator = np.random.default_rng((int(made['seed']), number, 800))
+    samples = [sample for truth in read_frames(Path(shards[number]))
+               for sample in frame_crops(truth, point_count, generator)]
     return pack_crops(Crops.stack(samples))

@@ -14,6 +14,7 @@ from pose_estimation_ros.backends.point_preparation import normalize_points
 from pose_estimation_ros.core.categories import CATEGORIES, Category
 from pose_estimation_ros.synthetic.crops import Crops
 from pose_estimation_ros.training.category_traits import CategoryTraits, category_traits
+from pose_estimation_ros.training.point_recoloring import recolored
 
 # Sine of the smallest angle from which a camera looks down on an object.
 _LEAST_DOWNWARDS = 0.15
@@ -32,6 +33,8 @@ class PointBatch:
         nocs: (B, N, 3) float32 targets, symmetric objects turned to their representative.
         member: (B, N) bool.
         shape: (B, M, 3) float32 target surface, turned likewise.
+        color: (B, N, 9) float32 colours around the points, see `core.point_colors`; NaN where
+            unknown.
     """
 
     points: Tensor
@@ -40,6 +43,7 @@ class PointBatch:
     nocs: Tensor
     member: Tensor
     shape: Tensor
+    color: Tensor
 
 
 @dataclass(frozen=True)
@@ -117,6 +121,10 @@ def training_batch(crops: Crops, index: NDArray[np.intp], points: int, shape_poi
         up = _tipped(up, R, cloud.mean(axis=1), augmentation, generator)
         up = _uncertain(up, augmentation, generator)
         cloud, member = _disturbed(cloud, member, augmentation, generator)
+    color = np.where(views.colored[:, None, None], views.color[rows, keep] / np.float32(255.0),
+                     np.float32(np.nan))
+    if augmentation is not None:
+        color = recolored(color, generator)
     prepared = normalize_points(cloud, up)
     spin = traits.representative_turns(views.category, prepared.R_view_camera @ R)
     return PointBatch(
@@ -125,7 +133,8 @@ def training_batch(crops: Crops, index: NDArray[np.intp], points: int, shape_poi
         torch.from_numpy(views.category),
         torch.from_numpy((nocs @ spin).astype(np.float32)),
         torch.from_numpy(member),
-        torch.from_numpy((surface @ spin).astype(np.float32)))
+        torch.from_numpy((surface @ spin).astype(np.float32)),
+        torch.from_numpy(color.astype(np.float32)))
 
 
 def _chosen_points(points: NDArray[np.float32], number: int,

@@ -21,7 +21,6 @@ from pose_estimation_ros.training.checkpoints import (
     check_network,
     read_checkpoint,
     restore,
-    trained_weights,
 )
 from pose_estimation_ros.training.distributed import Ranks, joined_ranks
 from pose_estimation_ros.training.global_batch_norm import share_batch_statistics
@@ -254,8 +253,8 @@ class Training:
             _logger.info('resumed %s at step %d', path, state.step)
         elif settings.start_from is not None:
             content = self._ranks.from_first(lambda: read_checkpoint(settings.start_from))
-            check_network(content, self._task.network, settings.start_from)
-            begin_with(state, trained_weights(content), settings.start_from)
+            weights = self._task.first_weights(content, settings.start_from)
+            begin_with(state, weights, settings.start_from)
 
 
 @contextmanager

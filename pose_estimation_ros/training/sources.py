@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+from torch import Tensor
 
 from pose_estimation_ros.core.errors import ConfigurationError
 from pose_estimation_ros.synthetic.mesh_objects import open_mesh_folder
 from pose_estimation_ros.synthetic.object_source import ObjectSource, ProceduralObjects
 from pose_estimation_ros.training.batch_plan import BatchRequest, Draw, PassOrder, WeightedOrder
+from pose_estimation_ros.training.checkpoints import check_network, trained_weights
 from pose_estimation_ros.training.synthetic_stream import SyntheticStream
 
 SYNTHETIC = 'synthetic'
@@ -75,11 +77,26 @@ class RenderedSamples:
 
 
 class SourcedTask:
-    """The part of a `TrainingTask` that looks after its sources."""
+    """The part of a `TrainingTask` that most networks share; looks after the sources.
+
+    Attributes:
+        network: Name of the network.
+    """
+
+    network: str
 
     def __init__(self, sources: Sequence[SampleSource]) -> None:
         """Take the sources, one per share of the data ratio."""
         self._sources = sources
+
+    def first_weights(self, content: Mapping[str, Any], path: Path) -> dict[str, Tensor]:
+        """Return the weights of a checkpoint of the same network.
+
+        Raises:
+            ModelError: If it is of another one.
+        """
+        check_network(content, self.network, path)
+        return trained_weights(content)
 
     def advance(self, now: BatchRequest, ahead: BatchRequest) -> None:
         """Let the sources prepare what is soon drawn."""

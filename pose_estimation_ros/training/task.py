@@ -113,6 +113,13 @@ class TrainingTask(Protocol):
     def players(self, model: nn.Module) -> list[Player]:
         """Return the players with fresh optimizers, in the order of their turns."""
 
+    def first_weights(self, content: Mapping[str, Any], path: Path) -> dict[str, Tensor]:
+        """Return the weights that a new run begins with, from what a checkpoint holds.
+
+        Raises:
+            ModelError: If the checkpoint is of a network that this one cannot begin with.
+        """
+
     def batch(self, request: BatchRequest) -> Any:
         """Return this process's share of a step's batch, which depends on the request alone.
 

@@ -34,7 +34,9 @@ def crops() -> Crops:
                  np.ones((count, number), bool), category.astype(np.int64), T, size,
                  nocs.astype(np.float32), np.ones(count, np.float32),
                  np.full(count, np.nan, np.float32), np.array(['box'] * count),
-                 np.tile((0.0, -0.8, -0.6), (count, 1)))
+                 np.tile((0.0, -0.8, -0.6), (count, 1)),
+                 generator.integers(0, 255, (count, number, 9), dtype=np.uint8),
+                 np.arange(count) % 3 > 0)
 
 
 @pytest.mark.parametrize('augmentation', [None, STRONG])
@@ -68,7 +70,8 @@ def test_a_spin_of_a_round_object_does_not_change_its_target(crops: Crops) -> No
     nocs = crops.nocs.copy()
     nocs[bowl[0]] = nocs[bowl[0]] @ spin
     spun = Crops(crops.points, nocs, crops.member, crops.category, T, crops.size, crops.shape,
-                 crops.visibility, crops.handle_visibility, crops.name, crops.up)
+                 crops.visibility, crops.handle_visibility, crops.name, crops.up, crops.color,
+                 crops.colored)
 
     first, second = (training_batch(views, bowl, 300, 64, None, np.random.default_rng(0))
                      for views in (crops, spun))

@@ -21,6 +21,7 @@ from pose_estimation_ros.training.shape_prior_training import AutoEncoderTask
 from pose_estimation_ros.training.shape_priors import ShapePriors
 from pose_estimation_ros.training.sources import StoredSamples
 from pose_estimation_ros.training.spd_full_training import SpdFullTask
+from pose_estimation_ros.training.lite_task import LiteData
 from pose_estimation_ros.training.spd_lite_training import SpdLiteTask
 from pose_estimation_ros.training.stages import StageSettings
 from pose_estimation_ros.training.task import TrainingSettings
@@ -53,7 +54,9 @@ def random_crops(count: int = 24, points: int = 48, seed: int = 0) -> Crops:
                  np.ones((count, points), bool), np.arange(count) % 6, T, size,
                  nocs.astype(np.float32), np.ones(count, np.float32),
                  np.full(count, np.nan, np.float32), np.array(['box'] * count),
-                 np.tile((0.0, -0.8, -0.6), (count, 1)))
+                 np.tile((0.0, -0.8, -0.6), (count, 1)),
+                 generator.integers(0, 255, (count, points, 9), dtype=np.uint8),
+                 np.arange(count) % 4 > 0)
 
 
 def stored(crops: Crops) -> StoredSamples:
@@ -64,9 +67,9 @@ def stored(crops: Crops) -> StoredSamples:
 def spd_lite(sources: int = 1) -> SpdLiteTask:
     """SPD lite on random boxes."""
     priors = np.random.default_rng(0).uniform(-0.3, 0.3, (6, 32, 3)).astype(np.float32)
-    return SpdLiteTask([stored(random_crops(seed=seed)) for seed in range(sources)],
-                       random_crops(12, seed=9), ShapePriors(priors, CATEGORIES),
-                       SpdLiteConfig(stages=1, width=16, latents=4, heads=2, embedding=8), 32)
+    data = LiteData(tuple(stored(random_crops(seed=seed)) for seed in range(sources)),
+                    random_crops(12, seed=9), ShapePriors(priors, CATEGORIES), 32)
+    return SpdLiteTask(data, SpdLiteConfig(stages=1, width=16, latents=4, heads=2, embedding=8))
 
 
 def autoencoder() -> AutoEncoderTask:

@@ -1,0 +1,142 @@
+"""What the lite networks with colour share: from points to features and a placement.
+
+As in `spd_lite`, a few latents read the points and predict, in several stages, where the points
+lie in the canonical frame; the first stage offers several placements. Here every point brings
+besides its place the shape of the surface around it (the covariance of its neighbours, whose
+smallest direction is the normal) and the colours around its pixel, so geometry and colour can be
+related. What is new beside `spd_lite` starts as no change, so a network can begin with the
+weights of a trained SPD lite.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from pose_estimation_ros.networks.latent_attention import CoordinateFeatures
+from pose_estimation_ros.networks.lite_relation import RelationKind, make_relation
+from pose_estimation_ros.networks.point_graphs import gather_neighbours, nearest_neighbours
+from pose_estimation_ros.networks.spd_lite import (
+    OfferStage,
+    PlacementStage,
+    nearest_offer,
+    ranked_offer,
+)
+
+COLOR_CHANNELS = 9
+_NEIGHBOURS = 12
+_SURFACE_CHANNELS = 6
+
+
+@dataclass(frozen=True)
+class EncoderConfig:
+    """The sizes of the encoder.
+
+    Attributes:
+        categories: Number of categories.
+        stages: Placements, one after another.
+        width: Channels of points and latents.
+        latents: Number of latents.
+        heads: Heads of every attention.
+        instance_relation: How geometry and colour are related.
+    """
+
+    categories: int = 6
+    stages: int = 3
+    width: int = 128
+    latents: int = 32
+    heads: int = 4
+    instance_relation: RelationKind = 'none'
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the sizes by name, for a manifest."""
+        return asdict(self)
+
+
+class Encoding(NamedTuple):
+    """What the encoder says of B objects with N points.
+
+    Attributes:
+        x: (B, N, C) features of the points.
+        latents: (B, K, C).
+        placed: (B, N, 3) where the last stage places the points, NOCS coordinates.
+        placements: (stages, B, N, 3) the same of every stage.
+        likelihood: (B, O) logits of the placements that the first stage offers.
+        chosen: (B,) int64 which of them was taken.
+    """
+
+    x: Tensor
+    latents: Tensor
+    placed: Tensor
+    placements: Tensor
+    likelihood: Tensor
+    chosen: Tensor
+
+
+class LiteEncoder(nn.Module):
+    """Encodes points with colours and places them; see the module's docstring."""
+
+    def __init__(self, config: EncoderConfig) -> None:
+        """Create the layers, named as those of `SpdLite` where they are the same."""
+        super().__init__()
+        width = config.width
+        self.category = nn.Embedding(config.categories, width)
+        nn.init.normal_(self.category.weight, std=0.1)
+        self.condition = nn.Linear(3, width)
+        self.latents = nn.Parameter(0.1 * torch.randn(config.latents, width))
+        self.coordinates = CoordinateFeatures(width, period=8.0)
+        self.surface = nn.Linear(_SURFACE_CHANNELS, width)
+        self.color = nn.Sequential(nn.Linear(COLOR_CHANNELS, width), nn.ReLU(),
+                                   nn.Linear(width, width))
+        self.no_color = nn.Parameter(torch.zeros(width))
+        self.instance_relation = make_relation(config.instance_relation, width, config.heads)
+        self.fuse = nn.Linear(2 * width, width)
+        for layer in (self.surface, self.fuse):
+            nn.init.zeros_(layer.weight)
+            nn.init.zeros_(layer.bias)
+        self.stages = nn.ModuleList(
+            [OfferStage(width, config.heads)]
+            + [PlacementStage(width, config.heads) for _ in range(config.stages - 1)])
+
+    def forward(self, points: Tensor, condition: Tensor, category: Tensor, color: Tensor,
+                rank: Tensor | None = None, truth: Tensor | None = None,
+                member: Tensor | None = None) -> Encoding:
+        """Encode the points of B objects; arguments as of `CRNetLite.forward`."""
+        context = self.category(category) + self.condition(condition)
+        geometry = (self.coordinates(points) + self.surface(surface_shape(points))
+                    + context[:, None])
+        # NaN is a colour that is not known; products with NaN would spread it.
+        known = ~torch.isnan(color[:, :, :1])
+        shade = self.color(torch.nan_to_num(color, nan=0.5) - 0.5)
+        shade = torch.where(known, shade, self.no_color.to(shade.dtype)) + context[:, None]
+        related, shade = self.instance_relation(geometry, shade)
+        x = related + self.fuse(torch.cat([related, shade], dim=2))
+        latents = self.latents + context[:, None]
+        offers, likelihood, x, latents = self.stages[0].offer(points, x, latents)
+        chosen = (ranked_offer(likelihood, rank) if truth is None or member is None
+                  else nearest_offer(offers, truth, member))
+        placed = offers[torch.arange(points.shape[0], device=points.device), chosen]
+        placements = [placed]
+        for stage in self.stages[1:]:
+            placed, x, latents = stage(points, placed, x, latents)
+            placements.append(placed)
+        return Encoding(x, latents, placed, torch.stack(placements), likelihood, chosen)
+
+
+def surface_shape(points: Tensor) -> Tensor:
+    """Return (B, N, 6) covariances of each point's neighbours, relative to their spread.
+
+    Args:
+        points: (B, N, 3) normalised points; repeated ones do no harm.
+    """
+    with torch.no_grad(), torch.autocast(points.device.type, enabled=False):
+        near = gather_neighbours(points, nearest_neighbours(points, _NEIGHBOURS))
+        offset = near - near.mean(dim=2, keepdim=True)
+        covariance = offset.transpose(2, 3) @ offset
+        spread = covariance.diagonal(dim1=2, dim2=3).sum(dim=2)[:, :, None, None]
+        relative = (covariance / (spread + 1e-9)).flatten(2)
+        # The upper triangle of a 3x3 matrix.
+        return relative[:, :, [0, 1, 2, 4, 5, 8]]
