@@ -19,7 +19,7 @@ def export(
             "Folder of the model, whose name becomes the model's; an .npz file for "
             'shape-prior.'))],
         priors: Annotated[Path | None, typer.Option(help=(
-            'Shape priors of the training, for spd-full and crnet-full.'))] = None,
+            'Shape priors of the training, for spd-full, crnet-full, acr-full.'))] = None,
         classifier: Annotated[Path | None, typer.Option(help=(
             'Checkpoint of the point-classifier, for maskrcnn.'))] = None,
         training_note: Annotated[Path | None, typer.Option(help=(

@@ -52,6 +52,11 @@ DEFAULTS = TrainingSettings(
     stages=PUBLISHED_STAGES, batch=_BATCH, precision='bfloat16', log_every=20)
 
 
+def new_pair(config: ACRConfig) -> nn.ModuleDict:
+    """Return reconstructor and discriminator with random weights, by their names."""
+    return nn.ModuleDict({RECONSTRUCTOR: ACRNet(config), DISCRIMINATOR: Discriminator()})
+
+
 class ACRFullTask(FullTask):
     """The full ACR-Pose, its discriminator, data and losses; see `task.TrainingTask`."""
 
@@ -67,8 +72,7 @@ class ACRFullTask(FullTask):
 
     def new_model(self) -> nn.ModuleDict:
         """Return reconstructor and discriminator with random weights."""
-        return nn.ModuleDict({RECONSTRUCTOR: ACRNet(self._config),
-                              DISCRIMINATOR: Discriminator()})
+        return new_pair(self._config)
 
     def players(self, model: nn.ModuleDict) -> list[Player]:
         """Return the reconstructor and then the discriminator, ten times as slow."""

@@ -93,5 +93,6 @@ _EXPORTERS: dict[str, tuple[Callable[[ExportRequest], None], set[str]]] = {
     'spd-lite': (_spd_lite, {'--training-note', '--metrics'}),
     'spd-full': (partial(_full, 'spd-full'), {'--training-note', '--priors'}),
     'crnet-full': (partial(_full, 'crnet-full'), {'--training-note', '--priors'}),
+    'acr-full': (partial(_full, 'acr-full'), {'--training-note', '--priors'}),
     'maskrcnn': (_maskrcnn, {'--training-note', '--metrics', '--classifier'}),
     'shape-prior': (_shape_prior, set())}

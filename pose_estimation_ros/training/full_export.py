@@ -10,9 +10,11 @@ from typing import Any
 from torch import nn
 
 from pose_estimation_ros.core.errors import ConfigurationError, ModelError
+from pose_estimation_ros.networks.acr import ACRConfig
 from pose_estimation_ros.networks.crnet import CRNet, CRNetConfig, LastStage
 from pose_estimation_ros.networks.spd import SPD
 from pose_estimation_ros.runtime.manifest import ModelManifest, file_sha256
+from pose_estimation_ros.training.acr_full_training import RECONSTRUCTOR, new_pair
 from pose_estimation_ros.training.checkpoints import (
     check_network,
     first_fault,
@@ -46,6 +48,9 @@ FULL_NETWORKS = {
     'spd-full': FullNetwork('full SPD', 'spd', lambda _: SPD(), lambda network: network),
     'crnet-full': FullNetwork(
         'full CR-Net', 'crnet', lambda notes: CRNet(CRNetConfig(**notes['config'])), LastStage),
+    'acr-full': FullNetwork(
+        'full ACR-Pose', 'acr', lambda notes: new_pair(ACRConfig(**notes['config'])),
+        lambda pair: pair[RECONSTRUCTOR]),
 }
 
 

@@ -49,6 +49,8 @@ NETWORKS = {network.name: network for network in (
                      'spd_full_training'),
     TrainableNetwork('crnet-full', 'the published CR-Net; data: colour crops or NOCS',
                      'crnet_full_training'),
+    TrainableNetwork('acr-full', 'the published ACR-Pose; data: colour crops or NOCS',
+                     'acr_full_training'),
     TrainableNetwork('maskrcnn', 'the lite detector; data: frames', 'maskrcnn_training'),
     TrainableNetwork('point-classifier', 'what a detection shows; data: candidates, crops',
                      'point_classifier_training'),
