@@ -5,23 +5,26 @@ from __future__ import annotations
 from functools import partial
 
 import numpy as np
+from numpy.typing import NDArray
 
 from pose_estimation_ros.core.categories import CATEGORIES
 from pose_estimation_ros.core.rotation import random_rotation
 from pose_estimation_ros.core.se3 import make_transform
+from pose_estimation_ros.networks.acr import ACRConfig
 from pose_estimation_ros.networks.mask_rcnn import MaskRCNNConfig
 from pose_estimation_ros.networks.spd_lite import SpdLiteConfig
 from pose_estimation_ros.segmentation.preprocessing import InputSize
 from pose_estimation_ros.synthetic.crop_samples import Crops
+from pose_estimation_ros.training.acr_full_training import ACRFullTask
 from pose_estimation_ros.training.batch_plan import PassOrder
 from pose_estimation_ros.training.color_crops import ColorCrops
 from pose_estimation_ros.training.crop_batches import take
+from pose_estimation_ros.training.lite_task import LiteData
 from pose_estimation_ros.training.maskrcnn_training import MaskRCNNTask
 from pose_estimation_ros.training.shape_prior_training import AutoEncoderTask
 from pose_estimation_ros.training.shape_priors import ShapePriors
 from pose_estimation_ros.training.sources import StoredSamples
 from pose_estimation_ros.training.spd_full_training import SpdFullTask
-from pose_estimation_ros.training.lite_task import LiteData
 from pose_estimation_ros.training.spd_lite_training import SpdLiteTask
 from pose_estimation_ros.training.stages import StageSettings
 from pose_estimation_ros.training.task import TrainingSettings
@@ -84,8 +87,8 @@ def detector() -> MaskRCNNTask:
     return MaskRCNNTask([source], [frame()], TINY_DETECTOR, InputSize(80, 60))
 
 
-def spd_full() -> SpdFullTask:
-    """The full SPD network on random crops of few points."""
+def color_views() -> tuple[list[StoredSamples], ColorCrops, NDArray[np.float32]]:
+    """Return sources, validation and priors of a full network: random crops of few points."""
     generator = np.random.default_rng(0)
     count, points = 4, 24
     crops = ColorCrops(
@@ -96,5 +99,14 @@ def spd_full() -> SpdFullTask:
         np.arange(count), np.stack([random_rotation(generator) for _ in range(count)]).astype(
             np.float32),
         generator.uniform(-0.4, 0.4, (count, 64, 3)).astype(np.float32))
-    return SpdFullTask([StoredSamples(crops.take, PassOrder(count))],
-                       crops.take(np.arange(2)), FULL_PRIORS)
+    return [StoredSamples(crops.take, PassOrder(count))], crops.take(np.arange(2)), FULL_PRIORS
+
+
+def spd_full() -> SpdFullTask:
+    """The full SPD network on random views."""
+    return SpdFullTask(*color_views())
+
+
+def acr_full() -> ACRFullTask:
+    """The full ACR-Pose with small groups on random views."""
+    return ACRFullTask(*color_views(), ACRConfig(width=16, neighbours=8))
