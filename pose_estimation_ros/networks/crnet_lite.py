@@ -30,7 +30,7 @@ from pose_estimation_ros.networks.lite_encoder import EncoderConfig, Encoding, L
 from pose_estimation_ros.networks.lite_relation import RelationKind, make_relation
 from pose_estimation_ros.networks.spd_lite import assignment_logits
 
-_FEATURE = 128
+FEATURE = 128
 
 
 @dataclass(frozen=True)
@@ -102,10 +102,10 @@ class CorrespondenceHead(nn.Module):
     def __init__(self, embedding: int) -> None:
         """Create the layers; deformation and correction start at nothing."""
         super().__init__()
-        self.guess = nn.Linear(_FEATURE, 3)
-        self.query = nn.Linear(_FEATURE, embedding)
-        self.key = nn.Linear(_FEATURE, embedding)
-        self.deform = nn.Linear(_FEATURE, 3)
+        self.guess = nn.Linear(FEATURE, 3)
+        self.query = nn.Linear(FEATURE, embedding)
+        self.key = nn.Linear(FEATURE, embedding)
+        self.deform = nn.Linear(FEATURE, 3)
         for head in (self.deform, self.guess):
             nn.init.normal_(head.weight, std=1e-3)
             nn.init.zeros_(head.bias)
@@ -139,10 +139,10 @@ class RecurrentStep(nn.Module):
     def __init__(self, relation: RelationKind, heads: int, embedding: int) -> None:
         """Create the layers; they start as no change of the features."""
         super().__init__()
-        self.placed = CoordinateFeatures(_FEATURE, period=4.0)
-        self.shaped = CoordinateFeatures(_FEATURE, period=4.0)
-        self.points, self.prior = Perceptron(_FEATURE), Perceptron(_FEATURE)
-        self.relation = make_relation(relation, _FEATURE, heads)
+        self.placed = CoordinateFeatures(FEATURE, period=4.0)
+        self.shaped = CoordinateFeatures(FEATURE, period=4.0)
+        self.points, self.prior = Perceptron(FEATURE), Perceptron(FEATURE)
+        self.relation = make_relation(relation, FEATURE, heads)
         self.head = CorrespondenceHead(embedding)
 
     def forward(self, x: Tensor, prior: Tensor,
@@ -175,12 +175,12 @@ class CRNetLite(nn.Module):
         width, heads = config.encoder.width, config.encoder.heads
         self.encoder = LiteEncoder(config.encoder)
         self.decoder = PointDecoder(width, heads)
-        self.category_relation = make_relation(config.category_relation, _FEATURE, heads)
+        self.category_relation = make_relation(config.category_relation, FEATURE, heads)
         self.head = CorrespondenceHead(config.embedding)
         self.steps = nn.ModuleList(
             RecurrentStep(config.category_relation, heads, config.embedding)
             for _ in range(config.steps))
-        self.membership = nn.Linear(_FEATURE, 1)
+        self.membership = nn.Linear(FEATURE, 1)
         self.error = ErrorHead(width)
 
     def forward(self, points: Tensor, condition: Tensor, category: Tensor, color: Tensor,
@@ -225,10 +225,10 @@ class PointDecoder(nn.Module):
         self.placed = CoordinateFeatures(width, period=4.0)
         self.read_back = Attention(width, heads)
         self.points = Perceptron(width)
-        self.feature = nn.Sequential(nn.LayerNorm(width), nn.Linear(width, _FEATURE), nn.ReLU())
-        self.prior_point = nn.Linear(3, _FEATURE)
-        self.prior_bias = nn.Linear(width, _FEATURE)
-        self.prior_feature = nn.Sequential(nn.ReLU(), nn.Linear(_FEATURE, _FEATURE), nn.ReLU())
+        self.feature = nn.Sequential(nn.LayerNorm(width), nn.Linear(width, FEATURE), nn.ReLU())
+        self.prior_point = nn.Linear(3, FEATURE)
+        self.prior_bias = nn.Linear(width, FEATURE)
+        self.prior_feature = nn.Sequential(nn.ReLU(), nn.Linear(FEATURE, FEATURE), nn.ReLU())
 
     def forward(self, code: Encoding, mean_shape: Tensor) -> tuple[Tensor, Tensor]:
         """Return (B, N, 128) features of points and (B, V, 128) of the (B, V, 3) prior."""
@@ -244,8 +244,8 @@ class ErrorHead(nn.Module):
     def __init__(self, width: int) -> None:
         """Create the layers."""
         super().__init__()
-        self.layers = nn.Sequential(nn.LayerNorm(width + 2 * _FEATURE),
-                                    nn.Linear(width + 2 * _FEATURE, 128), nn.ReLU(),
+        self.layers = nn.Sequential(nn.LayerNorm(width + 2 * FEATURE),
+                                    nn.Linear(width + 2 * FEATURE, 128), nn.ReLU(),
                                     nn.Linear(128, 1))
         nn.init.constant_(self.layers[3].bias, -2.5)
 

@@ -27,7 +27,9 @@ from pose_estimation_ros.networks.spd_lite import (
 )
 
 COLOR_CHANNELS = 9
-_NEIGHBOURS = 12
+# Of clouds of the usual size.
+_NEIGHBOURS, _USUAL_POINTS = 12, 256
+_FEWEST_NEIGHBOURS = 4
 _SURFACE_CHANNELS = 6
 
 
@@ -103,11 +105,16 @@ class LiteEncoder(nn.Module):
 
     def forward(self, points: Tensor, condition: Tensor, category: Tensor, color: Tensor,
                 rank: Tensor | None = None, truth: Tensor | None = None,
-                member: Tensor | None = None) -> Encoding:
-        """Encode the points of B objects; arguments as of `CRNetLite.forward`."""
+                member: Tensor | None = None, extra: Tensor | None = None) -> Encoding:
+        """Encode the points of B objects; arguments as of `CRNetLite.forward`.
+
+        `extra` are (B, N, C) more features of the points' geometry.
+        """
         context = self.category(category) + self.condition(condition)
         geometry = (self.coordinates(points) + self.surface(surface_shape(points))
                     + context[:, None])
+        if extra is not None:
+            geometry = geometry + extra
         # NaN is a colour that is not known; products with NaN would spread it.
         known = ~torch.isnan(color[:, :, :1])
         shade = self.color(torch.nan_to_num(color, nan=0.5) - 0.5)
@@ -133,10 +140,19 @@ def surface_shape(points: Tensor) -> Tensor:
         points: (B, N, 3) normalised points; repeated ones do no harm.
     """
     with torch.no_grad(), torch.autocast(points.device.type, enabled=False):
-        near = gather_neighbours(points, nearest_neighbours(points, _NEIGHBOURS))
+        near = gather_neighbours(
+            points, nearest_neighbours(points, scaled_neighbours(points.shape[1])))
         offset = near - near.mean(dim=2, keepdim=True)
         covariance = offset.transpose(2, 3) @ offset
         spread = covariance.diagonal(dim1=2, dim2=3).sum(dim=2)[:, :, None, None]
         relative = (covariance / (spread + 1e-9)).flatten(2)
         # The upper triangle of a 3x3 matrix.
         return relative[:, :, [0, 1, 2, 4, 5, 8]]
+
+
+def scaled_neighbours(points: int) -> int:
+    """Return how many neighbours to look at in clouds of some number of points.
+
+    In proportion, so that they cover the same part of the surface.
+    """
+    return max(_NEIGHBOURS * points // _USUAL_POINTS, _FEWEST_NEIGHBOURS)

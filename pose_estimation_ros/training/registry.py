@@ -45,6 +45,8 @@ NETWORKS = {network.name: network for network in (
                      'spd_lite_training'),
     TrainableNetwork('crnet-lite', 'the same with colour, relations and recurrence; data: crops',
                      'crnet_lite_training'),
+    TrainableNetwork('acr-lite', 'the same with graphs, against a discriminator; data: crops',
+                     'acr_lite_training'),
     TrainableNetwork('spd-full', 'the published SPD; data: colour crops or NOCS',
                      'spd_full_training'),
     TrainableNetwork('crnet-full', 'the published CR-Net; data: colour crops or NOCS',
