@@ -15,9 +15,9 @@ FloatArray = NDArray[np.float64]
 
 _MINIMUM_MEMBERS = 16
 # How many independent correspondences all those of an object are worth: networks place all
-# coordinates of an object wrongly together. Of spd_lite on validation views; what
-# `pose-estimation models calibrate` measures of a model takes its place.
-OBSERVATIONS = 1.0
+# coordinates of an object wrongly together. The order of magnitude of every network so far; what
+# is measured of a model scales its covariances, see `core.pose_confidence`.
+_OBSERVATIONS = 1.0
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class PoseBatch:
 
 def solve_poses(points: NDArray[np.floating], nocs: NDArray[np.floating],
                 membership: NDArray[np.floating], shape: NDArray[np.floating],
-                seed: int = 0, observations: float = OBSERVATIONS) -> PoseBatch:
+                seed: int = 0) -> PoseBatch:
     """Align predicted NOCS coordinates with the observed points of B objects.
 
     Args:
@@ -56,8 +56,6 @@ def solve_poses(points: NDArray[np.floating], nocs: NDArray[np.floating],
         shape: (B, V, 3) predicted surface in NOCS coordinates; its extent gives the size, which
             is symmetric about the origin as in SPD.
         seed: Seed of the robust alignment.
-        observations: How many independent correspondences an object's are worth, see
-            `core.pose_covariance.fit_covariance`.
 
     Returns:
         One pose per object.
@@ -74,6 +72,6 @@ def solve_poses(points: NDArray[np.floating], nocs: NDArray[np.floating],
     t = np.where(valid[:, None], similarity.t, 0.0)
     extent = 2.0 * np.abs(np.asarray(shape, np.float64)).max(axis=1)
     covariance = fit_covariance(Similarity(scale, R, t), source, target,
-                                alignment.inliers & valid[:, None], observations)
+                                alignment.inliers & valid[:, None], _OBSERVATIONS)
     return PoseBatch(make_transform(R, t), scale, scale[:, None] * extent, valid,
                      alignment.inlier_ratio, alignment.residual, covariance)

@@ -14,7 +14,9 @@ from numpy.typing import NDArray
 
 from pose_estimation_ros.backends import rejections
 from pose_estimation_ros.backends.base import BackendOptions, Need
+from pose_estimation_ros.backends.confidence import with_frame
 from pose_estimation_ros.backends.correspondences import solve_poses
+from pose_estimation_ros.backends.depth_agreement import depth_agreement
 from pose_estimation_ros.backends.lite_answers import LiteAnswers
 from pose_estimation_ros.backends.point_preparation import (
     NormalizedPoints,
@@ -89,6 +91,7 @@ class LiteBackend:
         self.points = int(manifest.input['points'])
         self._model = model
         self._with_color = bool(manifest.input.get('color', False))
+        self._confidence = manifest.confidence_model()
         self._seed = options.seed
         self._session = InferenceSession(model.file('network'), options.device, options.threads)
         shapes: dict[str, tuple[int, ...]] = {
@@ -105,10 +108,12 @@ class LiteBackend:
                 if not isinstance(entry, Rejection)]
         if not seen:
             return [entry for entry in taken if isinstance(entry, Rejection)]
-        answers = self.solve(ObjectPoints.stack([entry for entry, _ in seen]),
-                             [detection.label for _, detection in seen], frame.up)
-        poses = iter([self._pose(detection, answers, row)
-                      for row, (_, detection) in enumerate(seen)])
+        objects = ObjectPoints.stack([entry for entry, _ in seen])
+        known = [detection for _, detection in seen]
+        answers = self.solve(objects, [detection.label for detection in known], frame.up)
+        confidence = self._judge(frame, known, objects, answers)
+        poses = iter([self._pose(detection, answers, row, float(confidence[row]))
+                      for row, detection in enumerate(known)])
         return [entry if isinstance(entry, Rejection) else next(poses) for entry in taken]
 
     def take(self, frame: RGBDFrame, detection: Detection) -> ObjectPoints | Rejection:
@@ -140,13 +145,14 @@ class LiteBackend:
             objects: Of B objects, with N points each as the model takes, and with colours if it
                 takes them.
             labels: Category of each object.
-            up: (3,) unit direction away from the ground, camera optical frame; None = unknown.
+            up: (3,) unit direction away from the ground, camera optical frame, or (B, 3) one for
+                each object; None = unknown.
 
         Returns:
             The answer for each object, that of the better placement where the network is unsure.
         """
         count = len(objects.points)
-        directions = np.tile(np.full(3, np.nan) if up is None else up, (count, 1))
+        directions = np.broadcast_to(np.full(3, np.nan) if up is None else up, (count, 3))
         prepared = normalize_points(objects.points, directions)
         category = np.array([self.categories.index(label) for label in labels], dtype=np.int64)
         answers = self._answers(objects, prepared, category, np.arange(count), 0)
@@ -181,21 +187,35 @@ class LiteBackend:
         return LiteAnswers(poses, output['nocs'], output['shape'], membership,
                            output['probability'], output.get('entropy'), output.get('error'))
 
-    def _pose(self, detection: Detection, answers: LiteAnswers,
-              row: int) -> ObjectPose | Rejection:
+    def _judge(self, frame: RGBDFrame, detections: Sequence[Detection], objects: ObjectPoints,
+               answers: LiteAnswers) -> NDArray[np.float64]:
+        """Return (B,) how likely the answers are right; without calibration the inlier ratio."""
+        if self._confidence is None:
+            return answers.poses.inlier_ratio
+        evidence = answers.evidence(objects.points)
+        if self._confidence.needs_frame:
+            evidence = with_frame(evidence, depth_agreement(
+                frame, detections, answers.surfaces(), answers.poses.scale))
+        return self._confidence.probability(evidence,
+                                            [detection.label for detection in detections])
+
+    def _pose(self, detection: Detection, answers: LiteAnswers, row: int,
+              confidence: float) -> ObjectPose | Rejection:
         poses = answers.poses
         if not poses.valid[row]:
             return rejections.no_agreement(detection, float(poses.inlier_ratio[row]))
         if not rejections.is_size(poses.size[row]):
             return rejections.no_size(detection, poses.size[row])
+        wider = 1.0 if self._confidence is None else self._confidence.covariance_scale
         T, symmetry = poses.T_camera_object[row], self._model.manifest.symmetry_of(detection.label)
         return ObjectPose(
             label=detection.label,
-            score=float(detection.score * poses.inlier_ratio[row]),
+            score=float(detection.score * confidence),
             T_camera_object=T,
             size=poses.size[row],
             symmetry=symmetry,
-            covariance=with_unknown_spin(poses.covariance[row], T[:3, :3], symmetry),
+            covariance=with_unknown_spin(wider * poses.covariance[row], T[:3, :3],
+                                         symmetry),
             source=self.name,
             detection=detection,
             points=(answers.shape[row] * poses.scale[row]).astype(np.float32),

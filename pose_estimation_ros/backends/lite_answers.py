@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pose_estimation_ros.backends.confidence import pose_evidence
 from pose_estimation_ros.backends.correspondences import PoseBatch
 
 FloatArray = NDArray[np.float32]
@@ -48,6 +49,21 @@ class LiteAnswers:
             fit = np.log(poses.inlier_ratio) - _RESIDUAL_WEIGHT * poses.residual / poses.scale
         quality = fit + _PROBABILITY_WEIGHT * np.log(np.maximum(self.probability, 1e-9))
         return np.where(poses.valid & np.isfinite(quality), quality, -np.inf)
+
+    def evidence(self, points: FloatArray) -> NDArray[np.float64]:
+        """Return (B, E) what the answers tell of themselves, see `pose_evidence`.
+
+        Args:
+            points: (B, N, 3) metres, which the answers are for.
+        """
+        return pose_evidence(self.poses, points, self.membership, self.probability, self.entropy,
+                             self.error)
+
+    def surfaces(self) -> NDArray[np.float64]:
+        """Return the (B, V, 3) reconstructed surfaces in metres, camera optical frame."""
+        T = self.poses.T_camera_object
+        metric = self.shape * self.poses.scale[:, None, None]
+        return np.asarray(metric @ np.swapaxes(T[:, :3, :3], 1, 2) + T[:, None, :3, 3])
 
     def improved(self, rows: NDArray[np.intp], others: LiteAnswers) -> LiteAnswers:
         """Return the answers with those of some rows replaced where others are better.

@@ -12,6 +12,7 @@ import yaml
 
 from pose_estimation_ros.core.categories import category_named
 from pose_estimation_ros.core.errors import InvalidInputError, ModelError
+from pose_estimation_ros.core.pose_confidence import ConfidenceModel
 from pose_estimation_ros.core.symmetry import NO_SYMMETRY, Symmetry
 
 MANIFEST_NAME = 'model.yaml'
@@ -57,6 +58,8 @@ class ModelManifest:
         metrics: What was measured of it.
         licence: SPDX identifier of the weights' licence.
         symmetries: By category, for categories beyond the six: `Symmetry.as_plain`.
+        confidence: How its answers are judged: `ConfidenceModel.as_plain`, and how it was
+            calibrated; empty = not calibrated.
     """
 
     name: str
@@ -71,6 +74,7 @@ class ModelManifest:
     metrics: Mapping[str, Any] = field(default_factory=dict)
     licence: str = 'Apache-2.0'
     symmetries: Mapping[str, Any] = field(default_factory=dict)
+    confidence: Mapping[str, Any] = field(default_factory=dict)
 
     def symmetry_of(self, label: str) -> Symmetry:
         """Return the symmetry of a category: the model's own word, else that of the six."""
@@ -78,6 +82,10 @@ class ModelManifest:
             return Symmetry.from_plain(self.symmetries[label])
         known = category_named(label)
         return NO_SYMMETRY if known is None else known.symmetry
+
+    def confidence_model(self) -> ConfidenceModel | None:
+        """Return the calibration of the model's answers; None if there is none."""
+        return ConfidenceModel.from_plain(self.confidence) if self.confidence else None
 
 
 def file_sha256(path: Path) -> str:
@@ -96,6 +104,8 @@ def write_manifest(manifest: ModelManifest, folder: Path) -> Path:
     content['files'] = {
         role: {key: value for key, value in asdict(file).items() if value != ''}
         for role, file in manifest.files.items()}
+    if not manifest.confidence:
+        del content['confidence']
     path = folder / MANIFEST_NAME
     partial = path.with_name(f'{path.name}.part')
     partial.write_text(yaml.safe_dump(content, sort_keys=False, allow_unicode=True, width=99),
@@ -139,6 +149,7 @@ def _check_keys(path: Path, content: dict[str, Any]) -> None:
     if not isinstance(content['files'], dict) or not isinstance(content['categories'], list):
         raise ModelError(f'model manifest {path}: files must be a mapping and categories a list')
     _check_symmetries(path, content)
+    _check_confidence(path, content)
 
 
 def _check_symmetries(path: Path, content: dict[str, Any]) -> None:
@@ -155,6 +166,15 @@ def _check_symmetry(path: Path, label: str, plain: Any) -> None:
         Symmetry.from_plain(plain)
     except InvalidInputError as error:
         raise ModelError(f'model manifest {path}, symmetry of {label!r}: {error}') from error
+
+
+def _check_confidence(path: Path, content: dict[str, Any]) -> None:
+    plain = content.get('confidence', {})
+    try:
+        if plain:
+            ConfidenceModel.from_plain(plain)
+    except InvalidInputError as error:
+        raise ModelError(f'model manifest {path}: {error}') from error
 
 
 def _model_file(path: Path, role: str, entry: Any) -> ModelFile:
