@@ -175,6 +175,22 @@ def test_a_benchmark_that_fails_is_named_with_its_last_words(tmp_path):
         run_benchmark('no_such_script')
 
 
+def test_speed_and_recorded_frames_are_measured_for_every_shipped_method(tmp_path, monkeypatch):
+    calls = []
+    monkeypatch.setattr(accuracy_document, 'run_benchmark', lambda *words: calls.append(words))
+    accuracy_document.measure_speed(tmp_path / 'results')
+    accuracy_document.measure_real_frames(tmp_path / 'recorded', tmp_path / 'docs')
+    shipped = [model.manifest.backend for model in accuracy_document._shipped()
+               if model.manifest.task == 'pose']
+    assert 'spd' in shipped
+    assert calls[1][:2 + len(shipped)] == ('lite_speed', '--backends', *shipped)
+    assert [call[:3] for call in calls[2:]] == [
+        ('real_frames', '--backend', backend) for backend in shipped]
+    for call, backend in zip(calls[2:], shipped, strict=True):
+        assert call[call.index('--out') + 1].endswith(f'docs/results/real/{backend}')
+        assert call[call.index('--overlays') + 1].endswith('docs/pictures')
+
+
 def test_what_is_stored_is_what_the_report_wrote(results):
     path = results / 'primary/spd_lite/whole-path/found-objects.json'
     assert json.loads(path.read_text())['pictures'] == ['curves.png']
