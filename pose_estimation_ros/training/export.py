@@ -54,11 +54,11 @@ def export(network: str, request: ExportRequest) -> None:
     write(request)
 
 
-def _spd_lite(request: ExportRequest) -> None:
-    from pose_estimation_ros.training.spd_lite_export import export_model
+def _lite(network: str, request: ExportRequest) -> None:
+    from pose_estimation_ros.training.lite_export import export_model
 
     with new_model_folder(request.out) as folder:
-        export_model(request.checkpoint, folder, request.training, request.metrics)
+        export_model(network, request.checkpoint, folder, request.training, request.metrics)
 
 
 def _full(network: str, request: ExportRequest) -> None:
@@ -90,7 +90,8 @@ def _shape_prior(request: ExportRequest) -> None:
 
 # The exporter of each network, and the options that it takes besides checkpoint and folder.
 _EXPORTERS: dict[str, tuple[Callable[[ExportRequest], None], set[str]]] = {
-    'spd-lite': (_spd_lite, {'--training-note', '--metrics'}),
+    **{name: (partial(_lite, name), {'--training-note', '--metrics'})
+       for name in ('spd-lite', 'crnet-lite', 'acr-lite')},
     'spd-full': (partial(_full, 'spd-full'), {'--training-note', '--priors'}),
     'crnet-full': (partial(_full, 'crnet-full'), {'--training-note', '--priors'}),
     'acr-full': (partial(_full, 'acr-full'), {'--training-note', '--priors'}),

@@ -13,7 +13,7 @@ from pose_estimation_ros.networks.spd_lite import (
     nearest_offer,
 )
 from pose_estimation_ros.runtime import InferenceSession
-from pose_estimation_ros.training.spd_lite_export import export_onnx
+from pose_estimation_ros.training.lite_export import export_onnx
 
 CONFIG = SpdLiteConfig(stages=2, width=32, latents=8, embedding=16)
 
@@ -59,7 +59,7 @@ def test_an_object_does_not_depend_on_its_neighbours_in_the_batch(
 
 def test_onnx_runtime_gives_the_same_for_another_batch_size(
         network: SpdLite, inputs: tuple[torch.Tensor, ...], tmp_path: Path) -> None:
-    export_onnx(network, 64, tmp_path / 'network.onnx')
+    export_onnx('spd-lite', network, 64, tmp_path / 'network.onnx')
     expected = network(*inputs, rank=torch.tensor([0, 2, 1]))
 
     output = InferenceSession(tmp_path / 'network.onnx', 'cpu', 1).run({

@@ -34,7 +34,7 @@ from pose_estimation_ros.training.maskrcnn_export import export_model as export_
 from pose_estimation_ros.training.maskrcnn_training import MaskRCNNTask
 from pose_estimation_ros.training.shape_priors import read_priors
 from pose_estimation_ros.training.sources import StoredSamples
-from pose_estimation_ros.training.spd_lite_export import export_model
+from pose_estimation_ros.training.lite_export import export_model
 from test.training.tiny_tasks import TINY_DETECTOR, settings
 
 pytest.importorskip('open3d')
@@ -59,7 +59,7 @@ def work(tmp_path_factory):
              '--workers', 0)
     command(*train)
     (root / 'model').mkdir()
-    export_model(root / 'run' / 'last.pt', root / 'model', {}, {})
+    export_model('spd-lite', root / 'run' / 'last.pt', root / 'model', {}, {})
     return root
 
 

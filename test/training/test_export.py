@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from pose_estimation_ros.core.errors import ConfigurationError, ModelError
-from pose_estimation_ros.training import spd_lite_export
+from pose_estimation_ros.training import lite_export
 from pose_estimation_ros.training.export import ExportRequest, export
 
 
@@ -19,12 +19,14 @@ def request_of(tmp_path: Path) -> ExportRequest:
 def test_a_model_gets_the_name_of_its_folder_when_it_is_complete(
     request_of: ExportRequest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def write(checkpoint: Path, out: Path, training: object, metrics: object) -> None:
+    def write(network: str, checkpoint: Path, out: Path, training: object,
+              metrics: object) -> None:
+        assert network == 'spd-lite'
         assert out.name == 'mine'
         (out / 'model.yaml').touch()
         assert not request_of.out.exists()
 
-    monkeypatch.setattr(spd_lite_export, 'export_model', write)
+    monkeypatch.setattr(lite_export, 'export_model', write)
     export('spd-lite', request_of)
     assert [path.name for path in request_of.out.iterdir()] == ['model.yaml']
 
@@ -35,11 +37,12 @@ def test_a_failing_export_leaves_the_model_that_was_there(
     request_of.out.mkdir(parents=True)
     (request_of.out / 'model.yaml').write_text('old')
 
-    def fail(checkpoint: Path, out: Path, training: object, metrics: object) -> None:
+    def fail(network: str, checkpoint: Path, out: Path, training: object,
+             metrics: object) -> None:
         (out / 'model.yaml').write_text('half')
         raise ModelError('the network cannot be exported')
 
-    monkeypatch.setattr(spd_lite_export, 'export_model', fail)
+    monkeypatch.setattr(lite_export, 'export_model', fail)
     with pytest.raises(ModelError, match='cannot be exported'):
         export('spd-lite', request_of)
     assert (request_of.out / 'model.yaml').read_text() == 'old'

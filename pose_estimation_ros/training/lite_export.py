@@ -1,0 +1,205 @@
+"""Export of the lite correspondence networks (SPD, CR-Net, ACR-Pose) to ONNX with a manifest."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from pose_estimation_ros.core.categories import CATEGORIES, Category
+from pose_estimation_ros.core.errors import ModelError
+from pose_estimation_ros.core.point_colors import COLOR_CHANNELS
+from pose_estimation_ros.networks.acr_lite import ACRLite, ACRLiteConfig
+from pose_estimation_ros.networks.crnet_lite import CRNetLite, CRNetLiteConfig, LiteOutput
+from pose_estimation_ros.networks.spd_lite import SpdLite, SpdLiteConfig
+from pose_estimation_ros.runtime.manifest import ModelFile, ModelManifest, write_manifest
+from pose_estimation_ros.training.acr_full_training import RECONSTRUCTOR
+from pose_estimation_ros.training.checkpoints import (
+    check_network,
+    first_fault,
+    read_checkpoint,
+    trained_weights,
+)
+from pose_estimation_ros.training.provenance import training_facts
+
+INPUTS = ('points', 'condition', 'category', 'rank')
+OUTPUTS = ('nocs', 'shape', 'membership', 'probability')
+# Twice as many as in training: the networks take any number, and thin parts gain.
+RUNTIME_POINTS = 512
+
+
+class _SpdRuntime(nn.Module):
+    """What runs on the robot: correspondences, shape, membership, probability of the offer."""
+
+    inputs, outputs = INPUTS, OUTPUTS
+
+    def __init__(self, network: SpdLite) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, points: Tensor, condition: Tensor, category: Tensor,
+                rank: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        output = self.network(points, condition, category, rank)
+        return (output.nocs, output.shape, output.membership,
+                _probability(output.likelihood, output.chosen))
+
+
+class _ColorRuntime(nn.Module):
+    """The same with colours, and with how sure the network is of its coordinates."""
+
+    inputs, outputs = (*INPUTS, 'color'), (*OUTPUTS, 'entropy', 'error')
+
+    def __init__(self, network: CRNetLite | ACRLite) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, points: Tensor, condition: Tensor, category: Tensor, rank: Tensor,
+                color: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
+        output: LiteOutput = self.network(points, condition, category, color, rank)
+        last = output.steps[-1]
+        return (last.nocs, last.shape, output.membership,
+                _probability(output.encoding.likelihood, output.encoding.chosen),
+                member_entropy(last.assignment, output.membership), output.error)
+
+
+def _probability(likelihood: Tensor, chosen: Tensor) -> Tensor:
+    return torch.softmax(likelihood, dim=1).gather(1, chosen[:, None])[:, 0]
+
+
+def member_entropy(assignment: Tensor, membership: Tensor) -> Tensor:
+    """Return (B,) mean entropies, in nats, of (B, N, V) assignments of points on the object."""
+    log_share = torch.log_softmax(assignment, dim=2)
+    entropy = -(log_share.exp() * log_share).sum(dim=2)
+    member = torch.sigmoid(membership)
+    return (entropy * member).sum(dim=1) / member.sum(dim=1).clamp(min=1e-6)
+
+
+@dataclass(frozen=True)
+class LiteNetwork:
+    """How the checkpoints of a lite network become a model.
+
+    Attributes:
+        backend: Name of the backend that runs it.
+        load: Returns the network of notes and weights.
+        runtime: Wraps it for export.
+    """
+
+    backend: str
+    load: Callable[[Mapping[str, Any], dict[str, Tensor]], nn.Module]
+    runtime: type[_SpdRuntime] | type[_ColorRuntime]
+
+
+def _load_spd(notes: Mapping[str, Any], weights: dict[str, Tensor]) -> nn.Module:
+    config = SpdLiteConfig(**notes['config'])
+    return _loaded(SpdLite(config, _no_prior(config.categories, notes)), weights)
+
+
+def _load_crnet(notes: Mapping[str, Any], weights: dict[str, Tensor]) -> nn.Module:
+    config = CRNetLiteConfig.from_dict(notes['config'])
+    return _loaded(CRNetLite(config, _no_prior(config.encoder.categories, notes)), weights)
+
+
+def _load_acr(notes: Mapping[str, Any], weights: dict[str, Tensor]) -> nn.Module:
+    config = ACRLiteConfig.from_dict(notes['config'])
+    own = {name.removeprefix(f'{RECONSTRUCTOR}.'): value for name, value in weights.items()
+           if name.startswith(f'{RECONSTRUCTOR}.')}
+    return _loaded(ACRLite(config, _no_prior(config.encoder.categories, notes)), own)
+
+
+def _no_prior(categories: int, notes: Mapping[str, Any]) -> Tensor:
+    return torch.zeros(categories, notes['prior_points'], 3)
+
+
+def _loaded(network: nn.Module, weights: dict[str, Tensor]) -> nn.Module:
+    network.load_state_dict(weights)
+    return network.eval()
+
+
+LITE_NETWORKS = {'spd-lite': LiteNetwork('spd', _load_spd, _SpdRuntime),
+                 'crnet-lite': LiteNetwork('crnet', _load_crnet, _ColorRuntime),
+                 'acr-lite': LiteNetwork('acr', _load_acr, _ColorRuntime)}
+
+
+def load_trained(network: str, checkpoint: Path) -> tuple[nn.Module, dict[str, Any]]:
+    """Return the network of a checkpoint, with averaged weights, and the run's notes.
+
+    Args:
+        network: Name of the network, such as 'crnet-lite'.
+        checkpoint: The run's last.pt or best.pt.
+
+    Raises:
+        ModelError: If the checkpoint is missing, damaged or not of this network.
+    """
+    content = read_checkpoint(checkpoint)
+    check_network(content, network, checkpoint)
+    notes = content['notes']
+    try:
+        loaded = LITE_NETWORKS[network].load(notes, trained_weights(content))
+    except (KeyError, TypeError, RuntimeError) as error:
+        raise ModelError(f'checkpoint {checkpoint} is not one of the present {network}: '
+                         f'{first_fault(error)}; give the last.pt of `pose-estimation train '
+                         f'{network}`, or export it with the version that trained it') from error
+    return loaded, {**notes, 'training': training_facts(notes, content['step'])}
+
+
+def export_onnx(name: str, network: nn.Module, points: int, path: Path) -> None:
+    """Write a network as ONNX with a dynamic batch, under a temporary name first."""
+    runtime = LITE_NETWORKS[name].runtime
+    example = {'points': torch.randn(2, points, 3), 'condition': torch.zeros(2, 3),
+               'category': torch.tensor([0, 1]), 'rank': torch.tensor([0, 1]),
+               'color': torch.rand(2, points, COLOR_CHANNELS)}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_suffix('.partial')
+    with torch.no_grad():
+        torch.onnx.export(
+            runtime(network).eval(), tuple(example[entry] for entry in runtime.inputs),
+            str(temporary), dynamo=False, input_names=list(runtime.inputs),
+            output_names=list(runtime.outputs), opset_version=17,
+            dynamic_axes={entry: {0: 'objects'} for entry in runtime.inputs + runtime.outputs})
+    temporary.replace(path)
+
+
+def export_model(name: str, checkpoint: Path, out: Path, training: Mapping[str, Any],
+                 metrics: Mapping[str, Any]) -> ModelManifest:
+    """Write the network and its manifest into a model folder.
+
+    Args:
+        name: Name of the network, such as 'crnet-lite'.
+        checkpoint: The run's last.pt or best.pt.
+        out: Folder of the model; its name is the model's.
+        training: What the manifest is to say of the training besides what the run noted.
+        metrics: What was measured.
+
+    Raises:
+        ModelError: If the checkpoint is missing, damaged or not of this network.
+    """
+    network, notes = load_trained(name, checkpoint)
+    lite = LITE_NETWORKS[name]
+    path = out / f'{lite.backend}_lite.onnx'
+    export_onnx(name, network, RUNTIME_POINTS, path)
+    categories = _categories(notes)
+    colored = {'color': True} if 'color' in lite.runtime.inputs else {}
+    manifest = ModelManifest(
+        name=out.name, task='pose', backend=lite.backend, size='lite',
+        files={'network': ModelFile.of(path, out)},
+        categories=tuple(category.name for category in categories),
+        input={'points': RUNTIME_POINTS, **colored,
+               'frame': 'view frame (+y up), centred, divided by the radius'},
+        parameters=notes['config'],
+        training={**notes['training'], **training},
+        metrics=metrics,
+        # What the six have is known; other categories bring their symmetries along.
+        symmetries={category.name: category.symmetry.as_plain() for category in categories
+                    if category not in CATEGORIES})
+    write_manifest(manifest, out)
+    return manifest
+
+
+def _categories(notes: Mapping[str, Any]) -> tuple[Category, ...]:
+    """Return the categories of a run; runs that do not tell are of the six."""
+    return tuple(map(Category.from_plain, notes['categories'])) if 'categories' in notes else (
+        CATEGORIES)
