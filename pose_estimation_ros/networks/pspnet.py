@@ -9,10 +9,12 @@ ECCV 2020 (spec 1.1).
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+
+from pose_estimation_ros.networks.enlarged_convolution import EnlargedConvolution
 
 FEATURE_CHANNELS = 32
 
@@ -69,25 +71,35 @@ class PyramidPooling(nn.Module):
             for bins in _PYRAMID_BINS
         )
 
-    def forward(self, feature: Tensor) -> Tensor:
-        """Map (B, 512, H, W) to (B, 1024, H, W)."""
-        size = feature.shape[2:]
-        pooled = [_resize(F.relu(stage(feature)), size) for stage in self.stages]
-        return torch.cat([feature, *pooled], dim=1)
+    def forward(self, feature: Tensor) -> list[Tensor]:
+        """Return the (B, 512, H, W) feature and the (B, 128, bins, bins) averages."""
+        return [feature, *(F.relu(stage(feature)) for stage in self.stages)]
 
 
 class Upsampling(nn.Module):
     """Doubles the resolution: bilinear, 3x3 convolution, PReLU with one slope."""
 
-    def __init__(self, in_channels: int, out_channels: int) -> None:
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        size: int,
+        coarser_sizes: Sequence[int] = (),
+    ) -> None:
+        """Create the layers; see `EnlargedConvolution`."""
         super().__init__()
         self.conv = nn.Sequential(
-            nn.Conv2d(in_channels, out_channels, 3, padding=1), nn.PReLU()
+            EnlargedConvolution(in_channels, out_channels, size, coarser_sizes), nn.PReLU()
         )
 
-    def forward(self, feature: Tensor) -> Tensor:
-        """Map (B, in_channels, H, W) to (B, out_channels, 2 H, 2 W)."""
-        return self.conv(_resize(feature, (2 * feature.shape[2], 2 * feature.shape[3])))
+    def forward(self, *parts: Tensor) -> Tensor:
+        """Map (B, in_channels, S, S) in one part or several to (B, out_channels, 2 S, 2 S)."""
+        return self.conv(parts)
+
+    def at(self, feature: Tensor, pixel_index: Tensor) -> Tensor:
+        """Return (B, out_channels, N) at the chosen pixels (B, N), row * 2 S + column."""
+        convolution, activation = self.conv
+        return activation(convolution.at(feature, pixel_index))
 
 
 class PSPNet(nn.Module):
@@ -97,9 +109,9 @@ class PSPNet(nn.Module):
         super().__init__()
         self.feats = Backbone()
         self.psp = PyramidPooling()
-        self.up_1 = Upsampling(1024, 256)
-        self.up_2 = Upsampling(256, 64)
-        self.up_3 = Upsampling(64, 64)
+        self.up_1 = Upsampling(1024, 256, 24, _PYRAMID_BINS)
+        self.up_2 = Upsampling(256, 64, 48)
+        self.up_3 = Upsampling(64, 64, 96)
         self.final = nn.Conv2d(64, FEATURE_CHANNELS, 1)
 
     def forward(self, image: Tensor, pixel_index: Tensor) -> Tensor:
@@ -112,11 +124,10 @@ class PSPNet(nn.Module):
         Returns:
             (B, 32, N).
         """
-        feature = F.dropout2d(self.up_1(self.psp(self.feats(image))), _DROPOUT, self.training)
+        feature = F.dropout2d(self.up_1(*self.psp(self.feats(image))), _DROPOUT, self.training)
         feature = F.dropout2d(self.up_2(feature), _DROPOUT, self.training)
-        feature = self.up_3(feature).flatten(2)
-        # `final` is pointwise, so the chosen pixels alone need it.
-        chosen = feature.gather(2, pixel_index[:, None].expand(-1, feature.shape[1], -1))
+        # What follows looks at no other pixels than the chosen ones.
+        chosen = self.up_3.at(feature, pixel_index)
         return F.conv1d(chosen, self.final.weight[:, :, 0], self.final.bias)
 
 
@@ -130,7 +141,3 @@ def _convolution(
     )
     nn.init.normal_(layer.weight, std=math.sqrt(2.0 / (kernel * kernel * out_channels)))
     return layer
-
-
-def _resize(feature: Tensor, size: tuple[int, int] | torch.Size) -> Tensor:
-    return F.interpolate(feature, size=size, mode='bilinear', align_corners=True)
