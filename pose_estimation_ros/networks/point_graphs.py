@@ -44,12 +44,14 @@ def gather_neighbours(rows: Tensor, neighbours: Tensor) -> Tensor:
         rows: (B, N, C) features.
         neighbours: (B, N, K) int64, from `nearest_neighbours`.
     """
-    batch, count, channels = rows.shape
-    first = torch.arange(batch, device=rows.device) * count
-    index = (neighbours + first[:, None, None]).flatten()
+    count, channels = rows.shape[1:]
+    # Counted, not read from the shape: behind an image branch, the exporter to ONNX takes the
+    # number of objects in a shape for a constant.
+    number = (0 * neighbours[:, :1, :1] + 1).cumsum(dim=0) - 1
+    index = (neighbours + number * count).flatten()
     # Of all ways to gather, this one has the cheapest gradient.
     gathered = rows.reshape(-1, channels).index_select(0, index)
-    return gathered.reshape(batch, count, -1, channels)
+    return gathered.reshape(-1, count, neighbours.shape[2], channels)
 
 
 def neighbour_maximum(rows: Tensor, neighbours: Tensor) -> Tensor:
@@ -96,6 +98,6 @@ class EdgeConv(nn.Module):
             # with the largest or the smallest neighbour.
             sign = self.norm.weight.sign()
             edge = own + sign * neighbour_maximum(sign * other, neighbours)
-            answer = self.norm(edge.flatten(0, 1)).reshape(own.shape)
+            answer = self.norm(edge.flatten(0, 1)).reshape(-1, *own.shape[1:])
         # What rises can follow the maximum.
         return F.leaky_relu(answer, SLOPE)

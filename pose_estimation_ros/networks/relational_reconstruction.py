@@ -84,7 +84,7 @@ class PointwiseLayer(nn.Module):
     def forward(self, rows: Tensor) -> Tensor:
         """Map (B, N, C) to (B, N, C)."""
         answer = self.norm(self.linear(rows).flatten(0, 1))
-        return F.leaky_relu(answer, SLOPE).reshape(rows.shape)
+        return F.leaky_relu(answer, SLOPE).reshape(-1, *rows.shape[1:])
 
 
 class _GlobalMix(nn.Module):

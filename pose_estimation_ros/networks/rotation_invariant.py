@@ -123,7 +123,7 @@ class RotationInvariantConvolution(nn.Module):
         # Divided after the sum, the mean's gradient is spread over the members only once.
         average = (weights * members).sum(dim=2) / members.shape[2]
         mixed = self.mix(average * gate[:, None])
-        return self.norm(mixed.flatten(0, 1)).relu().reshape(mixed.shape)
+        return self.norm(mixed.flatten(0, 1)).relu().reshape(-1, *mixed.shape[1:])
 
 
 class PoseInvariantModule(nn.Module):

@@ -33,20 +33,19 @@ RECONSTRUCTOR, DISCRIMINATOR = 'reconstructor', 'discriminator'
 
 _BATCH = 96
 _EPOCH = 48_000 // _BATCH
-_RATE = 1e-4
 _DISCRIMINATOR_RATE_FACTOR = 0.1
 _ADVERSARIAL_WEIGHT = 0.1
 
 PUBLISHED_STAGES = (
-    StageSettings(10 * _EPOCH, _RATE),
-    StageSettings(20 * _EPOCH, 0.5 * _RATE),
-    StageSettings(10 * _EPOCH, 0.1 * _RATE),
-    StageSettings(10 * _EPOCH, 0.01 * _RATE),
+    StageSettings(10 * _EPOCH, 1e-4),
+    StageSettings(20 * _EPOCH, 5e-5),
+    StageSettings(10 * _EPOCH, 1e-5),
+    StageSettings(10 * _EPOCH, 1e-6),
 )
 # On synthetic and real views, against a discriminator that knows neither.
 FINE_TUNING_STAGES = (
-    StageSettings(5 * _EPOCH, _RATE, ratio=(3, 1), reinitialise=(f'{DISCRIMINATOR}.*',)),
-    StageSettings(5 * _EPOCH, 0.5 * _RATE, ratio=(3, 1)),
+    StageSettings(5 * _EPOCH, 1e-4, ratio=(3, 1), reinitialise=(f'{DISCRIMINATOR}.*',)),
+    StageSettings(5 * _EPOCH, 5e-5, ratio=(3, 1)),
 )
 DEFAULTS = TrainingSettings(
     stages=PUBLISHED_STAGES, batch=_BATCH, precision='bfloat16', log_every=20)
