@@ -129,12 +129,14 @@ class LiteBackend:
         # A generator each: the answer for an object does not depend on the others.
         generator = np.random.default_rng(self._seed)
         chosen = choose_points(len(rows), self.points, generator)
+        # Of the mask, as in training: what else a detector's box holds says nothing of the size.
+        box = np.array([columns.min(), rows.min(), columns.max() + 1, rows.max() + 1])
         rows, columns = rows[chosen], columns[chosen]
         pixels = np.stack([columns, rows], axis=1).astype(np.float64)
         points = frame.intrinsics.back_project(pixels, frame.depth[rows, columns])
         colors = None
         if self._with_color:
-            colors = point_colors(frame.rgb, detection.box, rows, columns)
+            colors = point_colors(frame.rgb, box, rows, columns)
         return ObjectPoints(points.astype(np.float32), colors)
 
     def solve(self, objects: ObjectPoints, labels: Sequence[str],

@@ -94,9 +94,10 @@ def test_each_object_comes_with_its_own_colors(tmp_path: Path) -> None:
     backend.solve = lambda objects, labels, up: asked.append(objects) or solve(
         objects, labels, up)
     detections = _cans(frame)
+    loosely = Detection('can', 0.9, np.array([0.0, 0.0, 320.0, 240.0]), detections[1].mask)
 
     answers = backend.estimate(frame, [detections[0], Detection(
-        'unicorn', 0.9, detections[0].box, detections[0].mask), detections[1]])
+        'unicorn', 0.9, detections[0].box, detections[0].mask), loosely])
 
     assert [type(answer) for answer in answers] == [ObjectPose, Rejection, ObjectPose]
     (objects,) = asked
@@ -108,7 +109,7 @@ def test_each_object_comes_with_its_own_colors(tmp_path: Path) -> None:
         [200 / 255, 0.0, 0.0], (512, 3, 3)), atol=1e-6)
     np.testing.assert_allclose(objects.colors[1].reshape(512, 3, 3), np.broadcast_to(
         [0.0, 0.0, 100 / 255], (512, 3, 3)), atol=1e-6)
-    # The pixel of a point is where the camera projects it to.
+    # The pixel of a point is where the camera projects it to; the box is that of the mask.
     pixels = np.rint(CAMERA.project(objects.points[1])).astype(int)
     expected = point_colors(frame.rgb, detections[1].box, pixels[:, 1], pixels[:, 0])
     np.testing.assert_allclose(objects.colors[1], expected, atol=1e-6)
