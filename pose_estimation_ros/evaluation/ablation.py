@@ -1,0 +1,261 @@
+"""Trains and measures the networks of the ablation, each with the same budget, data and seeds.
+
+What is done is kept: a variant of which a seed is measured is not trained again. Weights that all
+variants share begin equal, and so do the samples of each step.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import time
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import asdict, dataclass, replace
+from functools import partial
+from multiprocessing import get_context
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pose_estimation_ros.core.categories import Category
+from pose_estimation_ros.core.errors import ConfigurationError
+from pose_estimation_ros.evaluation.ablation_variants import VARIANTS, Variant
+from pose_estimation_ros.evaluation.crop_accuracy import CropErrors, crop_errors
+from pose_estimation_ros.evaluation.report import circumstances, write_text
+from pose_estimation_ros.synthetic.crop_samples import Crops
+from pose_estimation_ros.synthetic.shard_files import read_description
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from pose_estimation_ros.training.lite_task import LiteData
+    from pose_estimation_ros.training.task import Precision, TrainingSettings, TrainingTask
+
+_WARM_UP_SHARE = 0.08
+# As the lite networks that are shipped are trained.
+_CLIP = 5.0
+
+_logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class AblationSettings:
+    """The budget that every variant gets, and what it is measured on.
+
+    Attributes:
+        data: Training crops, in equal shares.
+        test: Folders of test crops, one for each domain.
+        priors: File of shape priors.
+        start_from: Checkpoint of an SPD lite that all variants begin with; None = from scratch.
+        steps: Optimizer steps.
+        batch: Objects per step.
+        points: Points per object in training.
+        rate: Highest learning rate; a cosine after a short warm-up.
+        average: Decay of the moving average of the weights, which are what is measured.
+        seeds: Trainings of each variant.
+        test_points: Points per object in the measurement.
+        visibility: Objects of which a smaller share is seen are left out of the measurement.
+        stages: Stages of the encoder, as those of the checkpoint.
+        width: Channels of the encoder, as those of the checkpoint.
+        precision: Arithmetic of the training; the measurement is in float32.
+    """
+
+    data: tuple[str, ...]
+    test: tuple[str, ...]
+    priors: Path
+    start_from: Path | None = None
+    steps: int = 500
+    batch: int = 32
+    points: int = 128
+    rate: float = 5e-4
+    average: float = 0.99
+    seeds: int = 2
+    test_points: int = 256
+    visibility: float = 0.4
+    stages: int = 3
+    width: int = 128
+    precision: Precision = 'bfloat16'
+
+    def as_plain(self) -> dict[str, Any]:
+        """Return the settings in plain values."""
+        plain = {key: str(value) if isinstance(value, Path) else value
+                 for key, value in asdict(self).items()}
+        return {**plain, 'data': list(self.data), 'test': list(self.test)}
+
+
+@dataclass(frozen=True)
+class VariantResult:
+    """What one seed of a variant gave.
+
+    Attributes:
+        parameters: Of the network that runs; the discriminator is not counted.
+        seconds: Processor time of a training step.
+        errors: Of the same instances in all results, by domain.
+        commit: Of the code that trained and measured.
+    """
+
+    parameters: int
+    seconds: float
+    errors: dict[str, CropErrors]
+    commit: str
+
+
+def measure_all(settings: AblationSettings, runs: Path, variants: Sequence[Variant] = VARIANTS,
+                processes: int = 1) -> None:
+    """Train and measure every seed of every variant that is not done.
+
+    Args:
+        settings: The budget.
+        runs: Folder of checkpoints and results; of these settings only.
+        variants: Which ones.
+        processes: Seeds that are worked on at the same time.
+
+    Raises:
+        ConfigurationError: If the folder holds results of other settings, or data are missing.
+    """
+    _claim_folder(settings, runs)
+    work = partial(_measure_seed, settings, runs, tuple(variants))
+    if processes == 1:
+        for seed in range(settings.seeds):
+            work(seed)
+        return
+    with ProcessPoolExecutor(processes, mp_context=get_context('spawn')) as pool:
+        list(pool.map(work, range(settings.seeds)))
+
+
+def read_result(runs: Path, variant: Variant, seed: int) -> VariantResult:
+    """Return what `measure_all` stored.
+
+    Raises:
+        ConfigurationError: If that seed of the variant is not measured yet.
+    """
+    path = _result_path(runs, variant, seed)
+    if not path.is_file():
+        raise ConfigurationError(f'{path} is missing: seed {seed} of {variant.name!r} is not '
+                                 'measured; give the command again, it goes on where it stopped')
+    stored = json.loads(path.read_text(encoding='utf-8'))
+    return VariantResult(
+        stored['parameters'], stored['seconds'],
+        {domain: CropErrors(*(np.array([np.inf if value is None else value for value in values])
+                              for values in (errors['rotation'], errors['translation'])))
+         for domain, errors in stored['errors'].items()}, stored['commit'])
+
+
+def _claim_folder(settings: AblationSettings, runs: Path) -> None:
+    """Note the settings in the folder, or compare them with those noted."""
+    path, plain = runs / 'settings.json', settings.as_plain()
+    if not path.is_file():
+        write_text(path, json.dumps(plain, indent=2) + '\n')
+        return
+    noted = json.loads(path.read_text(encoding='utf-8'))
+    different = [key for key in plain if noted.get(key) != plain[key]]
+    if different:
+        key = different[0]
+        raise ConfigurationError(
+            f'{runs} holds an ablation with {key} = {noted.get(key)}, not {plain[key]}; give '
+            'another folder as --runs, or the same settings to go on')
+
+
+def _measure_seed(settings: AblationSettings, runs: Path, variants: tuple[Variant, ...],
+                  seed: int) -> None:
+    """Train and measure one seed of all variants, on data that are read once."""
+    missing = [entry for entry in variants if not _result_path(runs, entry, seed).is_file()]
+    if not missing:
+        return
+    from pose_estimation_ros.training.crnet_lite_training import PRIOR_POINTS
+    from pose_estimation_ros.training.lite_task import lite_data
+    from pose_estimation_ros.training.task import TrainingData
+
+    training = _training_settings(settings, seed)
+    sources = TrainingData(settings.data, runs / 'synthetic', '', settings.priors)
+    data = replace(lite_data(sources, training, 'the ablation', PRIOR_POINTS),
+                   points=settings.points)
+    categories = data.priors.categories
+    tests = _test_crops(settings, categories)
+    for variant in missing:
+        began = time.process_time()
+        network = _trained(_task(variant, data, settings), training,
+                           runs / f'{variant.name}_{seed}')
+        seconds = (time.process_time() - began) / settings.steps
+        errors = {domain: crop_errors(network, crops, settings.test_points, categories)
+                  for domain, crops in tests.items()}
+        count = sum(weight.numel() for weight in network.parameters())
+        _store(_result_path(runs, variant, seed), VariantResult(
+            count, seconds, errors, circumstances()['commit']))
+        _logger.info('%s, seed %d: %.2f s a step', variant.name, seed, seconds)
+
+
+def _training_settings(settings: AblationSettings, seed: int) -> TrainingSettings:
+    from pose_estimation_ros.training.stages import StageSettings
+    from pose_estimation_ros.training.task import TrainingSettings
+
+    warm_up = round(_WARM_UP_SHARE * settings.steps)
+    return TrainingSettings(
+        (StageSettings(settings.steps, settings.rate, 'cosine', warm_up),), settings.batch,
+        ratio=(1,) * len(settings.data), seed=seed, device='cpu', precision=settings.precision,
+        threads=1, clip=_CLIP, average=settings.average, start_from=settings.start_from)
+
+
+def _test_crops(settings: AblationSettings, categories: tuple[Category, ...]
+                ) -> dict[str, Crops]:
+    """Return the crops that are measured, by domain."""
+    from pose_estimation_ros.training.crop_batches import take
+    from pose_estimation_ros.training.crop_sources import stored_crops
+
+    found = {}
+    for folder in map(Path, settings.test):
+        crops = stored_crops(folder, categories)
+        domain = str(read_description(folder, 'crops')['domain'])
+        found[domain] = take(crops, np.flatnonzero(crops.visibility >= settings.visibility))
+    return found
+
+
+def _task(variant: Variant, data: LiteData, settings: AblationSettings) -> TrainingTask:
+    """Return the variant with its data and losses."""
+    from pose_estimation_ros.networks.acr_lite import ACRLiteConfig
+    from pose_estimation_ros.networks.crnet_lite import CRNetLiteConfig
+    from pose_estimation_ros.networks.lite_encoder import EncoderConfig
+    from pose_estimation_ros.training.acr_lite_training import ACRLiteTask, AdversarialSettings
+    from pose_estimation_ros.training.crnet_lite_training import CRNetLiteTask
+
+    encoder = EncoderConfig(len(data.priors.categories), settings.stages, settings.width,
+                            instance_relation=variant.instance_relation)
+    if variant.family == 'acr':
+        config = ACRLiteConfig(encoder, variant.pose_invariant, variant.relational)
+        return ACRLiteTask(data, config, AdversarialSettings(variant.adversarial))
+    return CRNetLiteTask(data, CRNetLiteConfig(encoder, variant.category_relation,
+                                               variant.steps))
+
+
+def _trained(task: TrainingTask, training: TrainingSettings, out: Path) -> nn.Module:
+    """Return the network with its averaged weights, in evaluation mode."""
+    from torch import nn
+
+    from pose_estimation_ros.training.acr_full_training import RECONSTRUCTOR
+    from pose_estimation_ros.training.loop import run
+
+    state = run(task, training, out)
+    assert state.average is not None
+    averaged = state.average.module
+    assert isinstance(averaged, nn.Module)
+    return dict(averaged.named_children()).get(RECONSTRUCTOR, averaged).eval()
+
+
+def _result_path(runs: Path, variant: Variant, seed: int) -> Path:
+    return runs / f'{variant.name}_{seed}.json'
+
+
+def _store(path: Path, result: VariantResult) -> None:
+    errors = {domain: {'rotation': _plain(found.rotation),
+                       'translation': _plain(found.translation)}
+              for domain, found in result.errors.items()}
+    write_text(path, json.dumps({'parameters': result.parameters, 'seconds': result.seconds,
+                                 'commit': result.commit, 'errors': errors}, allow_nan=False))
+
+
+def _plain(values: NDArray[np.float64]) -> list[float | None]:
+    """Return numbers for JSON, None for infinite ones."""
+    return [round(float(value), 4) if np.isfinite(value) else None for value in values]
