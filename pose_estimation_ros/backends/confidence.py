@@ -14,15 +14,13 @@ FloatArray = NDArray[np.float64]
 _LEAST = 1e-4
 
 
-def pose_evidence(poses: PoseBatch, points: NDArray[np.floating],
-                  membership: NDArray[np.floating], probability: NDArray[np.floating],
-                  entropy: NDArray[np.floating] | None,
+def pose_evidence(poses: PoseBatch, membership: NDArray[np.floating],
+                  probability: NDArray[np.floating], entropy: NDArray[np.floating] | None,
                   error: NDArray[np.floating] | None) -> FloatArray:
     """Return what B estimates tell of themselves.
 
     Args:
         poses: The poses.
-        points: (B, N, 3) metres; repeated where the mask has fewer.
         membership: (B, N) probability that a point lies on the object.
         probability: (B,) of the placement taken.
         entropy: (B,) of the assignment, nats; None if the network does not say.
@@ -32,15 +30,15 @@ def pose_evidence(poses: PoseBatch, points: NDArray[np.floating],
         (B, E) columns of `core.pose_confidence.EVIDENCE`; NaN where nothing is known, as of the
         frame.
     """
-    unknown = np.full(len(points), np.nan)
+    unknown = np.full(len(membership), np.nan)
     membership = np.asarray(membership, dtype=np.float64)
     likely = np.clip(np.asarray(probability, dtype=np.float64), _LEAST, 1.0 - _LEAST)
     variance = np.linalg.eigvalsh(np.stack([poses.covariance[:, :3, :3],
                                             poses.covariance[:, 3:, 3:]]))[..., -1]
     columns = [
-        _log(poses.inlier_ratio), _log(poses.residual / poses.scale), np.log(likely),
+        _log(poses.inlier_ratio), _log(poses.residual / poses.scale),
         np.log(likely / (1.0 - likely)), membership.mean(axis=1),
-        np.abs(2.0 * membership - 1.0).mean(axis=1), np.log(_distinct(points)),
+        np.abs(2.0 * membership - 1.0).mean(axis=1),
         _log(np.sqrt(variance[0]) / poses.scale), _log(np.sqrt(variance[1])),
         unknown if entropy is None else entropy, unknown if error is None else error]
     return np.stack([*columns, *[unknown] * len(FRAME_EVIDENCE)], axis=1).astype(np.float64)
@@ -54,10 +52,3 @@ def with_frame(evidence: FloatArray, agreement: DepthAgreement) -> FloatArray:
 
 def _log(values: FloatArray) -> FloatArray:
     return np.asarray(np.log(np.maximum(values, _LEAST)))
-
-
-def _distinct(points: NDArray[np.floating]) -> NDArray[np.intp]:
-    """Return (B,) numbers of different points."""
-    # Equal points have equal sums; that different ones have, too, is next to impossible.
-    key = np.sort(np.asarray(points, np.float64) @ np.array([1.0, np.e, np.pi]), axis=1)
-    return np.asarray(1 + (np.diff(key, axis=1) != 0).sum(axis=1))

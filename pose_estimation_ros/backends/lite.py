@@ -14,10 +14,8 @@ from numpy.typing import NDArray
 
 from pose_estimation_ros.backends import rejections
 from pose_estimation_ros.backends.base import BackendOptions, Need
-from pose_estimation_ros.backends.confidence import with_frame
 from pose_estimation_ros.backends.correspondences import solve_poses
-from pose_estimation_ros.backends.depth_agreement import depth_agreement
-from pose_estimation_ros.backends.lite_answers import LiteAnswers
+from pose_estimation_ros.backends.lite_answers import LiteAnswers, evidence_in_frame
 from pose_estimation_ros.backends.point_preparation import (
     NormalizedPoints,
     choose_points,
@@ -72,6 +70,7 @@ class LiteBackend:
         needs: A frame must bring depth and detections.
         categories: Labels the model knows.
         points: Points per object that the network takes.
+        takes_color: Whether it takes the colours of the points.
     """
 
     needs: frozenset[Need] = frozenset({'depth', 'detections'})
@@ -90,13 +89,13 @@ class LiteBackend:
         self.categories: tuple[str, ...] = manifest.categories
         self.points = int(manifest.input['points'])
         self._model = model
-        self._with_color = bool(manifest.input.get('color', False))
+        self.takes_color = bool(manifest.input.get('color', False))
         self._confidence = manifest.confidence_model()
         self._seed = options.seed
         self._session = InferenceSession(model.file('network'), options.device, options.threads)
         shapes: dict[str, tuple[int, ...]] = {
             'points': (1, self.points, 3), 'condition': (1, 3), 'category': (1,), 'rank': (1,)}
-        if self._with_color:
+        if self.takes_color:
             shapes['color'] = (1, self.points, COLOR_CHANNELS)
         self._session.warm_up(shapes)
 
@@ -111,7 +110,7 @@ class LiteBackend:
         objects = ObjectPoints.stack([entry for entry, _ in seen])
         known = [detection for _, detection in seen]
         answers = self.solve(objects, [detection.label for detection in known], frame.up)
-        confidence = self._judge(frame, known, objects, answers)
+        confidence = self._judge(frame, known, answers)
         poses = iter([self._pose(detection, answers, row, float(confidence[row]))
                       for row, detection in enumerate(known)])
         return [entry if isinstance(entry, Rejection) else next(poses) for entry in taken]
@@ -135,7 +134,7 @@ class LiteBackend:
         pixels = np.stack([columns, rows], axis=1).astype(np.float64)
         points = frame.intrinsics.back_project(pixels, frame.depth[rows, columns])
         colors = None
-        if self._with_color:
+        if self.takes_color:
             colors = point_colors(frame.rgb, box, rows, columns)
         return ObjectPoints(points.astype(np.float32), colors)
 
@@ -189,15 +188,12 @@ class LiteBackend:
         return LiteAnswers(poses, output['nocs'], output['shape'], membership,
                            output['probability'], output.get('entropy'), output.get('error'))
 
-    def _judge(self, frame: RGBDFrame, detections: Sequence[Detection], objects: ObjectPoints,
+    def _judge(self, frame: RGBDFrame, detections: Sequence[Detection],
                answers: LiteAnswers) -> NDArray[np.float64]:
         """Return (B,) how likely the answers are right; without calibration the inlier ratio."""
         if self._confidence is None:
             return answers.poses.inlier_ratio
-        evidence = answers.evidence(objects.points)
-        if self._confidence.needs_frame:
-            evidence = with_frame(evidence, depth_agreement(
-                frame, detections, answers.surfaces(), answers.poses.scale))
+        evidence = evidence_in_frame(frame, detections, answers)
         return self._confidence.probability(evidence,
                                             [detection.label for detection in detections])
 

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pose_estimation_ros.backends.confidence import pose_evidence
+from pose_estimation_ros.backends.confidence import pose_evidence, with_frame
 from pose_estimation_ros.backends.correspondences import PoseBatch
+from pose_estimation_ros.backends.depth_agreement import depth_agreement
+from pose_estimation_ros.core.detection import Detection
+from pose_estimation_ros.core.frame import RGBDFrame
 
 FloatArray = NDArray[np.float32]
 
@@ -50,13 +54,9 @@ class LiteAnswers:
         quality = fit + _PROBABILITY_WEIGHT * np.log(np.maximum(self.probability, 1e-9))
         return np.where(poses.valid & np.isfinite(quality), quality, -np.inf)
 
-    def evidence(self, points: FloatArray) -> NDArray[np.float64]:
-        """Return (B, E) what the answers tell of themselves, see `pose_evidence`.
-
-        Args:
-            points: (B, N, 3) metres, which the answers are for.
-        """
-        return pose_evidence(self.poses, points, self.membership, self.probability, self.entropy,
+    def evidence(self) -> NDArray[np.float64]:
+        """Return (B, E) what the answers tell of themselves, see `pose_evidence`."""
+        return pose_evidence(self.poses, self.membership, self.probability, self.entropy,
                              self.error)
 
     def surfaces(self) -> NDArray[np.float64]:
@@ -75,6 +75,13 @@ class LiteAnswers:
         better = others.quality() > self.quality()[rows]
         answers: LiteAnswers = _with_rows(self, rows[better], others, better)
         return answers
+
+
+def evidence_in_frame(frame: RGBDFrame, detections: Sequence[Detection],
+                      answers: LiteAnswers) -> NDArray[np.float64]:
+    """Return (B, E) what the answers for the detections of a frame, and the frame, tell."""
+    agreement = depth_agreement(frame, detections, answers.surfaces(), answers.poses.scale)
+    return with_frame(answers.evidence(), agreement)
 
 
 def _with_rows(own: Any, rows: NDArray[np.intp], other: Any, better: NDArray[np.bool_]) -> Any:

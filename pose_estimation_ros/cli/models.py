@@ -96,6 +96,31 @@ def fetch(
     print(f'{name} is complete')
 
 
+@models.command(epilog=examples(
+    'models calibrate models/spd_lite --data data/crops/primary/val --data '
+    'data/frames/primary/val', docs='docs/evaluation.md'))
+def calibrate(
+        name: str = _NAME,
+        data: list[Path] = typer.Option(..., help='Validation data that the model was not '
+                                        'trained on: a folder of `dataset crops`, or frames with '
+                                        'truth and masks. May be given several times.'),
+        threads: int = typer.Option(0, min=0, help='Of the network; 0 = as many as there are.'),
+) -> None:
+    """Make the scores of a lite pose model the probability that a pose is right.
+
+    The result is written into the model's manifest, and the scale of its covariances with it.
+    """
+    # The other commands must start without data sets.
+    from pose_estimation_ros.evaluation.confidence_calibration import calibrate_model
+
+    model = ModelStore().find(name, 'pose')
+    found = calibrate_model(model, data, threads)
+    print(f'{found.right} of {found.poses} poses are right; AUC of the confidence on poses that '
+          f'it was not fitted to: {found.area:.4f}; covariances are scaled by '
+          f'{found.confidence.covariance_scale:.3g}')
+    print(f'Written into {model.folder / MANIFEST_NAME}')
+
+
 def _hash(text: str) -> str:
     """Return a SHA-256 as it is compared, '' if none is given."""
     if text and not re.fullmatch('[0-9a-fA-F]{64}', text):

@@ -25,9 +25,9 @@ DEGREES, CENTIMETRES = 10.0, 2.0
 # of the position are relative to the object's diagonal.
 FRAME_EVIDENCE: tuple[str, ...] = ('depth violation', 'depth support', 'mask explained')
 EVIDENCE: tuple[str, ...] = (
-    'log inlier ratio', 'log residual', 'log probability', 'odds of probability', 'membership',
-    'sharpness of membership', 'log number of points', 'log deviation of position',
-    'log deviation of rotation', 'entropy', 'coordinate error', *FRAME_EVIDENCE)
+    'log inlier ratio', 'log residual', 'log odds of the placement', 'membership',
+    'sharpness of membership', 'log deviation of position', 'log deviation of rotation',
+    'entropy', 'coordinate error', *FRAME_EVIDENCE)
 # Evidence further off than anything in the validation data says no more than the furthest there.
 _FURTHEST = 4.0
 
@@ -81,21 +81,18 @@ class ConfidenceModel:
                                     f'positive, they are {self.deviation.tolist()} and '
                                     f'{self.covariance_scale}')
 
-    @property
-    def needs_frame(self) -> bool:
-        """Whether the evidence includes what only a frame can say."""
-        return not set(self.evidence).isdisjoint(FRAME_EVIDENCE)
-
     def standardised(self, evidence: FloatArray) -> FloatArray:
         """Return the (B, F) columns that are used, of the (B, E) evidence, in deviations."""
         chosen = evidence[:, [EVIDENCE.index(name) for name in self.evidence]]
-        return np.clip((chosen - self.mean) / self.deviation, -_FURTHEST, _FURTHEST)
+        values = np.clip((chosen - self.mean) / self.deviation, -_FURTHEST, _FURTHEST)
+        # What is not known counts as average.
+        return np.nan_to_num(values)
 
     def probability(self, evidence: FloatArray, labels: Sequence[str]) -> FloatArray:
         """Return (B,) probabilities that the poses are right.
 
         Args:
-            evidence: (B, E) columns of `EVIDENCE`; those that are used are known.
+            evidence: (B, E) columns of `EVIDENCE`; NaN = unknown, which counts as average.
             labels: B categories.
         """
         offsets = np.array([self.offsets.get(label, 0.0) for label in labels])
@@ -105,11 +102,10 @@ class ConfidenceModel:
     def as_plain(self) -> dict[str, Any]:
         """Return the model as numbers and lists, for YAML; see `from_plain`."""
         return {'evidence': list(self.evidence),
-                **{name: [round(float(value), 6) for value in getattr(self, name)]
+                **{name: [_short(value) for value in getattr(self, name)]
                    for name in ('mean', 'deviation', 'weights')},
-                'offsets': {label: round(float(value), 6)
-                            for label, value in self.offsets.items()},
-                'covariance_scale': round(float(self.covariance_scale), 4)}
+                'offsets': {label: _short(value) for label, value in self.offsets.items()},
+                'covariance_scale': _short(self.covariance_scale)}
 
     @classmethod
     def from_plain(cls, plain: Mapping[str, Any]) -> ConfidenceModel:
@@ -129,3 +125,7 @@ class ConfidenceModel:
                 f'the confidence of a model is a mapping of evidence, mean, deviation, weights '
                 f'and offsets ({type(error).__name__}: {error}); calibrate the model anew') from (
                     error)
+
+
+def _short(value: float) -> float:
+    return float(f'{value:.6g}')

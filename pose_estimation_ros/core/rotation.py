@@ -35,6 +35,20 @@ def axis_angle_to_matrix(axis_angle: ArrayLike) -> FloatArray:
     return np.asarray(np.eye(3) + sine_over_angle * skew + versine_over_square * (skew @ skew))
 
 
+def matrix_to_axis_angle(R: FloatArray) -> FloatArray:
+    """Return the (..., 3) axis-angle vectors of (..., 3, 3) rotations, at most pi long.
+
+    Next to pi the axis is lost in rounding, the length is not.
+    """
+    skew = np.stack([R[..., 2, 1] - R[..., 1, 2], R[..., 0, 2] - R[..., 2, 0],
+                     R[..., 1, 0] - R[..., 0, 1]], axis=-1)
+    length = np.linalg.norm(skew, axis=-1, keepdims=True)
+    angle = np.arctan2(length, np.trace(R, axis1=-2, axis2=-1)[..., None] - 1.0)
+    known = length > np.finfo(np.float64).tiny
+    axis = np.where(known, skew / np.where(known, length, 1.0), np.array([1.0, 0.0, 0.0]))
+    return np.asarray(angle * axis)
+
+
 def axis_rotation(axis: ArrayLike, angle: ArrayLike) -> FloatArray:
     """Return the rotations by `angle` (...) radians about one (3,) axis."""
     unit = np.asarray(axis, dtype=np.float64)

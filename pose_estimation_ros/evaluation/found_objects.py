@@ -60,7 +60,7 @@ def found_report(truth: Sequence[FrameTruth], predictions: Sequence[FramePredict
     rows, parts, strangers = [], [], 0
     for category in categories_of(pairs):
         pooled = pool(pairs, category)
-        pair = _nearest(pooled)
+        pair = nearest_pairs(pooled)
         strangers += len(pooled.scores) - int((pair >= 0).sum())
         part = _found(pooled, pair, least_visibility)
         if part.found.size:
@@ -96,7 +96,7 @@ def _cleared(truth: FrameTruth, predictions: FramePredictions, least_visibility:
     hidden_poses = set()
     for category in {entry.label for entry in truth.objects}:
         pooled = pool([(truth, predictions)], category)
-        for entry, pair in zip(pooled.objects, _nearest(pooled), strict=True):
+        for entry, pair in zip(pooled.objects, nearest_pairs(pooled), strict=True):
             if pair >= 0 and entry.visibility < least_visibility:
                 answer = pooled.T_predicted[pooled.pair_predictions[pair]]
                 hidden_poses.add((category, answer.tobytes()))
@@ -105,7 +105,7 @@ def _cleared(truth: FrameTruth, predictions: FramePredictions, least_visibility:
     return replace(truth, objects=visible), replace(predictions, predictions=kept)
 
 
-def _nearest(pooled: CategoryPool) -> NDArray[np.int32]:
+def nearest_pairs(pooled: CategoryPool) -> NDArray[np.int32]:
     """Return (M,) the pair that each object belongs to, -1 = not found."""
     T_predicted, _, T_true, size_true = pooled.of_pairs()
     distance = np.linalg.norm(T_predicted[:, :3, 3] - T_true[:, :3, 3], axis=1)

@@ -21,6 +21,7 @@ from pose_estimation_ros.evaluation import (
 from pose_estimation_ros.evaluation.bop_average_recall import AverageRecallSettings
 from pose_estimation_ros.evaluation.bop_evaluation import BopSettings, BopSplit
 from pose_estimation_ros.evaluation.bop_model import object_numbers
+from pose_estimation_ros.evaluation.confidence_accuracy import confidence_reports
 from pose_estimation_ros.evaluation.data_folders import Data
 from pose_estimation_ros.evaluation.detection_files import FrameDetections
 from pose_estimation_ros.evaluation.found_objects import found_report, without_hidden
@@ -95,10 +96,12 @@ def pose_tables(truth: Sequence[FrameTruth], predictions: Sequence[FramePredicti
     """
     found = found_report(truth, predictions, least_visibility, settings)
     settings = {**settings, 'least visibility': least_visibility}
-    tables = nocs_tables(*without_hidden(truth, predictions, least_visibility), settings)
+    visible = without_hidden(truth, predictions, least_visibility)
+    tables = nocs_tables(*visible, settings)
     wanted = ('pose-recall', 'pose-recall-by-visibility', 'oriented-box')
     reports = {report.name: report for report in tables.reports}
-    return Tables((found, *(reports[name] for name in wanted)),
+    return Tables((found, *(reports[name] for name in wanted),
+                   *confidence_reports(*visible, settings)),
                   {'oriented-box': tables.panels['oriented-box']}, _RECALL_BARS)
 
 

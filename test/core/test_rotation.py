@@ -33,3 +33,14 @@ def test_the_angle_between_rotations_is_the_angle_turned(R: np.ndarray, angle: f
     turned = R @ rotation.axis_rotation((0.3, -0.5, 0.8), angle)
 
     assert float(rotation.angle_between(R, turned)) == pytest.approx(angle, abs=1e-7)
+
+
+def test_an_axis_angle_vector_survives_the_matrix() -> None:
+    vectors = np.array([[0.0, 0.0, 0.0], [1e-9, 0.0, 0.0], [0.3, -0.2, 0.9], [0.0, -3.1, 0.0]])
+    matrices = rotation.axis_angle_to_matrix(vectors)
+    np.testing.assert_allclose(rotation.matrix_to_axis_angle(matrices), vectors, atol=1e-12)
+
+
+def test_a_half_turn_has_the_right_length_at_least() -> None:
+    half = rotation.matrix_to_axis_angle(np.diag([-1.0, 1.0, -1.0]))
+    assert np.linalg.norm(half) == pytest.approx(np.pi)

@@ -85,3 +85,29 @@ def test_a_symmetry_that_cannot_be_is_named(
     path = write_manifest(replace(manifest, symmetries=symmetries), tmp_path)
     with pytest.raises(ModelError, match=complaint):
         read_manifest(path)
+
+
+CONFIDENCE = {'evidence': ['log residual'], 'mean': [0.0], 'deviation': [1.0],
+              'weights': [0.1, -1.0, 0.0], 'offsets': {'mug': 0.5}, 'covariance_scale': 2.0,
+              'calibration': {'data': ['val']}}
+
+
+def test_a_calibration_is_written_and_read(manifest: ModelManifest, tmp_path: Path):
+    calibrated = replace(manifest, confidence=CONFIDENCE)
+    read = read_manifest(write_manifest(calibrated, tmp_path))
+    assert read == calibrated
+    assert read.confidence_model().covariance_scale == 2.0
+
+
+def test_a_model_without_calibration_has_none_and_says_nothing_of_it(
+        manifest: ModelManifest, tmp_path: Path):
+    path = write_manifest(manifest, tmp_path)
+    assert 'confidence' not in path.read_text()
+    assert read_manifest(path).confidence_model() is None
+
+
+def test_a_faulty_calibration_names_the_manifest_and_the_fault(
+        manifest: ModelManifest, tmp_path: Path):
+    path = write_manifest(replace(manifest, confidence={**CONFIDENCE, 'mean': []}), tmp_path)
+    with pytest.raises(ModelError, match='model.yaml: mean of confidence must be 1 finite'):
+        read_manifest(path)
