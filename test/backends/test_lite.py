@@ -1,6 +1,7 @@
 """The lite backend around its network: preparation, alignment, frames and rejections."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,7 @@ from pose_estimation_ros.core.detection import Detection
 from pose_estimation_ros.core.errors import ModelError
 from pose_estimation_ros.core.frame import RGBDFrame
 from pose_estimation_ros.core.object_pose import ObjectPose, Rejection
+from pose_estimation_ros.core.pose_confidence import ConfidenceModel
 from pose_estimation_ros.core.rotation import axis_rotation
 from pose_estimation_ros.core.se3 import make_transform
 from pose_estimation_ros.runtime import Model, ModelFile, ModelManifest
@@ -251,3 +253,34 @@ def test_a_sure_placement_is_not_compared_with_another(create: Create) -> None:
     backend.estimate(_frame(), [_detection('can'), _detection('mug', offset=(10, 10))])
 
     assert backend._session.batches == [2]
+
+
+def test_the_score_is_the_calibrated_probability_when_the_model_has_one(
+        create: Create, monkeypatch: pytest.MonkeyPatch) -> None:
+    backend = create()
+    # The sigmoid of 0.4, and one more for mugs: nothing about the evidence counts.
+    judge = ConfidenceModel(('membership',), np.zeros(1), np.ones(1), np.array([0.4, 0.0, 0.0]),
+                            {'mug': 1.0}, covariance_scale=9.0)
+    before = _estimate_one(backend, _detection('mug'))
+    monkeypatch.setattr(backend, '_confidence', judge)
+    can, mug = (_estimate_one(backend, _detection(label)) for label in ('can', 'mug'))
+    assert can.score == pytest.approx(0.9 / (1 + np.exp(-0.4)))
+    assert mug.score == pytest.approx(0.9 / (1 + np.exp(-1.4)))
+    np.testing.assert_allclose(mug.covariance, 9.0 * before.covariance, rtol=1e-3)
+
+
+def test_depth_that_contradicts_the_surface_lowers_the_score(
+        create: Create, monkeypatch: pytest.MonkeyPatch) -> None:
+    backend = create()
+    judge = ConfidenceModel(('depth violation',), np.zeros(1), np.ones(1),
+                            np.array([2.0, -4.0, 0.0]), {})
+    monkeypatch.setattr(backend, '_confidence', judge)
+    seen = _detection('can', pixels=30, offset=(20, 20))
+    outside = ~seen.full_mask(240, 320)
+    frame = _frame()
+    # What is nearer hides the surface; what is farther would not be seen through it.
+    hidden, seen_through = (replace(frame, depth=np.where(outside, np.float32(depth), frame.depth))
+                            for depth in (0.3, 5.0))
+    (right,), (wrong,) = (backend.estimate(entry, [seen]) for entry in (hidden, seen_through))
+    assert right.score == pytest.approx(0.9 / (1 + np.exp(-2.0)))
+    assert wrong.score == pytest.approx(0.9 / (1 + np.exp(2.0)))

@@ -10,7 +10,7 @@ from typer.testing import CliRunner, Result
 
 from pose_estimation_ros.cli.main import app
 from pose_estimation_ros.cli.models import model_names
-from pose_estimation_ros.core.errors import ModelError
+from pose_estimation_ros.core.errors import InvalidInputError, ModelError
 from pose_estimation_ros.runtime.manifest import ModelFile, ModelManifest, write_manifest
 
 CONTENT = bytes(2_000_000)
@@ -152,3 +152,11 @@ def test_names_of_models_are_completed(store: Path, tiny: Path) -> None:
     make_model(store / 'large')
     assert model_names('') == ['large', 'tiny']
     assert model_names('t') == ['tiny']
+
+
+def test_data_that_cannot_calibrate_a_model_are_named(tmp_path: Path) -> None:
+    models = Path(__file__).resolve().parents[2] / 'models'
+    answer = run('calibrate', models / 'spd_lite', '--data', tmp_path / 'nowhere')
+    assert isinstance(answer.exception, InvalidInputError)
+    assert 'nowhere is no folder' in str(answer.exception)
+    assert run('calibrate', models / 'maskrcnn_lite', '--data', tmp_path).exception is not None
