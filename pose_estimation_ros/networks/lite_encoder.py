@@ -13,13 +13,18 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from pose_estimation_ros.core.errors import ConfigurationError
+from pose_estimation_ros.core.rotation import axis_rotation
 from pose_estimation_ros.networks.latent_attention import CoordinateFeatures
 from pose_estimation_ros.networks.lite_relation import RelationKind, make_relation
 from pose_estimation_ros.networks.point_graphs import gather_neighbours, nearest_neighbours
 from pose_estimation_ros.networks.spd_lite import (
+    OFFERS,
     OfferStage,
     PlacementStage,
     nearest_offer,
@@ -44,6 +49,7 @@ class EncoderConfig:
         latents: Number of latents.
         heads: Heads of every attention.
         instance_relation: How geometry and colour are related.
+        offers: Placements offered: 24, of every side down in every turn, or the 9 of `SpdLite`.
     """
 
     categories: int = 6
@@ -52,10 +58,35 @@ class EncoderConfig:
     latents: int = 32
     heads: int = 4
     instance_relation: RelationKind = 'none'
+    offers: int = 24
 
     def as_dict(self) -> dict[str, Any]:
         """Return the sizes by name, for a manifest."""
         return asdict(self)
+
+
+def offered_rotations(number: int) -> NDArray[np.float64]:
+    """Return (number, 3, 3) rotations from the view frame that offered placements start from.
+
+    Args:
+        number: 24 for all that map axes to axes, or 9 as `SpdLite` has.
+
+    Raises:
+        ConfigurationError: If it is another number.
+    """
+    if number == len(OFFERS):
+        return OFFERS
+    # The first nine are the others', so that a network can be given more.
+    every = list(OFFERS)
+    for side in OFFERS:
+        for turn in range(4):
+            turned = axis_rotation((0.0, 1.0, 0.0), turn * np.pi / 2) @ side
+            if not any(np.allclose(turned, known) for known in every):
+                every.append(turned)
+    if number != len(every):
+        raise ConfigurationError(f'a lite network offers {len(OFFERS)} or {len(every)} '
+                                 f'placements, not {number}')
+    return np.stack(every)
 
 
 class Encoding(NamedTuple):
@@ -100,7 +131,7 @@ class LiteEncoder(nn.Module):
             nn.init.zeros_(layer.weight)
             nn.init.zeros_(layer.bias)
         self.stages = nn.ModuleList(
-            [OfferStage(width, config.heads)]
+            [OfferStage(width, config.heads, offered_rotations(config.offers))]
             + [PlacementStage(width, config.heads) for _ in range(config.stages - 1)])
 
     def forward(self, points: Tensor, condition: Tensor, category: Tensor, color: Tensor,

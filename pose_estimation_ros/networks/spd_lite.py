@@ -28,6 +28,7 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from pose_estimation_ros.core.rotation import axis_rotation
@@ -91,7 +92,7 @@ class SpdLiteOutput(NamedTuple):
 
 # Where the offered placements start from: an object that stands, in four turns, one that is
 # upside down, and four that lie. Rotations from the view frame to the canonical one.
-_OFFERS = np.stack([
+OFFERS = np.stack([
     *(axis_rotation((0.0, 1.0, 0.0), turn * np.pi / 2) for turn in range(4)),
     axis_rotation((1.0, 0.0, 0.0), np.pi),
     *(axis_rotation(axis, sign * np.pi / 2)
@@ -160,13 +161,20 @@ class PlacementStage(nn.Module):
 class OfferStage(PlacementStage):
     """The first stage: offers several placements and says how likely each is."""
 
-    def __init__(self, width: int, heads: int) -> None:
-        """Create the layers; the offers start from the usual ways to stand and lie."""
-        super().__init__(width, heads, len(_OFFERS))
-        start = np.concatenate([_OFFERED_SCALE * _OFFERS, np.zeros((len(_OFFERS), 3, 1))], axis=2)
+    def __init__(self, width: int, heads: int, offers: NDArray[np.float64] = OFFERS) -> None:
+        """Create the layers.
+
+        Args:
+            width: Channels of points and latents.
+            heads: Heads of every attention.
+            offers: (K, 3, 3) rotations from the view frame to the canonical one, from which the
+                offers start; by default the usual ways to stand and lie.
+        """
+        super().__init__(width, heads, len(offers))
+        start = np.concatenate([_OFFERED_SCALE * offers, np.zeros((len(offers), 3, 1))], axis=2)
         with torch.no_grad():
             self.correction.bias.copy_(torch.from_numpy(start).flatten())
-        self.likelihood = nn.Linear(256, len(_OFFERS))
+        self.likelihood = nn.Linear(256, len(offers))
 
     def offer(self, points: Tensor, x: Tensor,
               latents: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:

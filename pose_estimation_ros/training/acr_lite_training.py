@@ -24,7 +24,11 @@ from pose_estimation_ros.training.lite_task import (
     LiteTask,
     lite_data,
 )
-from pose_estimation_ros.training.lite_warm_start import is_spd_lite, weights_from_spd_lite
+from pose_estimation_ros.training.lite_warm_start import (
+    is_spd_lite,
+    more_offers,
+    weights_from_spd_lite,
+)
 from pose_estimation_ros.training.stages import StageSettings
 from pose_estimation_ros.training.task import Losses, Player, TrainingData, TrainingSettings
 
@@ -75,9 +79,9 @@ class ACRLiteTask(LiteTask):
 
     def first_weights(self, content: Mapping[str, Any], path: Path) -> dict[str, Tensor]:
         """Return the weights of a checkpoint of the same network, or of an SPD lite."""
-        if not is_spd_lite(content):
-            return super().first_weights(content, path)
         fresh = self.new_model()
+        if not is_spd_lite(content):
+            return more_offers(super().first_weights(content, path), fresh.state_dict())
         begun = weights_from_spd_lite(content, fresh[RECONSTRUCTOR].state_dict())
         return {**fresh.state_dict(),
                 **{f'{RECONSTRUCTOR}.{name}': value for name, value in begun.items()}}

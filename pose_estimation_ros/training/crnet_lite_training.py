@@ -19,7 +19,11 @@ from pose_estimation_ros.training.lite_task import (
     LiteTask,
     lite_data,
 )
-from pose_estimation_ros.training.lite_warm_start import is_spd_lite, weights_from_spd_lite
+from pose_estimation_ros.training.lite_warm_start import (
+    is_spd_lite,
+    more_offers,
+    weights_from_spd_lite,
+)
 from pose_estimation_ros.training.stages import StageSettings
 from pose_estimation_ros.training.task import Losses, TrainingData, TrainingSettings
 
@@ -56,7 +60,8 @@ class CRNetLiteTask(LiteTask):
         """Return the weights of a checkpoint of the same network, or of an SPD lite."""
         if is_spd_lite(content):
             return weights_from_spd_lite(content, self.new_model().state_dict())
-        return super().first_weights(content, path)
+        return more_offers(super().first_weights(content, path),
+                           self.new_model().state_dict())
 
     def losses(self, modules: Mapping[str, nn.Module], player: str, batch: PointBatch) -> Losses:
         """Return the losses of a batch."""

@@ -9,14 +9,20 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
+import torch
 from torch import Tensor
 
+from pose_estimation_ros.networks.lite_encoder import offered_rotations
+from pose_estimation_ros.networks.spd_lite import OFFERS
 from pose_estimation_ros.training.checkpoints import trained_weights
 
 _ENCODER = ('category', 'condition', 'latents', 'coordinates', 'stages')
 _DECODER = ('read_back', 'points', 'feature', 'prior_point', 'prior_bias', 'prior_feature',
             'placed')
 _HEAD = ('guess', 'query', 'key', 'deform', 'log_sharpness')
+# Of the logit: a quarter as likely.
+_LESS_LIKELY = 1.4
 _PARTS = {name: part for part, names in (('encoder', _ENCODER), ('decoder', _DECODER),
                                          ('head', _HEAD)) for name in names}
 
@@ -39,4 +45,43 @@ def weights_from_spd_lite(content: Mapping[str, Any],
         part = _PARTS.get(name.partition('.')[0])
         renamed[name if part is None else f'{part}.{name}'] = value
     renamed.pop('prior', None)
-    return {**fresh, **renamed}
+    return {**fresh, **more_offers(renamed, fresh)}
+
+
+def more_offers(weights: Mapping[str, Tensor], fresh: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return weights in which a network that offers 9 placements offers as many as the new one.
+
+    A new offer is an old one with the object turned about its own vertical; it is less likely.
+
+    Args:
+        weights: The weights to begin with, under the new network's names.
+        fresh: The new network's weights, initialised.
+    """
+    weights = dict(weights)
+    for name in [name for name in weights if name.endswith('stages.0.likelihood.weight')]:
+        stage = name.removesuffix('likelihood.weight')
+        wanted = len(fresh[name])
+        if len(weights[name]) == wanted:
+            continue
+        sources, turns = _turned_offers(wanted)
+        for kind in ('weight', 'bias'):
+            maps = weights[f'{stage}correction.{kind}']
+            turned = torch.einsum('kij,kjr->kir', turns, maps.view(len(OFFERS), 3, -1)[sources])
+            weights[f'{stage}correction.{kind}'] = turned.reshape(12 * wanted,
+                                                                  *maps.shape[1:])
+            weights[f'{stage}likelihood.{kind}'] = weights[f'{stage}likelihood.{kind}'][sources]
+        weights[f'{stage}likelihood.bias'][len(OFFERS):] -= _LESS_LIKELY
+    return weights
+
+
+def _turned_offers(number: int) -> tuple[Tensor, Tensor]:
+    """Return (number,) which old offer each new one comes from, and (number, 3, 3) the turn."""
+    sources, turns = [], []
+    for rotation in offered_rotations(number):
+        relative = rotation @ np.swapaxes(OFFERS, 1, 2)
+        about_own_vertical = np.flatnonzero(np.isclose(relative[:, 1, 1], 1.0))
+        same = [old for old in about_own_vertical if np.allclose(relative[old], np.eye(3))]
+        source = (same or list(about_own_vertical))[0]
+        sources.append(source)
+        turns.append(relative[source])
+    return torch.tensor(np.array(sources)), torch.tensor(np.stack(turns), dtype=torch.float32)
