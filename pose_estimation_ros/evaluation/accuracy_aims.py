@@ -86,6 +86,16 @@ def _pose_shares(name: str, prefix: str, tight: float, wide: float) -> Measure:
     return measure
 
 
+def _confidence(name: str, least: float) -> Measure:
+    def measure(results: Path) -> Measured | None:
+        table = read_table(results, name)
+        if table is None:
+            return None
+        area = table.value('all', 'AUC')
+        return Measured(f'{area:.3f}', area >= least)
+    return measure
+
+
 def _frame_rate(results: Path) -> Measured | None:
     table = read_table(results, 'speed/frame_rate')
     if table is None:
@@ -164,6 +174,11 @@ def _aims_of(title: str, backend: str) -> tuple[Aim, ...]:
             f'{title} lite, the same in the second domain', '62 % / 84 %', '85 % / 95 %',
             f'{_TRUE_MASKS.format(domain="second", backend=backend)} --out runs/{backend}2',
             _pose_shares(f'second/{model}/true-masks/nocs-compat', '', 62.0, 84.0)),
+        Aim(f'{title} lite, AUC of the confidence for an error above 10° or 2 cm',
+            f'{title} lite, AUC of the confidence for an error above 10° or 2 cm',
+            '0.85', '0.95', f'{_EVALUATE.format(domain="primary")} --masks truth '
+            f'--backend {backend} --out runs/{backend}-poses',
+            _confidence(f'primary/{model}/true-masks/confidence', 0.85)),
         Aim(f'{title} lite, 6 objects as one batch, 2 cores: network and alignment',
             f'{title} lite, 6 objects as one batch, 2 cores: network and alignment',
             '150 ms', '60 ms', f'pose-estimation benchmark lite_speed -- --backends {backend}',

@@ -21,6 +21,7 @@ from pose_estimation_ros.evaluation.accuracy_pages import (
     measured_table,
     replace_between,
 )
+from pose_estimation_ros.evaluation.confidence_accuracy import confidence_reports
 from pose_estimation_ros.evaluation.data_folders import Data
 from pose_estimation_ros.evaluation.protocols import (
     Tables,
@@ -70,9 +71,10 @@ def measure_poses(model: Model, data: Data, runs: Path, results: Path, workers: 
                     'detections without a pose': refused_by(runs / name / folder)}
         if masks == 'truth':
             # As published figures are made; the honest ones are those of the other masks.
-            tables = published_tables(truth, frames, settings)
-            tables = Tables(tuple(report for report in tables.reports
-                                  if report.name in PUBLISHED_TABLES))
+            published = published_tables(truth, frames, settings)
+            tables = Tables((*(report for report in published.reports
+                               if report.name in PUBLISHED_TABLES),
+                             *confidence_reports(truth, frames, settings)))
         else:
             tables = pose_tables(truth, frames, LEAST_VISIBILITY, settings)
         _publish(tables.of_models(models_of(method, 'poses')), results / name / folder)
