@@ -12,7 +12,7 @@ import time
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass, replace
-from functools import partial
+from functools import lru_cache, partial
 from multiprocessing import get_context
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,7 +20,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pose_estimation_ros.core.categories import Category
 from pose_estimation_ros.core.errors import ConfigurationError
 from pose_estimation_ros.evaluation.ablation_variants import VARIANTS, Variant
 from pose_estimation_ros.evaluation.crop_accuracy import CropErrors, crop_errors
@@ -46,7 +45,7 @@ class AblationSettings:
     """The budget that every variant gets, and what it is measured on.
 
     Attributes:
-        data: Training crops, in equal shares.
+        data: Folders of training crops, in equal shares.
         test: Folders of test crops, one for each domain.
         priors: File of shape priors.
         start_from: Checkpoint of an SPD lite that all variants begin with; None = from scratch.
@@ -111,19 +110,22 @@ def measure_all(settings: AblationSettings, runs: Path, variants: Sequence[Varia
         settings: The budget.
         runs: Folder of checkpoints and results; of these settings only.
         variants: Which ones.
-        processes: Seeds that are worked on at the same time.
+        processes: Trainings at the same time, each with one thread.
 
     Raises:
         ConfigurationError: If the folder holds results of other settings, or data are missing.
     """
     _claim_folder(settings, runs)
-    work = partial(_measure_seed, settings, runs, tuple(variants))
+    missing = [(entry, seed) for seed in range(settings.seeds) for entry in variants
+               if not _result_path(runs, entry, seed).is_file()]
+    work = partial(_measure, settings, runs)
     if processes == 1:
-        for seed in range(settings.seeds):
-            work(seed)
+        for entry, seed in missing:
+            work(entry, seed)
         return
     with ProcessPoolExecutor(processes, mp_context=get_context('spawn')) as pool:
-        list(pool.map(work, range(settings.seeds)))
+        for done in [pool.submit(work, entry, seed) for entry, seed in missing]:
+            done.result()
 
 
 def read_result(runs: Path, variant: Variant, seed: int) -> VariantResult:
@@ -159,33 +161,38 @@ def _claim_folder(settings: AblationSettings, runs: Path) -> None:
             'another folder as --runs, or the same settings to go on')
 
 
-def _measure_seed(settings: AblationSettings, runs: Path, variants: tuple[Variant, ...],
-                  seed: int) -> None:
-    """Train and measure one seed of all variants, on data that are read once."""
-    missing = [entry for entry in variants if not _result_path(runs, entry, seed).is_file()]
-    if not missing:
-        return
+def _measure(settings: AblationSettings, runs: Path, variant: Variant, seed: int) -> None:
+    """Train and measure one seed of a variant."""
+    data, tests = _data(settings)
+    training = _training_settings(settings, seed)
+    began = time.process_time()
+    network = _trained(_task(variant, data, settings), training, runs / f'{variant.name}_{seed}')
+    seconds = (time.process_time() - began) / settings.steps
+    errors = {domain: crop_errors(network, crops, settings.test_points, data.priors.categories)
+              for domain, crops in tests.items()}
+    count = sum(weight.numel() for weight in network.parameters())
+    _store(_result_path(runs, variant, seed),
+           VariantResult(count, seconds, errors, circumstances()['commit']))
+    _logger.info('%s, seed %d: %.2f s a step', variant.name, seed, seconds)
+
+
+@lru_cache(maxsize=1)
+def _data(settings: AblationSettings) -> tuple[LiteData, dict[str, Crops]]:
+    """Return what is trained on and what is measured, the latter by domain; read once."""
     from pose_estimation_ros.training.crnet_lite_training import PRIOR_POINTS
+    from pose_estimation_ros.training.crop_batches import take
+    from pose_estimation_ros.training.crop_sources import stored_crops
     from pose_estimation_ros.training.lite_task import lite_data
     from pose_estimation_ros.training.task import TrainingData
 
-    training = _training_settings(settings, seed)
-    sources = TrainingData(settings.data, runs / 'synthetic', '', settings.priors)
-    data = replace(lite_data(sources, training, 'the ablation', PRIOR_POINTS),
-                   points=settings.points)
-    categories = data.priors.categories
-    tests = _test_crops(settings, categories)
-    for variant in missing:
-        began = time.process_time()
-        network = _trained(_task(variant, data, settings), training,
-                           runs / f'{variant.name}_{seed}')
-        seconds = (time.process_time() - began) / settings.steps
-        errors = {domain: crop_errors(network, crops, settings.test_points, categories)
-                  for domain, crops in tests.items()}
-        count = sum(weight.numel() for weight in network.parameters())
-        _store(_result_path(runs, variant, seed), VariantResult(
-            count, seconds, errors, circumstances()['commit']))
-        _logger.info('%s, seed %d: %.2f s a step', variant.name, seed, seconds)
+    sources = TrainingData(settings.data, Path(), '', settings.priors)
+    data = lite_data(sources, _training_settings(settings, 0), 'the ablation', PRIOR_POINTS)
+    tests = {}
+    for folder in map(Path, settings.test):
+        crops = stored_crops(folder, data.priors.categories)
+        domain = str(read_description(folder, 'crops')['domain'])
+        tests[domain] = take(crops, np.flatnonzero(crops.visibility >= settings.visibility))
+    return replace(data, points=settings.points), tests
 
 
 def _training_settings(settings: AblationSettings, seed: int) -> TrainingSettings:
@@ -197,20 +204,6 @@ def _training_settings(settings: AblationSettings, seed: int) -> TrainingSetting
         (StageSettings(settings.steps, settings.rate, 'cosine', warm_up),), settings.batch,
         ratio=(1,) * len(settings.data), seed=seed, device='cpu', precision=settings.precision,
         threads=1, clip=_CLIP, average=settings.average, start_from=settings.start_from)
-
-
-def _test_crops(settings: AblationSettings, categories: tuple[Category, ...]
-                ) -> dict[str, Crops]:
-    """Return the crops that are measured, by domain."""
-    from pose_estimation_ros.training.crop_batches import take
-    from pose_estimation_ros.training.crop_sources import stored_crops
-
-    found = {}
-    for folder in map(Path, settings.test):
-        crops = stored_crops(folder, categories)
-        domain = str(read_description(folder, 'crops')['domain'])
-        found[domain] = take(crops, np.flatnonzero(crops.visibility >= settings.visibility))
-    return found
 
 
 def _task(variant: Variant, data: LiteData, settings: AblationSettings) -> TrainingTask:
