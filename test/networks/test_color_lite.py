@@ -9,14 +9,19 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from pose_estimation_ros.core.errors import ConfigurationError
 from pose_estimation_ros.networks.acr_lite import ACRLite, ACRLiteConfig
 from pose_estimation_ros.networks.crnet_lite import CRNetLite, CRNetLiteConfig
-from pose_estimation_ros.networks.lite_encoder import EncoderConfig, surface_shape
+from pose_estimation_ros.networks.lite_encoder import (
+    EncoderConfig,
+    offered_rotations,
+    surface_shape,
+)
 from pose_estimation_ros.networks.lite_relation import make_relation
 from pose_estimation_ros.networks.spd_lite import SpdLite, SpdLiteConfig
 from pose_estimation_ros.runtime import InferenceSession
 from pose_estimation_ros.training.lite_export import export_onnx
-from pose_estimation_ros.training.lite_warm_start import weights_from_spd_lite
+from pose_estimation_ros.training.lite_warm_start import more_offers, weights_from_spd_lite
 
 POINTS = 64
 PRIOR = 0.2 * torch.randn(6, 48, 3, generator=torch.Generator().manual_seed(5))
@@ -169,6 +174,45 @@ def test_a_network_starts_where_an_spd_lite_ended(make: object,
 
     torch.testing.assert_close(network(*inputs).steps[-1].nocs, spd(*inputs[:3]).nocs,
                                atol=1e-5, rtol=1e-5)
+
+
+def test_offers_cover_every_side_down_in_every_turn() -> None:
+    rotations = offered_rotations(24)
+
+    np.testing.assert_allclose(rotations[:9], offered_rotations(9))
+    relative = np.einsum('aij,bkj->abik', rotations, rotations)
+    angle = np.degrees(np.arccos(np.clip((np.trace(relative, axis1=2, axis2=3) - 1) / 2, -1, 1)))
+    assert angle[~np.eye(24, dtype=bool)].min() > 89.0
+    np.testing.assert_allclose(np.linalg.det(rotations), 1.0)
+    with pytest.raises(ConfigurationError, match='9 or 24 placements, not 7'):
+        offered_rotations(7)
+
+
+def test_more_offers_are_the_old_ones_turned_about_the_own_vertical(
+        inputs: tuple[Tensor, ...]) -> None:
+    torch.manual_seed(3)
+    few = CRNetLite(CRNetLiteConfig(EncoderConfig(stages=1, width=32, latents=8, offers=9),
+                                    steps=0), PRIOR).eval()
+    many = CRNetLite(CRNetLiteConfig(EncoderConfig(stages=1, width=32, latents=8), steps=0),
+                     PRIOR).eval()
+    many.load_state_dict(more_offers(few.state_dict(), many.state_dict()))
+    old, new = offered_rotations(9), offered_rotations(24)
+    number = next(number for number in range(9, 24) if np.allclose(new[number][1], old[5][1]))
+    turn = torch.from_numpy(new[number] @ old[5].T).float()
+
+    chosen = [network.encoder(*inputs, rank=None).placed for network in (few, many)]
+    torch.testing.assert_close(chosen[0], chosen[1])
+    offers = []
+    for network in (few, many):
+        taken: list[Tensor] = []
+        moves = network.encoder.stages[0].moves
+        network.encoder.stages[0].moves = lambda *given, run=moves, kept=taken: (
+            kept.append(run(*given)) or kept[-1])
+        network.encoder(*inputs)
+        offers.append(taken[0])
+    torch.testing.assert_close(offers[1][:, :9], offers[0])
+    torch.testing.assert_close(offers[1][:, number], offers[0][:, 5] @ turn.T, atol=1e-5,
+                               rtol=1e-5)
 
 
 @pytest.mark.parametrize('steps', [0, 1, 2, 3])
