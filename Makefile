@@ -1,6 +1,7 @@
 # make demo    everything from nothing to a running estimator, with a table of its errors
 # make test    everything from nothing to a passing test suite
 # make accuracy  shipped models measured anew, docs/accuracy.md written from it (FRAMES=336)
+# make ablation  what each module of CR-Net and ACR-Pose adds, docs/ablation.md (START=checkpoint)
 # make setup   only the set-up of the demo (setup-test: of the tests)
 #
 # SOURCE=folder   demo on recorded RGB-D frames instead of the simulated camera
@@ -22,10 +23,10 @@ unexport ROS_DISTRO ROS_VERSION ROS_PYTHON_VERSION RMW_IMPLEMENTATION
 unexport _ROS_WHEELS_BOOTSTRAP_COMPLETE
 endif
 
-.PHONY: help setup setup-test demo test lint benchmark accuracy clean
+.PHONY: help setup setup-test demo test lint benchmark accuracy ablation clean
 
 help:
-	@sed -n 's/^# \{0,1\}//p' Makefile | head -9
+	@sed -n 's/^# \{0,1\}//p' Makefile | head -10
 
 setup:
 	@$(PYTHON) tools/setup_environment.py --set demo --ort $(ORT)
@@ -64,6 +65,21 @@ FRAMES ?= 336
 
 accuracy: setup-test
 	$(BIN)/python -m pose_estimation_ros.evaluation.accuracy_document --frames $(FRAMES) --real $(RECORDED)
+
+# Checkpoint of an SPD lite that the networks of the ablation begin with, and their steps.
+START ?= runs/spd_lite/last.pt
+STEPS ?= 500
+CROPS := data/crops/primary/rgbd_train data/crops/primary/rgbd_test data/crops/second/rgbd_test
+
+# Coloured crops are cut out of the frames of `dataset frames`, as docs/training.md makes them.
+data/crops/%: FORCE
+	$(BIN)/python -m pose_estimation_ros.cli.main dataset cut $@ --frames data/frames/$(subst rgbd_,,$*)
+
+ablation: setup-test $(CROPS)
+	$(BIN)/python -m pose_estimation_ros.cli.main benchmark ablation -- --start-from $(START) \
+		--data $(word 1,$(CROPS)) $(addprefix --test ,$(wordlist 2,3,$(CROPS))) --steps $(STEPS)
+
+FORCE:
 
 clean:
 	rm -rf .venv build install log demo_output .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -89,6 +89,11 @@ class Measured:
         """Return by how many percentage points a variant is better than another one."""
         return paired_difference(self.hits(better, limit), self.hits(worse, limit))
 
+    def failures_removed(self, name: str) -> float:
+        """Return by how many percent a variant's failures at 5°2cm are fewer than SPD's."""
+        failures = 100.0 - share(self.hits(BASELINE, LIMITS[0])).value
+        return 100.0 * self.gain(name, BASELINE, LIMITS[0]).value / max(failures, 1e-9)
+
     def domains(self) -> dict[str, int]:
         """Return how many instances of each domain were measured."""
         return {name: len(errors.rotation)
@@ -135,7 +140,7 @@ def variant_report(measured: Measured) -> Report:
         name = f'{a}°{b}cm'
         columns += [f'{name}, %', f'{name} low', f'{name} high', f'{name} gain',
                     f'{name} gain low', f'{name} gain high']
-    columns += [f'{domain} 5°2cm, %' for domain in measured.domains()]
+    columns += ['failures removed, %', *(f'{domain} 5°2cm, %' for domain in measured.domains())]
     rows = []
     for variant in VARIANTS:
         row: list[object] = [variant.name, variant.title, *_cost(measured, variant)]
@@ -143,8 +148,9 @@ def variant_report(measured: Measured) -> Report:
             for found in (share(measured.hits(variant.name, limit)),
                           measured.gain(variant.name, BASELINE, limit)):
                 row += [found.value, found.low, found.high]
-        row += [share(measured.hits(variant.name, LIMITS[0], domain)).value
-                for domain in measured.domains()]
+        row += [measured.failures_removed(variant.name),
+                *(share(measured.hits(variant.name, LIMITS[0], domain)).value
+                  for domain in measured.domains())]
         rows.append(row)
     return Report('ablation', columns, rows, _facts(measured), _checkpoint(measured.settings))
 
@@ -183,7 +189,7 @@ def variant_table(measured: Measured) -> str:
     """Return the table of all variants for readers."""
     domains = measured.domains()
     columns = ['network', 'parameters', 'ms a step', '5°2cm, %', 'against SPD', '10°5cm, %',
-               'against SPD', *(f'5°2cm {domain}, %' for domain in domains)]
+               'against SPD', 'failures removed, %', *(f'5°2cm {domain}, %' for domain in domains)]
     rows = []
     for variant in VARIANTS:
         cells: list[str] = []
@@ -191,6 +197,8 @@ def variant_table(measured: Measured) -> str:
             cells.append(f'{share(measured.hits(variant.name, limit)).value:.1f}')
             cells.append('' if variant.name == BASELINE else
                          interval_text(measured.gain(variant.name, BASELINE, limit)))
+        cells.append('' if variant.name == BASELINE else
+                     f'{measured.failures_removed(variant.name):.1f}')
         cells += [f'{share(measured.hits(variant.name, LIMITS[0], domain)).value:.1f}'
                   for domain in domains]
         parameters, milliseconds = _cost(measured, variant)

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from pose_estimation_ros.core.errors import InvalidInputError
 
-_DRAWS = 4000
+_DRAWS = 2000
 _COVERED = (2.5, 97.5)
 
 
