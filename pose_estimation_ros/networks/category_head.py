@@ -76,29 +76,28 @@ class CategoryHead(nn.Sequential):
         Returns:
             (B, P, outputs).
         """
-        weight, bias = self._own_rows(category)
-        return self._hidden(local, shared) @ weight.transpose(1, 2) + bias[:, None]
+        return self.factored(category, local, shared).dense()
 
     def factored(self, category: Tensor, local: Tensor,
                  shared: Tensor | None = None) -> FactoredMatrix:
         """Return what `forward` returns as matrices of rank 257: hidden features, and ones."""
-        weight, bias = self._own_rows(category)
-        hidden = self._hidden(local, shared)
-        return FactoredMatrix(torch.cat([hidden, torch.ones_like(hidden[:, :, :1])], dim=2),
-                              torch.cat([weight, bias[:, :, None]], dim=2))
+        return FactoredMatrix(self._hidden(local, shared), self._own_rows(category))
 
     def _hidden(self, local: Tensor, shared: Tensor | None) -> Tensor:
-        first: nn.Conv1d = self[0]
+        """Return (B, P, 257) hidden features and a last one that is 1, for the bias."""
+        first, second = self[0], self[2]
         if shared is None:
             hidden = first(local)
         else:
             # What all points share is multiplied once.
             weight = first.weight.split([local.shape[1], shared.shape[1]], dim=1)
             hidden = F.conv1d(local, weight[0]) + F.conv1d(shared, weight[1], first.bias)
-        return self[2](hidden.relu()).relu().transpose(1, 2)
+        weight = torch.cat([second.weight, torch.zeros_like(second.weight[:1])])
+        bias = torch.cat([second.bias, torch.ones_like(second.bias[:1])])
+        return F.conv1d(hidden.relu(), weight, bias).relu().transpose(1, 2)
 
-    def _own_rows(self, category: Tensor) -> tuple[Tensor, Tensor]:
-        """Return weights (B, outputs, 256) and biases (B, outputs) of the last layer."""
-        last: nn.Conv1d = self[4]
-        weight = last.weight.reshape(CATEGORY_COUNT, -1, last.in_channels)[category]
-        return weight, last.bias.reshape(CATEGORY_COUNT, -1)[category]
+    def _own_rows(self, category: Tensor) -> Tensor:
+        """Return (B, outputs, 257) weights of the last layer and their biases."""
+        last = self[4]
+        rows = torch.cat([last.weight[:, :, 0], last.bias[:, None]], dim=1)
+        return rows.reshape(CATEGORY_COUNT, -1, rows.shape[1])[category]
