@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -57,9 +58,14 @@ def paired_difference(hits: NDArray[np.bool_], baseline: NDArray[np.bool_]) -> I
                                 f'{baseline.shape}; give (seeds, instances) of both')
     gain = 100.0 * (hits.astype(np.float64) - baseline)
     seeds, instances = gain.shape
-    generator = np.random.default_rng(0)
-    seed_weight = generator.multinomial(seeds, np.full(seeds, 1 / seeds), _DRAWS) / seeds
-    counts = generator.multinomial(instances, np.full(instances, 1 / instances), _DRAWS)
-    drawn = ((counts @ gain.T) * seed_weight).sum(axis=1) / instances
+    of_seeds, of_instances = _weights(seeds, 1), _weights(instances, 2)
+    drawn = ((of_instances @ gain.T) * of_seeds).sum(axis=1)
     low, high = np.percentile(drawn, _COVERED)
     return Interval(float(gain.mean()), float(low), float(high))
+
+
+@lru_cache(maxsize=4)
+def _weights(count: int, stream: int) -> NDArray[np.float64]:
+    """Return (D, count) how much each of some items weighs in each draw; the same every time."""
+    generator = np.random.default_rng(stream)
+    return generator.multinomial(count, np.full(count, 1 / count), _DRAWS) / count
