@@ -122,10 +122,13 @@ def measure_all(settings: AblationSettings, runs: Path, variants: Sequence[Varia
     if processes == 1:
         for entry, seed in missing:
             work(entry, seed)
+            _tell(entry, seed)
         return
     with ProcessPoolExecutor(processes, mp_context=get_context('spawn')) as pool:
-        for done in [pool.submit(work, entry, seed) for entry, seed in missing]:
+        pending = [pool.submit(work, entry, seed) for entry, seed in missing]
+        for (entry, seed), done in zip(missing, pending, strict=True):
             done.result()
+            _tell(entry, seed)
 
 
 def read_result(runs: Path, variant: Variant, seed: int) -> VariantResult:
@@ -173,7 +176,6 @@ def _measure(settings: AblationSettings, runs: Path, variant: Variant, seed: int
     count = sum(weight.numel() for weight in network.parameters())
     _store(_result_path(runs, variant, seed),
            VariantResult(count, seconds, errors, circumstances()['commit']))
-    _logger.info('%s, seed %d: %.2f s a step', variant.name, seed, seconds)
 
 
 @lru_cache(maxsize=1)
@@ -235,6 +237,10 @@ def _trained(task: TrainingTask, training: TrainingSettings, out: Path) -> nn.Mo
     averaged = state.average.module
     assert isinstance(averaged, nn.Module)
     return dict(averaged.named_children()).get(RECONSTRUCTOR, averaged).eval()
+
+
+def _tell(variant: Variant, seed: int) -> None:
+    _logger.info('measured %s, seed %d', variant.name, seed)
 
 
 def _result_path(runs: Path, variant: Variant, seed: int) -> Path:
