@@ -6,7 +6,7 @@ points' colours, and say how sure they are.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -35,6 +35,8 @@ MINIMUM_POINTS = 32
 # The network offers several placements. One that it finds less probable than this is compared
 # with the next one, which costs a second run.
 _SURE = 0.5
+# What every network gives; entropy and error may be missing.
+_OUTPUTS = frozenset({'nocs', 'shape', 'membership', 'probability'})
 
 
 @dataclass(frozen=True)
@@ -79,7 +81,8 @@ class LiteBackend:
         """Load the model.
 
         Raises:
-            ModelError: If the model is damaged or not a lite one.
+            ModelError: If the model is damaged, not a lite one, or its network takes or gives
+                other tensors.
         """
         manifest = model.manifest
         if manifest.size != 'lite':
@@ -97,6 +100,7 @@ class LiteBackend:
             'points': (1, self.points, 3), 'condition': (1, 3), 'category': (1,), 'rank': (1,)}
         if self.takes_color:
             shapes['color'] = (1, self.points, COLOR_CHANNELS)
+        _check_tensors(manifest.name, self._session, shapes)
         self._session.warm_up(shapes)
 
     def estimate(self, frame: RGBDFrame,
@@ -220,3 +224,18 @@ class LiteBackend:
             nocs=answers.nocs[row],
             inlier_ratio=float(poses.inlier_ratio[row]),
             residual=float(poses.residual[row]))
+
+
+def _check_tensors(name: str, session: InferenceSession, inputs: Collection[str]) -> None:
+    """Check that a network takes these inputs and gives what poses are made of.
+
+    Raises:
+        ModelError: If it does not.
+    """
+    taken, given = ({spec.name for spec in specs} for specs in (session.inputs, session.outputs))
+    if taken != set(inputs):
+        raise ModelError(f'the network of model {name!r} takes {", ".join(sorted(taken))}, by its '
+                         f'manifest it should take {", ".join(sorted(inputs))}; export it again')
+    if missing := _OUTPUTS - given:
+        raise ModelError(f'the network of model {name!r} does not give '
+                         f'{", ".join(sorted(missing))}; export it again')

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
@@ -112,11 +114,14 @@ def calibrate_model(model: Model, folders: Sequence[Path], threads: int = 0) -> 
 
     Raises:
         ModelError: If it is not a lite pose model, or damaged.
+        ConfigurationError: If the model's folder cannot be written.
         ConfigurationError, InvalidInputError: If the data cannot be used.
     """
-    backend = LiteBackend(model, BackendOptions(threads=threads))
-    samples = JudgedPoses.join([judged_poses(backend, model, folder) for folder in folders])
-    backend.close()
+    if not os.access(model.folder, os.W_OK):
+        raise ConfigurationError(f'{model.folder} cannot be written; copy the model to a folder '
+                                 'of your own, and calibrate that')
+    with closing(LiteBackend(model, BackendOptions(threads=threads))) as backend:
+        samples = JudgedPoses.join([judged_poses(backend, model, folder) for folder in folders])
     result = Calibration(calibrate(samples), len(samples), int(samples.right.sum()),
                          cross_validated(samples))
     facts = {'right': f'error at most {DEGREES:g} degrees and {CENTIMETRES:g} cm',

@@ -1,11 +1,16 @@
 """The lite backend around its network: preparation, alignment, frames and rejections."""
 
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+
+sys.path.insert(0, str(Path(__file__).parents[1] / 'support'))
+
+from lite_models import LITE_INPUTS, LITE_OUTPUTS
 
 from pose_estimation_ros.backends import lite
 from pose_estimation_ros.backends.base import BackendOptions, PoseBackend
@@ -33,10 +38,11 @@ class TruthfulSession:
     """Gives the true coordinates of the points that were prepared last, and the true shape."""
 
     providers = ('CPUExecutionProvider',)
+    inputs, outputs = LITE_INPUTS, LITE_OUTPUTS
 
     def __init__(self, path: Path, device: str, threads: int) -> None:
         self.batches: list[int] = []
-        self.inputs: dict[str, np.ndarray] = {}
+        self.given: dict[str, np.ndarray] = {}
         self.prepared: NormalizedPoints | None = None
         self.liars: slice | None = None
         self.probability = 0.9
@@ -47,7 +53,7 @@ class TruthfulSession:
 
     def run(self, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         self.batches.append(len(inputs['points']))
-        self.inputs = inputs
+        self.given = inputs
         seen = inputs['points'].astype(np.float64)
         if self.prepared is not None:
             view = self.prepared
@@ -149,7 +155,7 @@ def test_answers_keep_the_order_of_the_detections_and_name_what_fails(create: Cr
     assert answers[3].label == 'mug'
     # The warm-up, then one batch for all.
     assert backend._session.batches == [1, 2]
-    assert backend._session.inputs['category'].tolist() == [
+    assert backend._session.given['category'].tolist() == [
         CATEGORY_NAMES.index('bowl'), CATEGORY_NAMES.index('mug')]
 
 
@@ -169,8 +175,8 @@ def test_the_network_is_told_whether_up_is_known(
     monkeypatch.setattr(frame_module, 'estimate_up', lambda depth, intrinsics: up)
     backend = create()
     pose = _estimate_one(backend, _detection('can'))
-    assert backend._session.inputs['condition'][0, 2] == known
-    assert np.isfinite(backend._session.inputs['points']).all()
+    assert backend._session.given['condition'][0, 2] == known
+    assert np.isfinite(backend._session.given['points']).all()
     np.testing.assert_allclose(pose.T_camera_object, T_CAMERA_BOX, atol=1e-5)
 
 
@@ -186,10 +192,10 @@ def test_an_object_does_not_depend_on_its_neighbours(create: Create) -> None:
     backend = create()
     mug, can = _detection('mug'), _detection('can', 50, (40, 30))
     alone = _estimate_one(backend, mug)
-    points_alone = backend._session.inputs['points'][0]
+    points_alone = backend._session.given['points'][0]
     _, beside = backend.estimate(_frame(), [can, mug])
     assert isinstance(beside, ObjectPose)
-    np.testing.assert_array_equal(backend._session.inputs['points'][1], points_alone)
+    np.testing.assert_array_equal(backend._session.given['points'][1], points_alone)
     np.testing.assert_allclose(beside.T_camera_object, alone.T_camera_object, atol=1e-6)
     assert beside.score == pytest.approx(alone.score)
 

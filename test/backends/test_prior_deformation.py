@@ -16,10 +16,11 @@ from pose_estimation_ros.backends.lite import LiteBackend, ObjectPoints
 from pose_estimation_ros.backends.registry import backend_names, create_backend
 from pose_estimation_ros.core.camera import CameraIntrinsics
 from pose_estimation_ros.core.detection import Detection
-from pose_estimation_ros.core.errors import InvalidInputError, ModelError
+from pose_estimation_ros.core.errors import ModelError
 from pose_estimation_ros.core.frame import RGBDFrame
 from pose_estimation_ros.core.object_pose import ObjectPose, Rejection
 from pose_estimation_ros.core.point_colors import point_colors
+from pose_estimation_ros.runtime import ModelFile
 from pose_estimation_ros.runtime.manifest import read_manifest, write_manifest
 
 CAMERA = CameraIntrinsics.pinhole(320, 240, 300.0, 300.0, 159.5, 119.5)
@@ -152,6 +153,20 @@ def test_a_manifest_that_wants_colors_which_the_network_does_not_take_is_refused
     folder = make_lite_model(tmp_path / 'mine', 'crnet')
     manifest = read_manifest(folder / 'model.yaml')
     write_manifest(replace(manifest, input={**manifest.input, 'color': True}), folder)
-    with pytest.raises(InvalidInputError, match='takes the inputs points, condition, category, '
-                                                'rank, got .*color'):
+    with pytest.raises(ModelError, match="network of model 'mine' takes category, condition, "
+                                         'points, rank, by its manifest it should take .*color'):
+        create_backend('crnet', BackendOptions(str(folder), 'cpu', threads=1))
+
+
+def test_a_network_that_gives_no_shape_is_refused(tmp_path: Path) -> None:
+    onnx = pytest.importorskip('onnx')
+    folder = make_lite_model(tmp_path / 'mine', 'crnet')
+    network = onnx.load(folder / 'network.onnx')
+    (shape,) = (output for output in network.graph.output if output.name == 'shape')
+    network.graph.output.remove(shape)
+    onnx.save(network, folder / 'network.onnx')
+    manifest = read_manifest(folder / 'model.yaml')
+    write_manifest(replace(manifest, files={
+        'network': ModelFile.of(folder / 'network.onnx', folder)}), folder)
+    with pytest.raises(ModelError, match="network of model 'mine' does not give shape"):
         create_backend('crnet', BackendOptions(str(folder), 'cpu', threads=1))

@@ -1,11 +1,17 @@
 """Calibration on estimates whose rightness is known, and on small data."""
 
 import json
+import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
 import pytest
+
+sys.path.insert(0, str(Path(__file__).parents[1] / 'support'))
+
+from lite_models import LITE_INPUTS, LITE_OUTPUTS
 
 from pose_estimation_ros.backends import lite
 from pose_estimation_ros.core.errors import ConfigurationError, InvalidInputError
@@ -84,6 +90,7 @@ class HalfKnowing:
     """Gives true coordinates of the views that it knows, and those of a wrong pose of others."""
 
     providers = ('CPUExecutionProvider',)
+    inputs, outputs = LITE_INPUTS, LITE_OUTPUTS
     truth: ClassVar[dict[bytes, np.ndarray]] = {}
 
     def __init__(self, path: Path, device: str, threads: int) -> None:
@@ -164,8 +171,17 @@ def test_views_without_colours_are_refused_for_a_model_that_takes_them(
         model: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     crops = _write_crops(tmp_path / 'crops', monkeypatch, known=1, count=2)
     model.manifest.input['color'] = True  # type: ignore[index]
+    monkeypatch.setattr(HalfKnowing, 'inputs',
+                        (*LITE_INPUTS, replace(LITE_INPUTS[0], name='color')))
     with pytest.raises(ConfigurationError, match='views without colours'):
         calibrate_model(model, [crops])
+
+
+def test_a_model_that_cannot_be_written_is_refused_before_the_work(
+        model: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(confidence_calibration.os, 'access', lambda folder, mode: False)
+    with pytest.raises(ConfigurationError, match='cannot be written; copy the model'):
+        calibrate_model(model, [tmp_path / 'never looked for'])
 
 
 def test_frames_add_what_depth_and_masks_say(

@@ -3,10 +3,18 @@
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
+
 from pose_estimation_ros.runtime import ModelFile, ModelStore
 from pose_estimation_ros.runtime.manifest import write_manifest
+from pose_estimation_ros.runtime.session import TensorSpec
 
 ROOT = Path(__file__).resolve().parents[2]
+# What sessions that only play a network take and give.
+LITE_INPUTS, LITE_OUTPUTS = (
+    tuple(TensorSpec(name, (), np.dtype(np.float32)) for name in names)
+    for names in (('points', 'condition', 'category', 'rank'),
+                  ('nocs', 'shape', 'membership', 'probability')))
 
 
 def make_lite_model(folder: Path, backend: str, *, with_color: bool = False) -> Path:
