@@ -76,6 +76,9 @@ class ConfidenceModel:
                 raise InvalidInputError(f'{name} of confidence must be {length} finite numbers '
                                         f'for {count} kinds of evidence, it is {values.tolist()}')
             object.__setattr__(self, name, values)
+        if not np.isfinite([*self.offsets.values()]).all():
+            raise InvalidInputError('offsets of confidence must be finite, they are '
+                                    f'{dict(self.offsets)}')
         if not (self.deviation > 0).all() or not 0 < self.covariance_scale < np.inf:
             raise InvalidInputError('deviation and covariance_scale of confidence must be '
                                     f'positive, they are {self.deviation.tolist()} and '
@@ -123,8 +126,7 @@ class ConfidenceModel:
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise InvalidInputError(
                 f'the confidence of a model is a mapping of evidence, mean, deviation, weights '
-                f'and offsets ({type(error).__name__}: {error}); calibrate the model anew') from (
-                    error)
+                f'and offsets ({type(error).__name__}: {error})') from error
 
 
 def _short(value: float) -> float:

@@ -174,7 +174,9 @@ def _check_confidence(path: Path, content: dict[str, Any]) -> None:
         if plain:
             ConfidenceModel.from_plain(plain)
     except InvalidInputError as error:
-        raise ModelError(f'model manifest {path}: {error}') from error
+        raise ModelError(f'model manifest {path}: {error}; remove the entry confidence, and '
+                         'calibrate the model anew with pose-estimation models calibrate') from (
+                             error)
 
 
 def _model_file(path: Path, role: str, entry: Any) -> ModelFile:

@@ -55,7 +55,9 @@ def test_what_is_written_is_read_again() -> None:
     ({'mean': [float('nan'), 0.0]}, 'mean of confidence must be 2 finite numbers'),
     ({'deviation': [0.0, 1.0]}, 'must be positive'),
     ({'covariance_scale': -1.0}, 'must be positive'),
-    ({'offsets': 3}, 'calibrate the model anew')])
+    ({'offsets': {'can': float('inf')}}, "offsets of confidence must be finite.*'can': inf"),
+    ({'offsets': {'can': None}}, 'a mapping of evidence'),
+    ({'offsets': 3}, 'a mapping of evidence')])
 def test_faulty_numbers_are_named(change: dict[str, object], fault: str) -> None:
     with pytest.raises(InvalidInputError, match=fault):
         ConfidenceModel.from_plain({**PLAIN, **change})

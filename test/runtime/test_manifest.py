@@ -109,5 +109,6 @@ def test_a_model_without_calibration_has_none_and_says_nothing_of_it(
 def test_a_faulty_calibration_names_the_manifest_and_the_fault(
         manifest: ModelManifest, tmp_path: Path):
     path = write_manifest(replace(manifest, confidence={**CONFIDENCE, 'mean': []}), tmp_path)
-    with pytest.raises(ModelError, match='model.yaml: mean of confidence must be 1 finite'):
+    with pytest.raises(ModelError, match='model.yaml: mean of confidence must be 1 finite.*'
+                                         'remove the entry confidence'):
         read_manifest(path)
