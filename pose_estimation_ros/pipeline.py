@@ -16,7 +16,11 @@ from pose_estimation_ros.backends.base import BackendOptions, PoseBackend
 from pose_estimation_ros.backends.registry import backend_names, create_backend
 from pose_estimation_ros.core.camera import CameraIntrinsics
 from pose_estimation_ros.core.detection import Detection
-from pose_estimation_ros.core.errors import ConfigurationError, InvalidInputError
+from pose_estimation_ros.core.errors import (
+    ConfigurationError,
+    InvalidInputError,
+    PoseEstimationError,
+)
 from pose_estimation_ros.core.frame import RGBDFrame
 from pose_estimation_ros.core.object_pose import ObjectPose, Rejection
 from pose_estimation_ros.runtime import ModelStore
@@ -250,7 +254,11 @@ def create_pipeline(options: PipelineOptions) -> Pipeline:
                                  f'{", ".join(backend.categories)}')
     segmenter = None
     if 'detections' in backend.needs:
-        segmenter = _create_segmenter(options.segmenter, options.segmenter_options)
+        try:
+            segmenter = _create_segmenter(options.segmenter, options.segmenter_options)
+        except PoseEstimationError:
+            backend.close()
+            raise
     tracker = None if options.tracker is None else IdentityTracker(options.tracker)
     return Pipeline(segmenter, backend, tracker, options.selection)
 

@@ -189,6 +189,14 @@ def test_an_unknown_label_is_refused_with_the_known_ones(monkeypatch):
     assert backend.closed
 
 
+def test_a_backend_whose_segmenter_cannot_be_had_is_closed(monkeypatch):
+    backend = Poses()
+    monkeypatch.setattr('pose_estimation_ros.pipeline.create_backend', lambda *_: backend)
+    with pytest.raises(ConfigurationError, match="unknown segmenter 'bogus'"):
+        create_pipeline(PipelineOptions(segmenter='bogus'))
+    assert backend.closed
+
+
 def test_more_objects_than_wanted_are_dropped_with_the_reason():
     segmenter = Found(detection('mug', 0.5), detection('can', 0.9), detection('mug', 0.7))
     result = Pipeline(segmenter, Poses(), None, Selection(max_objects=2)).process(frame())
