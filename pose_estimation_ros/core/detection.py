@@ -45,7 +45,8 @@ class Detection:
 
     def pixels(self) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
         """Return the (rows, columns) of the mask in the full image, in raster order."""
-        rows, columns = np.nonzero(self.mask)
+        # On masks of whole images several times as fast as np.nonzero, on dense ones the same.
+        rows, columns = np.divmod(np.flatnonzero(self.mask), self.mask.shape[1])
         return rows + self.offset[1], columns + self.offset[0]
 
     def full_mask(self, height: int, width: int) -> NDArray[np.bool_]:
