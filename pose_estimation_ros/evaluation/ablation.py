@@ -229,7 +229,7 @@ def _trained(task: TrainingTask, training: TrainingSettings, out: Path) -> nn.Mo
     """Return the network with its averaged weights, in evaluation mode."""
     from torch import nn
 
-    from pose_estimation_ros.training.acr_full_training import RECONSTRUCTOR
+    from pose_estimation_ros.training.adversarial_losses import RECONSTRUCTOR
     from pose_estimation_ros.training.loop import run
 
     state = run(task, training, out)

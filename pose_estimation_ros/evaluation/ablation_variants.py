@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
-    from pose_estimation_ros.networks.lite_relation import RelationKind
+    from pose_estimation_ros.networks.relation import RelationKind
 
 Switch = Literal['on', 'off']
 

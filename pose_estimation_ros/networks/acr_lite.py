@@ -15,12 +15,13 @@ and not of one per edge; there is no batch normalisation in them.
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field, fields
-from typing import Any
+from typing import Any, Literal, get_args
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from pose_estimation_ros.networks.choices import check_choices
 from pose_estimation_ros.networks.crnet_lite import (
     FEATURE,
     CorrespondenceHead,
@@ -43,6 +44,8 @@ from pose_estimation_ros.networks.rotation_invariant import (
     invariant_groups,
 )
 
+Switch = Literal['on', 'off']
+
 _INVARIANT, _INVARIANT_LAYERS, _INVARIANT_HIDDEN = 32, 2, 16
 _GRAPH = 64
 
@@ -59,9 +62,18 @@ class ACRLiteConfig:
     """
 
     encoder: EncoderConfig = field(default_factory=EncoderConfig)
-    pose_invariant: str = 'on'
-    relational: str = 'on'
+    pose_invariant: Switch = 'on'
+    relational: Switch = 'on'
     embedding: int = 64
+
+    def __post_init__(self) -> None:
+        """Check the values.
+
+        Raises:
+            ConfigurationError: If one is not among its choices.
+        """
+        check_choices(self, 'ACR-Pose lite', {
+            'pose_invariant': get_args(Switch), 'relational': get_args(Switch)})
 
     def as_dict(self) -> dict[str, Any]:
         """Return everything by name, for a manifest."""

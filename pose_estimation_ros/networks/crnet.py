@@ -26,12 +26,13 @@ from typing import Literal, get_args
 import torch
 from torch import Tensor, nn
 
-from pose_estimation_ros.core.errors import ConfigurationError, InvalidInputError
+from pose_estimation_ros.core.errors import InvalidInputError
 from pose_estimation_ros.networks.category_head import (
     CategoryHead,
     FactoredMatrix,
     pointwise_layers,
 )
+from pose_estimation_ros.networks.choices import check_choices
 from pose_estimation_ros.networks.pspnet import FEATURE_CHANNELS, PSPNet
 from pose_estimation_ros.networks.relation import RelationKind, relation_block
 from pose_estimation_ros.networks.spd import PRIOR_POINTS
@@ -79,17 +80,12 @@ class CRNetConfig:
         Raises:
             ConfigurationError: If one is not among its choices.
         """
-        for name, choices in (
-            ('instance_relation', get_args(RelationKind)),
-            ('category_relation', get_args(RelationKind)),
-            ('steps', tuple(range(MOST_STEPS + 1))),
-            ('recurrence', get_args(Recurrence)),
-            ('assignment', get_args(AssignmentRows)),
-        ):
-            value = getattr(self, name)
-            if value not in choices:
-                raise ConfigurationError(f'CR-Net has no {name} {value!r}; choose one of '
-                                         f'{", ".join(map(str, choices))}')
+        check_choices(self, 'CR-Net', {
+            'instance_relation': get_args(RelationKind),
+            'category_relation': get_args(RelationKind),
+            'steps': tuple(range(MOST_STEPS + 1)),
+            'recurrence': get_args(Recurrence),
+            'assignment': get_args(AssignmentRows)})
 
 
 # What the heads see: features of each point, and those that all points share, if any.

@@ -16,18 +16,20 @@ Without relations and steps it is SPD with the same encoder: the baseline of `do
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field, fields
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, get_args
 
 import torch
 from torch import Tensor, nn
 
+from pose_estimation_ros.networks.choices import check_choices
 from pose_estimation_ros.networks.latent_attention import (
     Attention,
     CoordinateFeatures,
     Perceptron,
 )
 from pose_estimation_ros.networks.lite_encoder import EncoderConfig, Encoding, LiteEncoder
-from pose_estimation_ros.networks.lite_relation import RelationKind, make_relation
+from pose_estimation_ros.networks.lite_relation import make_relation
+from pose_estimation_ros.networks.relation import RelationKind
 from pose_estimation_ros.networks.spd_lite import assignment_logits
 
 FEATURE = 128
@@ -49,6 +51,15 @@ class CRNetLiteConfig:
     category_relation: RelationKind = 'transformer'
     steps: int = 2
     embedding: int = 64
+
+    def __post_init__(self) -> None:
+        """Check the values.
+
+        Raises:
+            ConfigurationError: If one is not among its choices.
+        """
+        check_choices(self, 'CR-Net lite', {
+            'category_relation': get_args(RelationKind), 'steps': (0, 1, 2, 3)})
 
     def as_dict(self) -> dict[str, Any]:
         """Return everything by name, for a manifest."""

@@ -13,6 +13,7 @@ Generative Adversarial Networks, ICCV 2017.
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor, nn
 
 _SLOPE = 0.2
@@ -39,5 +40,7 @@ class Discriminator(nn.Module):
         Args:
             nocs: (B, N, 3) NOCS coordinates in [-0.5, 0.5]; their order does not matter.
         """
-        verdict: Tensor = self.verdict(self.points(nocs).amax(dim=1))
+        # bfloat16 would show the coordinates in steps of 1/256 of their value.
+        with torch.autocast(nocs.device.type, enabled=False):
+            verdict: Tensor = self.verdict(self.points(nocs.float()).amax(dim=1))
         return verdict[:, 0]

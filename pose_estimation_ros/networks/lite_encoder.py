@@ -11,7 +11,7 @@ weights of a trained SPD lite.
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, get_args
 
 import numpy as np
 import torch
@@ -19,10 +19,13 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from pose_estimation_ros.core.errors import ConfigurationError
+from pose_estimation_ros.core.point_colors import COLOR_CHANNELS
 from pose_estimation_ros.core.rotation import axis_rotation
+from pose_estimation_ros.networks.choices import check_choices
 from pose_estimation_ros.networks.latent_attention import CoordinateFeatures
-from pose_estimation_ros.networks.lite_relation import RelationKind, make_relation
+from pose_estimation_ros.networks.lite_relation import make_relation
 from pose_estimation_ros.networks.point_graphs import gather_neighbours, nearest_neighbours
+from pose_estimation_ros.networks.relation import RelationKind
 from pose_estimation_ros.networks.spd_lite import (
     OFFERS,
     OfferStage,
@@ -31,7 +34,6 @@ from pose_estimation_ros.networks.spd_lite import (
     ranked_offer,
 )
 
-COLOR_CHANNELS = 9
 # Of clouds of the usual size.
 _NEIGHBOURS, _USUAL_POINTS = 12, 256
 _FEWEST_NEIGHBOURS = 4
@@ -59,6 +61,14 @@ class EncoderConfig:
     heads: int = 4
     instance_relation: RelationKind = 'none'
     offers: int = 24
+
+    def __post_init__(self) -> None:
+        """Check the values.
+
+        Raises:
+            ConfigurationError: If one is not among its choices.
+        """
+        check_choices(self, 'the lite encoder', {'instance_relation': get_args(RelationKind)})
 
     def as_dict(self) -> dict[str, Any]:
         """Return the sizes by name, for a manifest."""

@@ -10,14 +10,11 @@ directions, as in the paper. Every relation starts as no change.
 
 from __future__ import annotations
 
-from typing import Literal
-
 import torch
 from torch import Tensor, nn
 
 from pose_estimation_ros.networks.latent_attention import Attention, Perceptron
-
-RelationKind = Literal['none', 'mlp', 'nonlocal', 'transformer']
+from pose_estimation_ros.networks.relation import RelationKind
 
 _LATENTS = 16
 

@@ -20,7 +20,12 @@ from torch import Tensor, nn
 from pose_estimation_ros.networks.acr import ACRConfig, ACRNet
 from pose_estimation_ros.networks.discriminator import Discriminator
 from pose_estimation_ros.networks.spd import reconstruct
-from pose_estimation_ros.training.adversarial_losses import discriminator_loss, generator_loss
+from pose_estimation_ros.training.adversarial_losses import (
+    DISCRIMINATOR,
+    RECONSTRUCTOR,
+    discriminator_loss,
+    generator_loss,
+)
 from pose_estimation_ros.training.color_crops import ColorCrops
 from pose_estimation_ros.training.full_task import FullBatch, FullTask, Stage, full_data
 from pose_estimation_ros.training.losses import spd_losses
@@ -29,7 +34,6 @@ from pose_estimation_ros.training.stages import StageSettings
 from pose_estimation_ros.training.task import Losses, Player, TrainingData, TrainingSettings
 
 NETWORK = 'acr-full'
-RECONSTRUCTOR, DISCRIMINATOR = 'reconstructor', 'discriminator'
 
 _BATCH = 96
 _EPOCH = 48_000 // _BATCH

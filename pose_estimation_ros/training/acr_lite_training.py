@@ -1,9 +1,10 @@
-"""Training of ACR-Pose `lite` against its discriminator, on points with or without colours."""
+"""Training of ACR-Pose `lite` against its discriminator, on points of which some have colours."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +15,14 @@ from pose_estimation_ros.networks.acr_lite import ACRLite, ACRLiteConfig
 from pose_estimation_ros.networks.crnet_lite import LiteOutput
 from pose_estimation_ros.networks.discriminator import Discriminator
 from pose_estimation_ros.networks.lite_encoder import EncoderConfig
-from pose_estimation_ros.training.acr_full_training import DISCRIMINATOR, RECONSTRUCTOR
-from pose_estimation_ros.training.adversarial_losses import discriminator_loss, generator_loss
+from pose_estimation_ros.training.adversarial_losses import (
+    DISCRIMINATOR,
+    RECONSTRUCTOR,
+    discriminator_loss,
+    generator_loss,
+)
 from pose_estimation_ros.training.crop_batches import PointBatch
+from pose_estimation_ros.training.crop_sources import check_colors
 from pose_estimation_ros.training.lite_losses import LiteLossWeights, lite_losses
 from pose_estimation_ros.training.lite_task import (
     Correspondences,
@@ -24,11 +30,7 @@ from pose_estimation_ros.training.lite_task import (
     LiteTask,
     lite_data,
 )
-from pose_estimation_ros.training.lite_warm_start import (
-    is_spd_lite,
-    more_offers,
-    weights_from_spd_lite,
-)
+from pose_estimation_ros.training.lite_warm_start import first_weights
 from pose_estimation_ros.training.stages import StageSettings
 from pose_estimation_ros.training.task import Losses, Player, TrainingData, TrainingSettings
 
@@ -44,8 +46,8 @@ class AdversarialSettings:
     """How the two players meet.
 
     Attributes:
-        weight: Of the adversarial terms; 0 trains without a discriminator's say. Published is
-            0.1, beside a correspondence loss that is several times as large as ours.
+        weight: Of the adversarial term in the reconstructor's loss; 0 trains without a
+            discriminator's say. Published is 0.1; less here, chosen without a search.
         rate_factor: The discriminator's rate as share of the reconstructor's, as published.
     """
 
@@ -79,12 +81,8 @@ class ACRLiteTask(LiteTask):
 
     def first_weights(self, content: Mapping[str, Any], path: Path) -> dict[str, Tensor]:
         """Return the weights of a checkpoint of the same network, or of an SPD lite."""
-        fresh = self.new_model()
-        if not is_spd_lite(content):
-            return more_offers(super().first_weights(content, path), fresh.state_dict())
-        begun = weights_from_spd_lite(content, fresh[RECONSTRUCTOR].state_dict())
-        return {**fresh.state_dict(),
-                **{f'{RECONSTRUCTOR}.{name}': value for name, value in begun.items()}}
+        return first_weights(content, self.new_model().state_dict(),
+                             partial(super().first_weights, content, path), f'{RECONSTRUCTOR}.')
 
     def players(self, model: nn.Module) -> list[Player]:
         """Return the reconstructor and then the discriminator, slower."""
@@ -100,13 +98,13 @@ class ACRLiteTask(LiteTask):
     def losses(self, modules: Mapping[str, nn.Module], player: str, batch: PointBatch) -> Losses:
         """Return a player's losses of a batch; the discriminator's turn follows the other's."""
         if player == DISCRIMINATOR:
-            true, predicted = modules[player](
-                torch.cat([batch.nocs, self._predicted])).chunk(2)
+            true, predicted = modules[player](torch.cat([
+                points_on_object(batch.nocs, batch.member), self._predicted])).chunk(2)
             judgement = discriminator_loss(true, predicted)
             return {'judgement': judgement, 'total': judgement}
         output: LiteOutput = modules[player](batch.points, batch.condition, batch.category,
                                              batch.color, truth=batch.nocs, member=batch.member)
-        nocs = output.steps[-1].nocs
+        nocs = points_on_object(output.steps[-1].nocs, batch.member)
         self._predicted = nocs.detach()
         with torch.autocast(batch.points.device.type, enabled=False):
             terms = lite_losses(output, batch, LiteLossWeights())
@@ -126,13 +124,25 @@ class ACRLiteTask(LiteTask):
         return {'config': self._config.as_dict(), **super().notes()}
 
 
+def points_on_object(nocs: Tensor, member: Tensor) -> Tensor:
+    """Return (B, N, 3) coordinates with each point that is no (B, N) member as a member's copy.
+
+    What a mask shows beside the object lies anywhere, and no prediction follows it there: a
+    judge that sees it tells true sets by it. Copies do not change a judge's maximum.
+    """
+    first = member.to(torch.uint8).argmax(dim=1)
+    copy = nocs[torch.arange(len(nocs), device=nocs.device), first]
+    return torch.where(member[:, :, None], nocs, copy[:, None])
+
+
 def make_task(data: TrainingData, settings: TrainingSettings) -> ACRLiteTask:
     """Return the task on the given data.
 
     Raises:
-        ConfigurationError: If data are missing.
+        ConfigurationError: If data are missing, or none has colours.
         ModelError: If the priors cannot be read.
     """
+    check_colors(data.sources, NETWORK)
     found = lite_data(data, settings, NETWORK, PRIOR_POINTS)
     encoder = EncoderConfig(categories=len(found.priors.categories))
     return ACRLiteTask(found, ACRLiteConfig(encoder), AdversarialSettings())

@@ -9,6 +9,9 @@ from __future__ import annotations
 
 from torch import Tensor
 
+# The two players.
+RECONSTRUCTOR, DISCRIMINATOR = 'reconstructor', 'discriminator'
+
 
 def discriminator_loss(true: Tensor, predicted: Tensor) -> Tensor:
     """Return how far verdicts are from 1 for true sets and 0 for predicted ones.

@@ -1,8 +1,9 @@
-"""Training of CR-Net `lite` on point clouds of single objects, with or without colours."""
+"""Training of CR-Net `lite` on point clouds of single objects, of which some have colours."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from torch import Tensor, nn
 from pose_estimation_ros.networks.crnet_lite import CRNetLite, CRNetLiteConfig, LiteOutput
 from pose_estimation_ros.networks.lite_encoder import EncoderConfig
 from pose_estimation_ros.training.crop_batches import PointBatch
+from pose_estimation_ros.training.crop_sources import check_colors
 from pose_estimation_ros.training.lite_losses import LiteLossWeights, lite_losses
 from pose_estimation_ros.training.lite_task import (
     Correspondences,
@@ -19,11 +21,7 @@ from pose_estimation_ros.training.lite_task import (
     LiteTask,
     lite_data,
 )
-from pose_estimation_ros.training.lite_warm_start import (
-    is_spd_lite,
-    more_offers,
-    weights_from_spd_lite,
-)
+from pose_estimation_ros.training.lite_warm_start import first_weights
 from pose_estimation_ros.training.stages import StageSettings
 from pose_estimation_ros.training.task import Losses, TrainingData, TrainingSettings
 
@@ -58,10 +56,8 @@ class CRNetLiteTask(LiteTask):
 
     def first_weights(self, content: Mapping[str, Any], path: Path) -> dict[str, Tensor]:
         """Return the weights of a checkpoint of the same network, or of an SPD lite."""
-        if is_spd_lite(content):
-            return weights_from_spd_lite(content, self.new_model().state_dict())
-        return more_offers(super().first_weights(content, path),
-                           self.new_model().state_dict())
+        return first_weights(content, self.new_model().state_dict(),
+                             partial(super().first_weights, content, path))
 
     def losses(self, modules: Mapping[str, nn.Module], player: str, batch: PointBatch) -> Losses:
         """Return the losses of a batch."""
@@ -84,9 +80,10 @@ def make_task(data: TrainingData, settings: TrainingSettings) -> CRNetLiteTask:
     """Return the task on the given data.
 
     Raises:
-        ConfigurationError: If data are missing.
+        ConfigurationError: If data are missing, or none has colours.
         ModelError: If the priors cannot be read.
     """
+    check_colors(data.sources, NETWORK)
     found = lite_data(data, settings, NETWORK, PRIOR_POINTS)
     encoder = EncoderConfig(categories=len(found.priors.categories),
                             instance_relation='transformer')

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from pose_estimation_ros.backends.point_preparation import normalize_points
 from pose_estimation_ros.core.categories import CATEGORIES, Category
+from pose_estimation_ros.core.errors import ConfigurationError
 from pose_estimation_ros.synthetic.crops import Crops
 from pose_estimation_ros.training.category_traits import CategoryTraits, category_traits
 from pose_estimation_ros.training.point_recoloring import recolored
@@ -78,7 +79,15 @@ def take(crops: Crops, index: NDArray[np.intp]) -> Crops:
 
 
 def join(parts: Sequence[Crops]) -> Crops:
-    """Return all samples of several sets."""
+    """Return all samples of several sets.
+
+    Raises:
+        ConfigurationError: If they have different numbers of points.
+    """
+    counts = sorted({part.points.shape[1] for part in parts})
+    if len(counts) > 1:
+        raise ConfigurationError(f'crops with {" and ".join(map(str, counts))} points per object '
+                                 'cannot be mixed; make all with the same --points')
     return Crops(*(np.concatenate([getattr(part, field.name) for part in parts])
                    for field in fields(Crops)))
 
@@ -99,7 +108,13 @@ def training_batch(crops: Crops, index: NDArray[np.intp], points: int, shape_poi
 
     Returns:
         Tensors on the CPU.
+
+    Raises:
+        ConfigurationError: If the views have fewer points.
     """
+    if crops.points.shape[1] < points:
+        raise ConfigurationError(f'crops have {crops.points.shape[1]} points per object, but the '
+                                 f'network sees {points}; make them with --points {points}')
     traits = category_traits(categories)
     views = take(crops, np.sort(index))
     batch = len(views)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import lru_cache, partial
 from itertools import islice
 from pathlib import Path
@@ -78,6 +78,25 @@ def crop_source(source: str, data: TrainingData, points: int, categories: tuple[
     stream = SyntheticStream(data.cache / f'crops_{world.name}_{seed}', make, _SHARD_SIZE,
                              makers=data.makers)
     return RenderedSamples(stream, _take_from_shards)
+
+
+def check_colors(sources: Sequence[str], network: str) -> None:
+    """Refuse to train a network that sees colours at run time on views that all lack them.
+
+    Args:
+        sources: As `crop_source` takes them; a folder is judged by its first shard.
+        network: Name of the network, for the message.
+
+    Raises:
+        ConfigurationError: If no source has colours.
+    """
+    for source in sources:
+        shards = [] if synthetic_world(source) else list_shards(data_path(source)[0])
+        if shards and read_crop_shard(shards[0]).colored.any():
+            return
+    raise ConfigurationError(
+        f'{network} sees colours, which none of {", ".join(sources)} has; add a folder of '
+        '`pose-estimation dataset cut`, or train spd-lite, which sees points alone')
 
 
 def crop_shard(world: SyntheticWorld, seed: int, points: int, size: int,

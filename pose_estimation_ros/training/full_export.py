@@ -14,7 +14,8 @@ from pose_estimation_ros.networks.acr import ACRConfig
 from pose_estimation_ros.networks.crnet import CRNet, CRNetConfig, LastStage
 from pose_estimation_ros.networks.spd import SPD
 from pose_estimation_ros.runtime.manifest import ModelManifest, file_sha256
-from pose_estimation_ros.training.acr_full_training import RECONSTRUCTOR, new_pair
+from pose_estimation_ros.training.acr_full_training import new_pair
+from pose_estimation_ros.training.adversarial_losses import RECONSTRUCTOR
 from pose_estimation_ros.training.checkpoints import (
     check_network,
     first_fault,

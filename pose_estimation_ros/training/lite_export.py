@@ -11,13 +11,13 @@ import torch
 from torch import Tensor, nn
 
 from pose_estimation_ros.core.categories import CATEGORIES, Category
-from pose_estimation_ros.core.errors import ModelError
+from pose_estimation_ros.core.errors import ConfigurationError, ModelError
 from pose_estimation_ros.core.point_colors import COLOR_CHANNELS
 from pose_estimation_ros.networks.acr_lite import ACRLite, ACRLiteConfig
 from pose_estimation_ros.networks.crnet_lite import CRNetLite, CRNetLiteConfig, LiteOutput
 from pose_estimation_ros.networks.spd_lite import SpdLite, SpdLiteConfig
 from pose_estimation_ros.runtime.manifest import ModelFile, ModelManifest, write_manifest
-from pose_estimation_ros.training.acr_full_training import RECONSTRUCTOR
+from pose_estimation_ros.training.adversarial_losses import RECONSTRUCTOR
 from pose_estimation_ros.training.checkpoints import (
     check_network,
     first_fault,
@@ -136,10 +136,10 @@ def load_trained(network: str, checkpoint: Path) -> tuple[nn.Module, dict[str, A
     """
     content = read_checkpoint(checkpoint)
     check_network(content, network, checkpoint)
-    notes = content['notes']
     try:
+        notes = content['notes']
         loaded = LITE_NETWORKS[network].load(notes, trained_weights(content))
-    except (KeyError, TypeError, RuntimeError) as error:
+    except (KeyError, TypeError, RuntimeError, ConfigurationError) as error:
         raise ModelError(f'checkpoint {checkpoint} is not one of the present {network}: '
                          f'{first_fault(error)}; give the last.pt of `pose-estimation train '
                          f'{network}`, or export it with the version that trained it') from error

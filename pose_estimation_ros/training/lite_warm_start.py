@@ -6,7 +6,7 @@ network starts where the other ended.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -27,9 +27,27 @@ _PARTS = {name: part for part, names in (('encoder', _ENCODER), ('decoder', _DEC
                                          ('head', _HEAD)) for name in names}
 
 
+def first_weights(content: Mapping[str, Any], fresh: Mapping[str, Tensor],
+                  own: Callable[[], Mapping[str, Tensor]], prefix: str = '') -> dict[str, Tensor]:
+    """Return the weights to begin with, of an SPD lite or of the same network.
+
+    Args:
+        content: What a checkpoint holds.
+        fresh: The new model's weights, initialised.
+        own: Returns the checkpoint's weights if it is of the same network, else refuses it.
+        prefix: What the names of the network's weights begin with in the model.
+    """
+    if not is_spd_lite(content):
+        return more_offers(own(), fresh)
+    network = {name.removeprefix(prefix): value for name, value in fresh.items()
+               if name.startswith(prefix)}
+    begun = weights_from_spd_lite(content, network)
+    return {**fresh, **{f'{prefix}{name}': value for name, value in begun.items()}}
+
+
 def is_spd_lite(content: Mapping[str, Any]) -> bool:
     """Return whether a checkpoint is one of an SPD lite."""
-    return bool(content['notes'].get('network') == 'spd-lite')
+    return bool(content.get('notes', {}).get('network') == 'spd-lite')
 
 
 def weights_from_spd_lite(content: Mapping[str, Any],
@@ -61,8 +79,8 @@ def more_offers(weights: Mapping[str, Tensor], fresh: Mapping[str, Tensor]) -> d
     for name in [name for name in weights if name.endswith('stages.0.likelihood.weight')]:
         stage = name.removesuffix('likelihood.weight')
         wanted = len(fresh[name])
-        if len(weights[name]) == wanted:
-            continue
+        if len(weights[name]) != len(OFFERS) or wanted == len(OFFERS):
+            continue  # they fit, or nothing makes them fit, which whoever loads them says
         sources, turns = _turned_offers(wanted)
         for kind in ('weight', 'bias'):
             maps = weights[f'{stage}correction.{kind}']

@@ -7,10 +7,11 @@ import pytest
 
 from pose_estimation_ros.core.alignment import align_robustly
 from pose_estimation_ros.core.categories import CATEGORY_NAMES
+from pose_estimation_ros.core.errors import ConfigurationError
 from pose_estimation_ros.core.rotation import random_rotation
 from pose_estimation_ros.core.se3 import make_transform
 from pose_estimation_ros.synthetic.crops import Crops
-from pose_estimation_ros.training.crop_batches import CropAugmentation, training_batch
+from pose_estimation_ros.training.crop_batches import CropAugmentation, join, training_batch
 
 STRONG = CropAugmentation(stretch=0.2, tilt=0.1, unknown=0.3, wrong=0.3, noise=0.0, cut=1.0,
                           stray=0.0)
@@ -105,3 +106,14 @@ def test_a_tipped_view_keeps_its_points_and_lies_on_another_side(crops: Crops) -
     assert (tipped.condition.numpy()[turned, 1] > 0.1).all()
     fit = align_robustly(tipped.nocs.numpy(), tipped.points.numpy())
     assert (fit.residual / fit.similarity.scale < 1e-3).all()
+
+
+def test_crops_of_too_few_points_are_refused(crops: Crops) -> None:
+    with pytest.raises(ConfigurationError, match='have 300 points per object.*sees 301'):
+        training_batch(crops, np.arange(4), 301, 64, None, np.random.default_rng(0))
+
+
+def test_crops_of_different_numbers_of_points_do_not_mix(crops: Crops) -> None:
+    fewer = dataclasses.replace(crops, points=crops.points[:, :200])
+    with pytest.raises(ConfigurationError, match='crops with 200 and 300 points per object'):
+        join([crops, fewer])

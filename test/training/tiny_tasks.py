@@ -11,13 +11,18 @@ from pose_estimation_ros.core.categories import CATEGORIES
 from pose_estimation_ros.core.rotation import random_rotation
 from pose_estimation_ros.core.se3 import make_transform
 from pose_estimation_ros.networks.acr import ACRConfig
+from pose_estimation_ros.networks.acr_lite import ACRLiteConfig
+from pose_estimation_ros.networks.crnet_lite import CRNetLiteConfig
+from pose_estimation_ros.networks.lite_encoder import EncoderConfig
 from pose_estimation_ros.networks.mask_rcnn import MaskRCNNConfig
 from pose_estimation_ros.networks.spd_lite import SpdLiteConfig
 from pose_estimation_ros.segmentation.preprocessing import InputSize
 from pose_estimation_ros.synthetic.crop_samples import Crops
 from pose_estimation_ros.training.acr_full_training import ACRFullTask
+from pose_estimation_ros.training.acr_lite_training import ACRLiteTask, AdversarialSettings
 from pose_estimation_ros.training.batch_plan import PassOrder
 from pose_estimation_ros.training.color_crops import ColorCrops
+from pose_estimation_ros.training.crnet_lite_training import CRNetLiteTask
 from pose_estimation_ros.training.crop_batches import take
 from pose_estimation_ros.training.lite_task import LiteData
 from pose_estimation_ros.training.maskrcnn_training import MaskRCNNTask
@@ -67,12 +72,30 @@ def stored(crops: Crops) -> StoredSamples:
     return StoredSamples(partial(take, crops), PassOrder(len(crops)))
 
 
+def boxes(sources: int = 1) -> LiteData:
+    """Return the data of a lite network: random boxes."""
+    priors = np.random.default_rng(0).uniform(-0.3, 0.3, (6, 32, 3)).astype(np.float32)
+    return LiteData(tuple(stored(random_crops(seed=seed)) for seed in range(sources)),
+                    random_crops(12, seed=9), ShapePriors(priors, CATEGORIES), 32)
+
+
 def spd_lite(sources: int = 1) -> SpdLiteTask:
     """SPD lite on random boxes."""
-    priors = np.random.default_rng(0).uniform(-0.3, 0.3, (6, 32, 3)).astype(np.float32)
-    data = LiteData(tuple(stored(random_crops(seed=seed)) for seed in range(sources)),
-                    random_crops(12, seed=9), ShapePriors(priors, CATEGORIES), 32)
-    return SpdLiteTask(data, SpdLiteConfig(stages=1, width=16, latents=4, heads=2, embedding=8))
+    return SpdLiteTask(boxes(sources), SpdLiteConfig(stages=1, width=16, latents=4, heads=2,
+                                                     embedding=8))
+
+
+def crnet_lite() -> CRNetLiteTask:
+    """CR-Net lite on random boxes of random colours."""
+    encoder = EncoderConfig(stages=1, width=16, latents=4, heads=2,
+                            instance_relation='transformer')
+    return CRNetLiteTask(boxes(), CRNetLiteConfig(encoder, steps=1, embedding=8))
+
+
+def acr_lite(weight: float = 0.03) -> ACRLiteTask:
+    """ACR-Pose lite on random boxes of random colours, with a weight of its adversary."""
+    encoder = EncoderConfig(stages=1, width=16, latents=4, heads=2)
+    return ACRLiteTask(boxes(), ACRLiteConfig(encoder, embedding=8), AdversarialSettings(weight))
 
 
 def autoencoder() -> AutoEncoderTask:
