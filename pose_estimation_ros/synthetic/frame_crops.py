@@ -151,4 +151,7 @@ def _shard(made: dict[str, int | str], shards: list[str], point_count: int,
     generator = np.random.default_rng((int(made['seed']), number, 800))
     samples = [sample for truth in read_frames(Path(shards[number]))
                for sample in frame_crops(truth, point_count, generator)]
+    if not samples:
+        raise InvalidInputError(f'{shards[number]} shows no object of which enough is seen; make '
+                                'frames with more in a shard, or larger ones')
     return pack_crops(Crops.stack(samples))

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.distributions import Categorical
 
 from pose_estimation_ros.core.errors import ConfigurationError
 from pose_estimation_ros.networks.acr_lite import ACRLite, ACRLiteConfig
@@ -118,7 +119,7 @@ def test_colour_changes_the_answer_and_unknown_colour_gives_one(
 
 
 @BOTH
-def test_onnx_runtime_gives_the_same_for_another_batch_size(
+def test_onnx_runtime_gives_the_same_for_three_objects_and_for_one(
         make: object, inputs: tuple[Tensor, ...], tmp_path: Path) -> None:
     network = awake(make())
     name = 'crnet-lite' if make is crnet else 'acr-lite'
@@ -128,14 +129,21 @@ def test_onnx_runtime_gives_the_same_for_another_batch_size(
         expected = network(*inputs, rank=rank)
 
     names = ('points', 'condition', 'category', 'color', 'rank')
-    output = InferenceSession(tmp_path / 'network.onnx', 'cpu', 1).run(
-        {key: value.numpy() for key, value in zip(names, (*inputs, rank), strict=True)})
+    session = InferenceSession(tmp_path / 'network.onnx', 'cpu', 1)
+    given = {key: value.numpy() for key, value in zip(names, (*inputs, rank), strict=True)}
 
-    np.testing.assert_allclose(output['nocs'], expected.steps[-1].nocs, atol=1e-4)
-    np.testing.assert_allclose(output['shape'], expected.steps[-1].shape, atol=1e-4)
-    np.testing.assert_allclose(output['error'], expected.error, atol=1e-4)
-    assert (output['entropy'] > 0).all()
-    assert (output['entropy'] < np.log(48) + 1e-4).all()
+    last = expected.steps[-1]
+    chance = expected.encoding.likelihood.softmax(dim=1).sort(dim=1, descending=True).values
+    entropy = Categorical(logits=last.assignment).entropy()
+    member = expected.membership.sigmoid()
+    wanted = {'nocs': last.nocs, 'shape': last.shape, 'membership': expected.membership,
+              'probability': chance[torch.arange(3), rank], 'error': expected.error,
+              'entropy': (entropy * member).sum(dim=1) / member.sum(dim=1)}
+    for objects in (slice(0, 3), slice(1, 2)):
+        output = session.run({key: value[objects] for key, value in given.items()})
+        assert set(output) == set(wanted)
+        for key, value in wanted.items():
+            np.testing.assert_allclose(output[key], value[objects], atol=1e-4, err_msg=key)
 
 
 @BOTH
@@ -213,6 +221,14 @@ def test_more_offers_are_the_old_ones_turned_about_the_own_vertical(
     torch.testing.assert_close(offers[1][:, :9], offers[0])
     torch.testing.assert_close(offers[1][:, number], offers[0][:, 5] @ turn.T, atol=1e-5,
                                rtol=1e-5)
+
+
+def test_weights_that_cannot_get_more_offers_stay_as_they_are() -> None:
+    config = EncoderConfig(stages=1, width=32, latents=8)
+    many, few = (CRNetLite(CRNetLiteConfig(EncoderConfig(**{**config.as_dict(), 'offers': offers}),
+                                           steps=0), PRIOR).state_dict() for offers in (24, 9))
+    kept = more_offers(many, few)
+    assert all(kept[name] is value for name, value in many.items())
 
 
 @pytest.mark.parametrize('steps', [0, 1, 2, 3])

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from pose_estimation_ros.core.errors import InvalidInputError
+from pose_estimation_ros.synthetic import frame_crops as frame_crops_module
 from pose_estimation_ros.synthetic.crop_samples import read_crop_shard
 from pose_estimation_ros.synthetic.frame_cache import FrameShards, write_frame_shards
 from pose_estimation_ros.synthetic.frame_crops import frame_crops, write_frame_crops
@@ -108,6 +109,12 @@ def test_a_folder_of_frames_becomes_a_folder_of_samples(folder, cuts, tmp_path):
 def test_a_folder_without_frames_is_refused(tmp_path):
     with pytest.raises(InvalidInputError, match='holds no frame shards; make some with'):
         write_frame_crops(tmp_path / 'out', tmp_path)
+
+
+def test_frames_that_show_too_little_of_every_object_are_refused(folder, tmp_path, monkeypatch):
+    monkeypatch.setattr(frame_crops_module, '_MIN_VISIBILITY', 1.1)
+    with pytest.raises(InvalidInputError, match=r'shard_00000.* shows no object of which enough'):
+        write_frame_crops(tmp_path, folder, POINTS)
 
 
 def test_frames_of_other_objects_are_refused(folder, tmp_path):

@@ -29,12 +29,12 @@ from pose_estimation_ros.synthetic.recipe import FrameRecipe
 from pose_estimation_ros.synthetic.scene_renderer import render_frame
 from pose_estimation_ros.training.batch_plan import BatchRequest, PassOrder
 from pose_estimation_ros.training.frame_sources import common_categories, stored_frames
+from pose_estimation_ros.training.lite_export import export_model
 from pose_estimation_ros.training.loop import run
 from pose_estimation_ros.training.maskrcnn_export import export_model as export_detector
 from pose_estimation_ros.training.maskrcnn_training import MaskRCNNTask
 from pose_estimation_ros.training.shape_priors import read_priors
 from pose_estimation_ros.training.sources import StoredSamples
-from pose_estimation_ros.training.lite_export import export_model
 from test.training.tiny_tasks import TINY_DETECTOR, settings
 
 pytest.importorskip('open3d')
