@@ -57,7 +57,7 @@ def train(
         validation: Annotated[str, _in(_DATA, (
             'Data that decides which checkpoint is the best. Default: none.'))] = '',
         priors: Annotated[Path | None, _in(_DATA, (
-            'Shape priors, for spd-lite and spd-full.'))] = None,
+            'Shape priors, for the networks of SPD, CR-Net and ACR-Pose.'))] = None,
         steps: Annotated[int, _in(_LENGTH, 'Steps of the whole training; the learning rate '
                                   f'follows them. {_OWN}', min=0)] = 0,
         minutes: Annotated[float, _in(_LENGTH, (
