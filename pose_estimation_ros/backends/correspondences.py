@@ -17,7 +17,7 @@ _MINIMUM_MEMBERS = 16
 # How many independent correspondences all those of an object are worth: networks place all
 # coordinates of an object wrongly together. The order of magnitude of every network so far; what
 # is measured of a model scales its covariances, see `core.pose_confidence`.
-_OBSERVATIONS = 1.0
+OBSERVATIONS = 1.0
 
 
 @dataclass(frozen=True)
@@ -72,6 +72,6 @@ def solve_poses(points: NDArray[np.floating], nocs: NDArray[np.floating],
     t = np.where(valid[:, None], similarity.t, 0.0)
     extent = 2.0 * np.abs(np.asarray(shape, np.float64)).max(axis=1)
     covariance = fit_covariance(Similarity(scale, R, t), source, target,
-                                alignment.inliers & valid[:, None], _OBSERVATIONS)
+                                alignment.inliers & valid[:, None], OBSERVATIONS)
     return PoseBatch(make_transform(R, t), scale, scale[:, None] * extent, valid,
                      alignment.inlier_ratio, alignment.residual, covariance)

@@ -6,13 +6,15 @@ and give the same: prepared and aligned as the published evaluation does (spec s
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pose_estimation_ros.backends import rejections
 from pose_estimation_ros.backends.base import BackendOptions, Need
+from pose_estimation_ros.backends.correspondences import OBSERVATIONS
 from pose_estimation_ros.backends.spd_preprocessing import (
     CROP_RULE,
     CROP_SIZE,
@@ -22,11 +24,12 @@ from pose_estimation_ros.backends.spd_preprocessing import (
     first_of_each_pixel,
     object_input,
 )
-from pose_estimation_ros.core.alignment import Alignment, align_robustly
+from pose_estimation_ros.core.alignment import Alignment, Similarity, align_robustly
 from pose_estimation_ros.core.detection import Detection
 from pose_estimation_ros.core.errors import ModelError
 from pose_estimation_ros.core.frame import RGBDFrame
 from pose_estimation_ros.core.object_pose import ObjectPose, Rejection
+from pose_estimation_ros.core.pose_covariance import fit_covariance, with_unknown_spin
 from pose_estimation_ros.core.se3 import make_transform
 from pose_estimation_ros.runtime import InferenceSession, Model
 
@@ -88,7 +91,7 @@ class FullBackend:
             distinct[row, first_of_each_pixel(index)] = True
         alignment = align_robustly(output['nocs'].astype(np.float64), points.astype(np.float64),
                                    distinct, seed=self._seed)
-        poses = iter([self._answer(detection, alignment, output['nocs'], output['shape'], row)
+        poses = iter([self._answer(detection, alignment, points, output, row)
                       for row, detection in enumerate(seen)])
         return [entry if isinstance(entry, Rejection) else next(poses) for entry in prepared]
 
@@ -114,13 +117,13 @@ class FullBackend:
             return rejections.few_points(detection, MINIMUM_POINTS)
         return prepared
 
-    def _answer(self, detection: Detection, alignment: Alignment, nocs: NDArray[np.float32],
-                shapes: NDArray[np.float32], row: int) -> ObjectPose | Rejection:
+    def _answer(self, detection: Detection, alignment: Alignment, points: NDArray[np.float32],
+                output: Mapping[str, NDArray[Any]], row: int) -> ObjectPose | Rejection:
         scale = float(alignment.similarity.scale[row])
         if not alignment.valid[row] or not np.isfinite(scale):
             return rejections.no_agreement(detection, float(alignment.inlier_ratio[row]))
-        shape = shapes[row].astype(np.float64)
-        coordinates = nocs[row].astype(np.float64)
+        shape = output['shape'][row].astype(np.float64)
+        coordinates = output['nocs'][row].astype(np.float64)
         offset = np.zeros(3)
         if detection.label in self._recentred:
             # Published mugs have their origin on the cup's axis, ours in the centre of the box.
@@ -129,16 +132,22 @@ class FullBackend:
         size = 2.0 * scale * np.abs(shape).max(axis=0)
         if not rejections.is_size(size):
             return rejections.no_size(detection, size)
+        R = alignment.similarity.R[row]
+        t = alignment.similarity.t[row] + scale * R @ offset
+        symmetry = self._model.manifest.symmetry_of(detection.label)
+        (covariance,) = fit_covariance(
+            Similarity(np.array([scale]), R[None], t[None]), coordinates[None], points[[row]],
+            alignment.inliers[[row]], OBSERVATIONS)
         if detection.label in self._recentred:
             # Ours are shares of the box's own diagonal, theirs of a box around the cup's axis.
             coordinates *= scale / np.linalg.norm(size)
-        R = alignment.similarity.R[row]
         return ObjectPose(
             label=detection.label,
             score=float(detection.score * alignment.inlier_ratio[row]),
-            T_camera_object=make_transform(R, alignment.similarity.t[row] + scale * R @ offset),
+            T_camera_object=make_transform(R, t),
             size=size,
-            symmetry=self._model.manifest.symmetry_of(detection.label),
+            symmetry=symmetry,
+            covariance=with_unknown_spin(covariance, R, symmetry),
             source=self.name,
             detection=detection,
             points=(scale * shape).astype(np.float32),

@@ -91,6 +91,29 @@ def test_the_pose_is_that_of_the_true_coordinates(create: Create) -> None:
     assert pose.residual < 1e-5
 
 
+def test_the_covariance_is_that_of_the_frame_which_is_given(create: Create) -> None:
+    backend = create()
+    can, mug = (_covariance(backend, label) for label in ('can', 'mug'))
+    backend._recentred = frozenset()
+    published = _covariance(backend, 'mug')
+    spin = np.concatenate([np.zeros(3), T_CAMERA_CUP[:3, 1]])
+    assert spin @ can @ spin == pytest.approx(np.pi ** 2 / 3)
+    assert spin @ mug @ spin < 1e-3
+    # A turn moves the box's centre about the cup's: dt' = dt + w x d.
+    d = T_CAMERA_CUP[:3, :3] @ (0.1 * DIAGONAL, 0.0, 0.0)
+    rotation = published[3:, 3:]
+    np.testing.assert_allclose(mug[3:, 3:], rotation, rtol=1e-3, atol=1e-9)
+    expected = published[:3, 3:] + np.cross(rotation, d).T
+    assert np.abs(expected - published[:3, 3:]).max() > 5e-8
+    np.testing.assert_allclose(mug[:3, 3:], expected, rtol=1e-3, atol=1e-10)
+
+
+def _covariance(backend: FullBackend, label: str) -> np.ndarray:
+    (pose,) = backend.estimate(_frame(), [_detection(label)])
+    assert isinstance(pose, ObjectPose) and pose.covariance is not None
+    return pose.covariance
+
+
 def test_a_recentred_mug_is_given_in_the_frame_of_its_box(create: Create) -> None:
     (pose,) = create().estimate(_frame(), [_detection('mug')])
     expected = T_CAMERA_CUP[:3, 3] + T_CAMERA_CUP[:3, :3] @ (0.1 * DIAGONAL, 0.0, 0.0)
