@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 _CONVENTION = ('metres; T_camera_object and position: from the object to the optical frame of the '
                'camera (x right, y down, z forward); orientation: quaternion x y z w; size: along '
-               "the object's own axes")
+               "the object's own axes; covariance: x y z, then rotations about the camera's axes")
 
 
 def estimate(
@@ -101,6 +101,7 @@ def _entry(pose: ObjectPose) -> dict[str, Any]:
             'orientation_xyzw': matrix_to_quaternion(T[:3, :3]).tolist(),
             'size': pose.size.tolist(),
             'T_camera_object': T.tolist(),
+            'covariance': None if pose.covariance is None else pose.covariance.tolist(),
             'inlier_ratio': round(pose.inlier_ratio, 4), 'residual': round(pose.residual, 6)}
 
 

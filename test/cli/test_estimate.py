@@ -36,7 +36,8 @@ class OneCan:
     def estimate(self, frame, detections):
         position = [0.0, 0.0, float(frame.depth[24, 32])]
         return [ObjectPose('can', 0.8, make_transform(np.eye(3), position),
-                           np.array([0.1, 0.2, 0.1]), Y_AXIS_SYMMETRY, 'one_can')]
+                           np.array([0.1, 0.2, 0.1]), Y_AXIS_SYMMETRY, 'one_can',
+                           covariance=np.diag([1.0, 2.0, 3.0, 4.0, 5.0, 6.0]))]
 
     def describe(self):
         return {'model': 'none'}
@@ -83,6 +84,7 @@ def test_poses_are_printed_as_json(files: Path) -> None:
         'orientation_xyzw': [0.0, 0.0, 0.0, 1.0], 'size': [0.1, 0.2, 0.1],
         'T_camera_object': [[1.0, 0.0, 0.0, 0.0], [0.0, 1.0, 0.0, 0.0], [0.0, 0.0, 1.0, 0.5],
                             [0.0, 0.0, 0.0, 1.0]],
+        'covariance': np.diag([1.0, 2.0, 3.0, 4.0, 5.0, 6.0]).tolist(),
         'inlier_ratio': None, 'residual': None}]
     assert content['camera'] == {'width': 64, 'height': 48, 'K': K}
     assert 'metres' in content['convention']
