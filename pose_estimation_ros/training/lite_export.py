@@ -28,8 +28,9 @@ from pose_estimation_ros.training.provenance import training_facts
 
 INPUTS = ('points', 'condition', 'category', 'rank')
 OUTPUTS = ('nocs', 'shape', 'membership', 'probability')
-# Twice as many as in training: the networks take any number, and thin parts gain.
-RUNTIME_POINTS = 512
+# Points per object at run time. The networks take any number; twice as many as in training helped
+# SPD and CR-Net on validation frames, and ACR-Pose, whose graphs cost most, not.
+_MANY_POINTS, _USUAL_POINTS = 512, 256
 
 
 class _SpdRuntime(nn.Module):
@@ -86,11 +87,13 @@ class LiteNetwork:
         backend: Name of the backend that runs it.
         load: Returns the network of notes and weights.
         runtime: Wraps it for export.
+        points: Points per object that the exported network takes.
     """
 
     backend: str
     load: Callable[[Mapping[str, Any], dict[str, Tensor]], nn.Module]
     runtime: type[_SpdRuntime] | type[_ColorRuntime]
+    points: int
 
 
 def _load_spd(notes: Mapping[str, Any], weights: dict[str, Tensor]) -> nn.Module:
@@ -119,9 +122,10 @@ def _loaded(network: nn.Module, weights: dict[str, Tensor]) -> nn.Module:
     return network.eval()
 
 
-LITE_NETWORKS = {'spd-lite': LiteNetwork('spd', _load_spd, _SpdRuntime),
-                 'crnet-lite': LiteNetwork('crnet', _load_crnet, _ColorRuntime),
-                 'acr-lite': LiteNetwork('acr', _load_acr, _ColorRuntime)}
+LITE_NETWORKS = {
+    'spd-lite': LiteNetwork('spd', _load_spd, _SpdRuntime, _MANY_POINTS),
+    'crnet-lite': LiteNetwork('crnet', _load_crnet, _ColorRuntime, _MANY_POINTS),
+    'acr-lite': LiteNetwork('acr', _load_acr, _ColorRuntime, _USUAL_POINTS)}
 
 
 def load_trained(network: str, checkpoint: Path) -> tuple[nn.Module, dict[str, Any]]:
@@ -180,14 +184,14 @@ def export_model(name: str, checkpoint: Path, out: Path, training: Mapping[str, 
     network, notes = load_trained(name, checkpoint)
     lite = LITE_NETWORKS[name]
     path = out / f'{lite.backend}_lite.onnx'
-    export_onnx(name, network, RUNTIME_POINTS, path)
+    export_onnx(name, network, lite.points, path)
     categories = _categories(notes)
     colored = {'color': True} if 'color' in lite.runtime.inputs else {}
     manifest = ModelManifest(
         name=out.name, task='pose', backend=lite.backend, size='lite',
         files={'network': ModelFile.of(path, out)},
         categories=tuple(category.name for category in categories),
-        input={'points': RUNTIME_POINTS, **colored,
+        input={'points': lite.points, **colored,
                'frame': 'view frame (+y up), centred, divided by the radius'},
         parameters=notes['config'],
         training={**notes['training'], **training},
