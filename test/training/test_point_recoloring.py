@@ -13,7 +13,8 @@ def test_colours_stay_in_range_up_to_noise_and_differ_between_views() -> None:
     assert varied.dtype == np.float32
     assert np.nanmin(varied) > -0.2
     assert np.nanmax(varied) < 1.2
-    assert np.nanstd(np.nanmean(varied, axis=(1, 2))) > 0.05
+    shown = varied[~np.isnan(varied).any(axis=(1, 2))]
+    assert np.std(shown.mean(axis=(1, 2))) > 0.05
 
 
 def test_some_views_lose_their_colours_as_a_whole() -> None:
@@ -37,5 +38,6 @@ def test_what_is_blurred_and_what_is_not_get_the_same_colours() -> None:
 
     varied = recolored(color, generator).reshape(50, 40, 3, 3)
 
-    spread = np.nanmean(varied[:, :, 0], axis=1) - np.nanmean(varied[:, :, 2], axis=1)
-    assert np.nanmax(np.abs(spread)) < 0.03
+    shown = varied[~np.isnan(varied).any(axis=(1, 2, 3))]
+    spread = shown[:, :, 0].mean(axis=1) - shown[:, :, 2].mean(axis=1)
+    assert np.abs(spread).max() < 0.03
