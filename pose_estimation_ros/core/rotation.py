@@ -57,13 +57,13 @@ def axis_rotation(axis: ArrayLike, angle: ArrayLike) -> FloatArray:
 
 
 def quaternion_to_matrix(quaternion: ArrayLike) -> FloatArray:
-    """Return the (3, 3) rotation of a quaternion (x, y, z, w); it is normalised first."""
+    """Return the (..., 3, 3) rotations of quaternions (x, y, z, w), normalised first."""
     q = np.asarray(quaternion, dtype=np.float64)
-    x, y, z, w = q / np.linalg.norm(q)
-    return np.array([
-        [1 - 2 * (y * y + z * z), 2 * (x * y - z * w), 2 * (x * z + y * w)],
-        [2 * (x * y + z * w), 1 - 2 * (x * x + z * z), 2 * (y * z - x * w)],
-        [2 * (x * z - y * w), 2 * (y * z + x * w), 1 - 2 * (x * x + y * y)]])
+    x, y, z, w = np.moveaxis(q / np.linalg.norm(q, axis=-1, keepdims=True), -1, 0)
+    return np.stack([
+        np.stack([1 - 2 * (y * y + z * z), 2 * (x * y - z * w), 2 * (x * z + y * w)], -1),
+        np.stack([2 * (x * y + z * w), 1 - 2 * (x * x + z * z), 2 * (y * z - x * w)], -1),
+        np.stack([2 * (x * z - y * w), 2 * (y * z + x * w), 1 - 2 * (x * x + y * y)], -1)], -2)
 
 
 def matrix_to_quaternion(R: FloatArray) -> FloatArray:
@@ -87,6 +87,20 @@ def matrix_to_quaternion(R: FloatArray) -> FloatArray:
         q[3] = R[k, j] - R[j, k]
     q /= np.linalg.norm(q)
     return -q if q[3] < 0 else q
+
+
+def rotation_from_6d(numbers: ArrayLike) -> FloatArray:
+    """Return the (..., 3, 3) rotations of a network's (..., 6) numbers.
+
+    The first three give the first column, the last three the plane of the first two columns. The
+    third column is found before the second, as in Zhou et al., "On the continuity of rotation
+    representations" (CVPR 2019) and MRC-Net.
+    """
+    first, second = np.split(np.asarray(numbers, dtype=np.float64), 2, axis=-1)
+    x = first / np.linalg.norm(first, axis=-1, keepdims=True)
+    z = np.cross(x, second)
+    z /= np.linalg.norm(z, axis=-1, keepdims=True)
+    return np.stack([x, np.cross(z, x), z], axis=-1)
 
 
 def random_rotation(generator: np.random.Generator) -> FloatArray:

@@ -41,6 +41,22 @@ def test_an_axis_angle_vector_survives_the_matrix() -> None:
     np.testing.assert_allclose(rotation.matrix_to_axis_angle(matrices), vectors, atol=1e-12)
 
 
+@given(st.floats(-1, 1), rotations())
+def test_six_numbers_give_a_rotation_that_keeps_their_plane(along: float, R: np.ndarray
+                                                            ) -> None:
+    first, second = 2.5 * R[:, 0], 0.7 * R[:, 1] + along * R[:, 0]
+
+    np.testing.assert_allclose(rotation.rotation_from_6d([*first, *second]), R, atol=1e-9)
+
+
+def test_many_quaternions_give_the_rotations_of_each() -> None:
+    quaternions = np.random.default_rng(0).standard_normal((4, 3, 4))
+    together = rotation.quaternion_to_matrix(quaternions)
+
+    assert together.shape == (4, 3, 3, 3)
+    np.testing.assert_array_equal(together[2, 1], rotation.quaternion_to_matrix(quaternions[2, 1]))
+
+
 def test_a_half_turn_has_the_right_length_at_least() -> None:
     half = rotation.matrix_to_axis_angle(np.diag([-1.0, 1.0, -1.0]))
     assert np.linalg.norm(half) == pytest.approx(np.pi)
