@@ -77,6 +77,15 @@ class Mesh:
         lengths = np.linalg.norm(self._face_vectors, axis=1, keepdims=True)
         return np.asarray(self._face_vectors / np.maximum(lengths, 1e-20), dtype=np.float32)
 
+    @cached_property
+    def vertex_normals(self) -> NDArray[np.float32]:
+        """(V, 3) float32 unit normals: faces weigh by area; zero where no face has any."""
+        sums = np.zeros((len(self.vertices), 3))
+        for corner in range(3):
+            np.add.at(sums, self.faces[:, corner], self._face_vectors)
+        lengths = np.linalg.norm(sums, axis=1, keepdims=True)
+        return np.asarray(sums / np.maximum(lengths, 1e-20), dtype=np.float32)
+
     def transformed(self, T: ArrayLike) -> Mesh:
         """Return the mesh moved by a (4, 4) rigid transform."""
         matrix = np.asarray(T, dtype=np.float64)
