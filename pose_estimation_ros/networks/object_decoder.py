@@ -1,0 +1,95 @@
+"""A decoder with weights of its own for each known object (MRC-Net, CVPR 2024, section 3.2)."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+
+class ObjectConvolution(nn.Module):
+    """A convolution with weights of its own for each object; maps keep their size."""
+
+    def __init__(self, objects: int, inputs: int, outputs: int, kernel: int) -> None:
+        """Create random weights.
+
+        Args:
+            objects: Number of objects.
+            inputs: Channels before.
+            outputs: Channels after.
+            kernel: Side of the kernel, odd.
+        """
+        super().__init__()
+        self.weights = nn.Parameter(torch.empty(objects, outputs, inputs, kernel, kernel))
+        self.bias = nn.Parameter(torch.zeros(objects, outputs, 1, 1))
+        for weight in self.weights:
+            nn.init.kaiming_normal_(weight, nonlinearity='relu')
+
+    def forward(self, x: Tensor, index: Tensor) -> Tensor:
+        """Return (B, outputs, H, W) features.
+
+        Args:
+            x: (B, inputs, H, W) features.
+            index: (B,) int64, the object of each sample; on its own for a batch of one object,
+                (): then all of the batch share it.
+        """
+        padding = self.weights.shape[-1] // 2
+        if index.ndim == 0:
+            return F.conv2d(x, self.weights[index], self.bias[index].flatten(), padding=padding)
+        return self._gathered(x, index, padding)
+
+    def _gathered(self, x: Tensor, index: Tensor, padding: int) -> Tensor:
+        """Convolve as products of matrices, for ONNX has no convolution with weights by sample."""
+        outputs, inputs = self.weights.shape[1:3]
+        height, width = x.shape[2:]
+        weight = self.weights[index].permute(0, 1, 3, 4, 2).reshape(-1, outputs, inputs * (
+            2 * padding + 1) ** 2)
+        padded = F.pad(x, (padding, padding, padding, padding))
+        around = torch.cat([padded[:, :, dy:dy + height, dx:dx + width]
+                            for dy in range(2 * padding + 1) for dx in range(2 * padding + 1)], 1)
+        product = weight @ around.flatten(2)
+        return product.reshape(-1, outputs, height, width) + self.bias[index]
+
+
+class ObjectDecoder(nn.Module):
+    """From an encoder's three maps to fine features and a mask, for each object in its own way."""
+
+    def __init__(self, objects: int, width: int) -> None:
+        """Create the layers; channels are multiples of `width`, see `ResidualEncoder`."""
+        super().__init__()
+        self.coarse = ObjectConvolution(objects, 8 * width, 8 * width, 1)
+        self.middle = ObjectConvolution(objects, 4 * width, 4 * width, 1)
+        self.fine = ObjectConvolution(objects, 2 * width, 2 * width, 1)
+        self.join_middle = ObjectConvolution(objects, 12 * width, 8 * width, 3)
+        self.join_fine = ObjectConvolution(objects, 10 * width, 4 * width, 3)
+        self.last = ObjectConvolution(objects, 4 * width, width + 1, 1)
+
+    def forward(self, quarter: Tensor, eighth: Tensor, sixteenth: Tensor, index: Tensor) -> Tensor:
+        """Return (B, width + 1, H/4, W/4): features, and as the last channel the mask's logits.
+
+        Args:
+            quarter: (B, 2 width, H/4, W/4) features.
+            eighth: (B, 4 width, H/8, W/8) features.
+            sixteenth: (B, 8 width, H/16, W/16) features.
+            index: (B,) int64, the object of each sample.
+        """
+        if torch.onnx.is_in_onnx_export():
+            return self._decode(quarter, eighth, sixteenth, index)
+        # The samples of an object share its weights, so they are one ordinary convolution.
+        order = torch.argsort(index, stable=True)
+        present, counts = torch.unique_consecutive(index[order], return_counts=True)
+        samples = torch.split(order, counts.tolist())
+        decoded = [self._decode(quarter[own], eighth[own], sixteenth[own], one)
+                   for one, own in zip(present, samples, strict=True)]
+        return torch.cat(decoded)[torch.argsort(order)]
+
+    def _decode(self, quarter: Tensor, eighth: Tensor, sixteenth: Tensor, index: Tensor) -> Tensor:
+        x = _doubled(F.silu(self.coarse(sixteenth, index)))
+        x = torch.cat([x, F.silu(self.middle(eighth, index))], dim=1)
+        x = _doubled(F.silu(self.join_middle(x, index)))
+        x = torch.cat([x, F.silu(self.fine(quarter, index))], dim=1)
+        return self.last(F.silu(self.join_fine(x, index)), index)
+
+
+def _doubled(x: Tensor) -> Tensor:
+    return F.interpolate(x, scale_factor=2.0, mode='bilinear', align_corners=False)
