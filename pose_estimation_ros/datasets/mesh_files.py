@@ -27,10 +27,12 @@ class MeshData:
     Attributes:
         vertices: (V, 3) float64, in the unit that the reader was told.
         faces: (F, 3) int32 vertex indices, counter-clockwise seen from outside.
+        colors: (V, 3) uint8 red, green, blue of the vertices; None if the file gives none.
     """
 
     vertices: FloatArray
     faces: NDArray[np.int32]
+    colors: NDArray[np.uint8] | None = None
 
     @property
     def size(self) -> FloatArray:
@@ -52,6 +54,7 @@ def read_mesh(path: Path, unit: float) -> MeshData:
 
     if not path.is_file():
         raise InvalidInputError(f'{path} is missing; download or write the models of the data set')
+    colors = None
     quiet = open3d.utility.VerbosityContextManager(open3d.utility.VerbosityLevel.Error)
     with quiet:
         if path.suffix.lower() == '.obj':
@@ -60,16 +63,19 @@ def read_mesh(path: Path, unit: float) -> MeshData:
             mesh = open3d.io.read_triangle_mesh(str(path))
             vertices = np.array(mesh.vertices, dtype=np.float64)
             faces = np.array(mesh.triangles, dtype=np.int32)
+            if mesh.has_vertex_colors():
+                colors = np.round(255 * np.asarray(mesh.vertex_colors)).astype(np.uint8)
     vertices = vertices * unit
     if not len(vertices) or not len(faces):
         raise InvalidInputError(f'{path} holds {len(vertices)} vertices and {len(faces)} '
                                 'triangles; it is damaged or no triangle mesh')
     if not np.isfinite(vertices).all():
         raise InvalidInputError(f'{path} has vertices that are NaN or infinite; repair the mesh')
-    return MeshData(vertices, faces)
+    return MeshData(vertices, faces, colors)
 
 
-def write_ply(path: Path, vertices: FloatArray, faces: NDArray[np.integer], unit: float) -> None:
+def write_ply(path: Path, vertices: FloatArray, faces: NDArray[np.integer], unit: float,
+              colors: NDArray[np.uint8] | None = None) -> None:
     """Write a PLY in ASCII with vertex normals, whole or not at all.
 
     Args:
@@ -77,6 +83,7 @@ def write_ply(path: Path, vertices: FloatArray, faces: NDArray[np.integer], unit
         vertices: (V, 3) metres.
         faces: (F, 3) vertex indices, counter-clockwise seen from outside.
         unit: Metres per unit of the file.
+        colors: (V, 3) red, green, blue of the vertices; None = none.
 
     Raises:
         InvalidInputError: If the file cannot be written.
@@ -87,6 +94,8 @@ def write_ply(path: Path, vertices: FloatArray, faces: NDArray[np.integer], unit
         open3d.utility.Vector3dVector(np.asarray(vertices, dtype=np.float64) / unit),
         open3d.utility.Vector3iVector(np.asarray(faces, dtype=np.int32)))
     mesh.compute_vertex_normals()
+    if colors is not None:
+        mesh.vertex_colors = open3d.utility.Vector3dVector(colors / 255.0)
     partial = temporary_name(path).with_suffix('.ply')  # Open3D goes by the suffix
     # BOP's own reader knows the types of ASCII files only by their text.
     if not open3d.io.write_triangle_mesh(str(partial), mesh, write_ascii=True):

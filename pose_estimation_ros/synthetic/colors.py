@@ -8,6 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from pose_estimation_ros.core.rotation import axis_rotation
+
 FloatImage = NDArray[np.float32]
 Range = tuple[float, float]
 
@@ -93,6 +95,20 @@ def sample_cosine(amplitude: Range, generator: np.random.Generator) -> FloatImag
     phase = generator.uniform(0.0, 2 * np.pi, 3)
     srgb = generator.uniform(0.12, 0.88) + generator.uniform(*amplitude) * np.cos(phase)
     return srgb_to_linear(np.clip(srgb, 0.02, 0.97))
+
+
+def color_change(hue: float, saturation: float, gains: NDArray[np.floating]) -> FloatImage:
+    """Return the (3, 3) matrix that turns the hue of linear RGB, scales saturation and channels.
+
+    Args:
+        hue: Angle about the grey axis, radians.
+        saturation: Factor of the distance from grey; 1 = none, 0 = grey.
+        gains: (3,) factors of red, green and blue.
+    """
+    grey = np.tile(np.array([0.2126, 0.7152, 0.0722]), (3, 1))
+    turn = axis_rotation((1.0, 1.0, 1.0), hue)
+    return np.asarray(np.diag(gains) @ turn @ (grey + saturation * (np.eye(3) - grey)),
+                      dtype=np.float32)
 
 
 def vary(color: FloatImage, amount: float, generator: np.random.Generator) -> FloatImage:

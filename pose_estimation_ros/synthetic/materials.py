@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from pose_estimation_ros.synthetic import patterns, textures
 from pose_estimation_ros.synthetic.blocks import in_blocks
-from pose_estimation_ros.synthetic.colors import sample_hsv
+from pose_estimation_ros.synthetic.colors import color_change, sample_hsv
 from pose_estimation_ros.synthetic.patterns import (
     OBJECT_STYLES,
     ROOM_STYLES,
@@ -20,7 +20,7 @@ from pose_estimation_ros.synthetic.patterns import (
     Style,
     sample_pattern,
 )
-from pose_estimation_ros.synthetic.prints import keyboard_picture, screen_picture
+from pose_estimation_ros.synthetic.prints import board_picture, keyboard_picture, screen_picture
 from pose_estimation_ros.synthetic.textures import Pattern, Surface
 
 FloatArray: TypeAlias = NDArray[np.float32]
@@ -45,21 +45,24 @@ class Material:
     specular: float = 0.04
 
     def albedo(self, points: NDArray[np.floating], normals: NDArray[np.floating],
-               size: NDArray[np.floating]) -> FloatArray:
+               size: NDArray[np.floating], own_colors: FloatArray | None = None) -> FloatArray:
         """Return the colour at points of the surface.
 
         Args:
             points: (N, 3) metres, object frame.
             normals: (N, 3) unit normals, object frame.
             size: (3,) extent of the object, metres.
+            own_colors: (N, 3) linear RGB of the object's mesh at these points, if it has any.
 
         Returns:
             (N, 3) float32 linear RGB, 0 to 1.
         """
         extent = np.asarray(size, dtype=np.float32)
-        colors = in_blocks(lambda *block: self.pattern(Surface(*block, extent)),
-                           np.asarray(points, dtype=np.float32),
-                           np.asarray(normals, dtype=np.float32))
+        arrays = [np.asarray(points, dtype=np.float32), np.asarray(normals, dtype=np.float32)]
+        if own_colors is not None:
+            arrays.append(own_colors)
+        colors = in_blocks(lambda points, normals, *own: self.pattern(
+            Surface(points, normals, extent, *own)), *arrays)
         return np.clip(colors, 0.001, 1.0)
 
 
@@ -78,6 +81,8 @@ _BACKGROUNDS: dict[str, tuple[tuple[tuple[float, Maker], ...], float, float]] = 
     'wall': (((0.55, patterns.plain), (0.20, patterns.clouds), (0.08, patterns.tiles),
               (0.10, patterns.speckle), (0.07, patterns.gradient)), 0.15, 4.0),
 }
+# Share of coloured meshes that are seen in quite other hues.
+_STRANGE_COLORS = 0.12
 # Chance of a part to be of one piece with the body.
 _OF_ONE_PIECE = {'handle': 0.85, 'inside': 0.5, 'rim': 0.6, 'base': 0.7, 'lid': 0.6, 'cap': 0.2,
                  'grip': 0.3}
@@ -105,6 +110,10 @@ def sample_material(role: str, domain: str, generator: np.random.Generator) -> M
     if role == 'keyboard':
         picture = keyboard_picture(style.palette, generator)
         return Material(role, partial(textures.on_deck, picture), uniform(0.05, 0.4))
+    if role == 'board':
+        picture = board_picture(style.palette, generator)
+        paper = patterns.plain(style, generator)
+        return Material(role, partial(textures.on_top, picture, paper), uniform(0.0, 0.3))
     if role in ('lens', 'glass'):
         color = sample_hsv(generator, (0.0, 1.0), (0.0, 0.6), (0.02, 0.2))
         return Material(role, partial(textures.plain, color), uniform(0.8, 1.0))
@@ -142,6 +151,27 @@ def sample_object_materials(part_names: Sequence[str], domain: str,
         else:
             chosen[name] = sample_material(name, domain, generator)
     return tuple(chosen[name] for name in part_names)
+
+
+def sample_colored_material(domain: str, generator: np.random.Generator) -> Material:
+    """Return a material that shows the colours of a mesh itself, more or less.
+
+    Scanned colours hold the light of the room they were scanned in, so brightness is the least
+    certain, and hue the most.
+    """
+    style = OBJECT_STYLES[domain]
+    strange = generator.random() < _STRANGE_COLORS
+    matrix = color_change(generator.normal(0.0, 0.5 if strange else 0.1),
+                          float(np.exp(generator.normal(0.0, 0.5 if strange else 0.2))),
+                          np.exp(generator.normal(-0.05, 0.3)
+                                 + generator.normal(0.0, 0.15 if strange else 0.06, 3)))
+    pattern: Pattern = partial(textures.own_colors, float(np.exp(generator.normal(0.0, 0.15))),
+                               matrix)
+    if generator.random() < 0.5:
+        pattern = patterns.worn(pattern, style, generator)
+    low, high = ((0.0, 0.15), (0.15, 0.6), (0.6, 0.9))[int(generator.choice(
+        3, p=(0.45, 0.4, 0.15)))]
+    return Material('body', pattern, float(generator.uniform(low, high)))
 
 
 def _glaze(domain: str, generator: np.random.Generator) -> Pattern:

@@ -2,7 +2,8 @@
 
 Layout: `<folder>/<category>/<name>.ply`, and `<folder>/<name>.ply` for an object that is a
 category of its own; PLY, OBJ, STL, OFF, GLB or GLTF. An `objects.yaml` beside them gives units,
-axes and symmetries, see `object_rules`.
+axes, frame and symmetries, see `object_rules`. A folder with a `models_info.json` holds the models
+of a BOP data set.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from pose_estimation_ros.core.categories import Category
 from pose_estimation_ros.core.errors import ConfigurationError, InvalidInputError
 from pose_estimation_ros.datasets.mesh_files import read_mesh
 from pose_estimation_ros.rendering.mesh import Mesh
+from pose_estimation_ros.synthetic.colors import srgb_to_linear
 from pose_estimation_ros.synthetic.object_model import ObjectModel
 from pose_estimation_ros.synthetic.object_rules import FILE_NAME, UNITS, ObjectRules, read_rules
 from pose_estimation_ros.synthetic.shapes.resting import UPRIGHT, stable_rotations
@@ -55,6 +57,11 @@ class MeshFolder:
     files: Mapping[str, Mapping[str, tuple[str, ...]]]
 
     @property
+    def is_known(self) -> bool:
+        """Whether these are known CAD models, each one mesh in its own frame."""
+        return all(rules.frame == 'cad' for rules in self.rules.values())
+
+    @property
     def categories(self) -> tuple[Category, ...]:
         """What there is, in alphabetical order."""
         return tuple(rules.category for rules in self.rules.values())
@@ -81,9 +88,10 @@ class MeshFolder:
         for name in sorted(names):
             content = hashlib.sha256((self.root / name).read_bytes()).hexdigest()
             digest.update(f'{name} {content}\n'.encode())
+        scenes = {'scenes': 'known objects'} if self.is_known else {}
         return {'categories': [rules.as_plain() for rules in self.rules.values()],
                 'objects': {'folder': self.root.name, 'meshes': len(names),
-                            'sha256': digest.hexdigest()}}
+                            'sha256': digest.hexdigest()}, **scenes}
 
     def check(self) -> None:
         """Read every mesh once, so that a bad one is found before anything is made of them.
@@ -105,7 +113,8 @@ def open_mesh_folder(root: Path, names: Sequence[str] = ()) -> MeshFolder:
 
     Raises:
         ConfigurationError: If the folder is missing or empty, a category is empty, unknown or
-            wrongly named, or its `objects.yaml` is wrong.
+            wrongly named, its `objects.yaml` is wrong, or a known object has several meshes.
+        InvalidInputError: If a `models_info.json` cannot be used.
     """
     root = root.resolve()
     if not root.is_dir():
@@ -118,6 +127,11 @@ def open_mesh_folder(root: Path, names: Sequence[str] = ()) -> MeshFolder:
                                  f'{", ".join(sorted(found))}')
     rules = read_rules(root, sorted(found))
     chosen = [name for name in sorted(found) if not names or name in names]
+    several = [name for name in chosen if rules[name].frame == 'cad' and len(found[name]) > 1]
+    if several:
+        raise ConfigurationError(f'{root}: known objects are one mesh each, but {several[0]!r} '
+                                 f'has {len(found[several[0]])}; give each its own name, or '
+                                 f'leave "frame: cad" out of {FILE_NAME}')
     return MeshFolder(root, {name: rules[name] for name in chosen},
                       {name: split_names(found[name]) for name in chosen})
 
@@ -133,7 +147,7 @@ def split_names(names: Sequence[str]) -> dict[str, tuple[str, ...]]:
 
 
 def read_object(root: Path, name: str, rules: ObjectRules) -> ObjectModel:
-    """Return the object of a mesh file in its canonical frame.
+    """Return the object of a mesh file in its canonical frame, or in the file's if it is known.
 
     Args:
         root: The folder of meshes.
@@ -148,15 +162,23 @@ def read_object(root: Path, name: str, rules: ObjectRules) -> ObjectModel:
     vertices = data.vertices @ rules.R_object_file.T
     low, high = vertices.min(axis=0), vertices.max(axis=0)
     _check_extent(root, path, float((high - low).max()), rules.unit)
-    vertices, faces = _welded(vertices - 0.5 * (low + high), data.faces)
+    vertices, faces, kept = _welded(vertices - 0.5 * (low + high), data.faces)
     resting: tuple[npt.NDArray[np.float64], ...] = (UPRIGHT,)
     if rules.resting == 'stable':
         resting = stable_rotations(vertices, faces) or resting
+    if rules.frame == 'cad':
+        vertices, size = data.vertices[kept], data.size
+        # Known objects often stand on something that is not to be seen.
+        others = [R for R in resting if not np.array_equal(R, UPRIGHT)]
+        resting = tuple(R @ rules.R_object_file for R in (UPRIGHT, *others))
+    else:
+        size = high - low
+    colors = None if data.colors is None else srgb_to_linear(data.colors[kept] / 255.0)
     return ObjectModel(
         name=Path(name).with_suffix('').as_posix().replace('/', '_'),
         category=rules.category.name, mesh=Mesh(vertices.astype(np.float32), faces),
         face_parts=np.zeros(len(faces), dtype=np.int32), part_names=('body',),
-        size=np.maximum(high - low, _THINNEST), resting_rotations=resting)
+        size=np.maximum(size, _THINNEST), resting_rotations=resting, vertex_colors=colors)
 
 
 def _check_extent(root: Path, path: Path, extent: float, unit: float) -> None:
@@ -172,12 +194,14 @@ def _check_extent(root: Path, path: Path, extent: float, unit: float) -> None:
 
 
 def _welded(vertices: npt.NDArray[np.float64], faces: npt.NDArray[np.int32]
-            ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int32]]:
+            ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int32], npt.NDArray[np.intp]]:
     """Join equal vertices, drop faces without area and turn an inside-out surface round.
 
-    STL repeats every vertex per face; shading needs to know which faces are neighbours.
+    STL repeats every vertex per face; shading needs to know which faces are neighbours. Also
+    returns which of the vertices each of the new ones is.
     """
-    vertices, index = np.unique(np.round(vertices, 7), axis=0, return_inverse=True)
+    vertices, kept, index = np.unique(np.round(vertices, 7), axis=0, return_index=True,
+                                      return_inverse=True)
     faces = index.reshape(-1)[faces].astype(np.int32)
     corners = vertices[faces]
     normals = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
@@ -185,7 +209,7 @@ def _welded(vertices: npt.NDArray[np.float64], faces: npt.NDArray[np.int32]
     faces, corners, normals = faces[has_area], corners[has_area], normals[has_area]
     # Six times the enclosed volume about the centre; also telling where small holes are left.
     volume = float((normals * corners.mean(axis=1)).sum())
-    return vertices, np.ascontiguousarray(faces[:, ::-1]) if volume < 0 else faces
+    return vertices, np.ascontiguousarray(faces[:, ::-1]) if volume < 0 else faces, kept
 
 
 def _list_meshes(root: Path) -> dict[str, list[str]]:

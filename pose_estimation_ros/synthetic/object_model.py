@@ -55,7 +55,10 @@ _MAKERS: dict[str, dict[str, _Maker]] = {'primary': _PRIMARY, 'second': _SECOND}
 
 @dataclass(frozen=True)
 class ObjectModel:
-    """An object in its canonical frame: origin at the centre of its tight box, +y up.
+    """An object in its own frame.
+
+    The canonical frame has its origin at the centre of the object's tight box and +y up; that of
+    a known CAD model is the CAD file's.
 
     NOCS coordinates are `mesh.vertices / norm(size)`.
 
@@ -69,6 +72,8 @@ class ObjectModel:
         size: (3,) float64, extents of the tight box, metres.
         resting_rotations: R_world_object (3, 3) with world z up in which it can rest on a
             table; the first is upright.
+        vertex_colors: (V, 3) float32 linear RGB, 0 to 1, that the mesh file gives; None if it
+            gives none.
     """
 
     name: str
@@ -78,6 +83,7 @@ class ObjectModel:
     part_names: tuple[str, ...]
     size: npt.NDArray[np.float64]
     resting_rotations: tuple[npt.NDArray[np.float64], ...]
+    vertex_colors: npt.NDArray[np.float32] | None = None
 
 
 def make_object(category: str, seed: int, domain: str) -> ObjectModel:

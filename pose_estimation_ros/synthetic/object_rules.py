@@ -1,4 +1,7 @@
-"""`objects.yaml`: what a folder of meshes cannot say of itself: unit, axes and symmetry."""
+"""`objects.yaml`: what a folder of meshes cannot say of itself: unit, axes, frame and symmetry.
+
+A folder with a `models_info.json` is read as the models of a BOP data set, which says some of it.
+"""
 
 from __future__ import annotations
 
@@ -15,16 +18,20 @@ from pose_estimation_ros.core.categories import Category, category_named
 from pose_estimation_ros.core.errors import ConfigurationError
 from pose_estimation_ros.core.rotation import axis_rotation
 from pose_estimation_ros.core.symmetry import NO_SYMMETRY, Symmetry
+from pose_estimation_ros.datasets.bop_models import MODELS_INFO, read_models
 
 FILE_NAME = 'objects.yaml'
 UNITS: dict[str, float] = {'m': 1.0, 'mm': 0.001, 'cm': 0.01}
 RESTING = ('stable', 'upright')
+FRAMES = ('canonical', 'cad')
 
 _AXES: dict[str, tuple[float, float, float]] = {
     'x': (1.0, 0.0, 0.0), 'y': (0.0, 1.0, 0.0), 'z': (0.0, 0.0, 1.0),
     '-x': (-1.0, 0.0, 0.0), '-y': (0.0, -1.0, 0.0), '-z': (0.0, 0.0, -1.0)}
 _FILE_RULES = ('unit', 'up', 'front', 'resting')
 _CATEGORY_RULES = (*_FILE_RULES, 'symmetry', 'mirrors')
+_DEFAULTS = {'unit': 'm', 'up': 'y', 'resting': 'stable', 'frame': 'canonical'}
+_BOP_DEFAULTS = {'unit': 'mm', 'up': 'z', 'resting': 'stable', 'frame': 'cad'}
 _LARGEST_FOLD = 36
 # The largest group of rotations of a solid is the icosahedron's; prisms may have more.
 _LARGEST_GROUP = 2 * _LARGEST_FOLD
@@ -40,24 +47,31 @@ class ObjectRules:
         R_object_file: (3, 3) rotation from the files' axes to the canonical frame (+y up, +x
             front).
         resting: 'stable': on every side on which it stays put; 'upright': only as it stands.
+        frame: 'canonical': poses are of the canonical frame; 'cad': of the files' own frame, as
+            those of known objects are. The canonical one then only tells what is up.
+        is_symmetry_known: Whether somebody said what the symmetry is.
     """
 
     category: Category
     unit: float
     R_object_file: npt.NDArray[np.float64]
     resting: str
+    frame: str = 'canonical'
+    is_symmetry_known: bool = True
 
     def as_plain(self) -> dict[str, Any]:
         """Return the rules as numbers and words, to be written beside data made of them."""
+        frame = {} if self.frame == 'canonical' else {'frame': self.frame}
         return {**self.category.as_plain(), 'unit': self.unit, 'resting': self.resting,
-                'R_object_file': self.R_object_file.tolist()}
+                'R_object_file': self.R_object_file.tolist(), **frame}
 
 
 def read_rules(folder: Path, names: Sequence[str]) -> dict[str, ObjectRules]:
     """Return the rules of all categories of a folder; without `objects.yaml`, the defaults.
 
-    The defaults are metres, +y up, +x front, all stable sides, no symmetry; a category that is
-    one of the six has their symmetry.
+    The defaults are metres, +y up, +x front, all stable sides, no symmetry, the canonical frame;
+    a category that is one of the six has their symmetry. Those of BOP models are millimetres, +z
+    up, the files' own frame, and the symmetries of their `models_info.json`.
 
     Args:
         folder: The folder of meshes.
@@ -65,31 +79,48 @@ def read_rules(folder: Path, names: Sequence[str]) -> dict[str, ObjectRules]:
 
     Raises:
         ConfigurationError: If the file is not YAML, or an entry is unknown or wrong.
+        InvalidInputError: If `models_info.json` cannot be used.
     """
     path = folder / FILE_NAME
+    is_bop = (folder / MODELS_INFO).is_file()
+    defaults = _BOP_DEFAULTS if is_bop else _DEFAULTS
+    stated = _bop_symmetries(folder) if is_bop else {}
     content: Any = {}
     if path.is_file():
         try:
             content = yaml.safe_load(path.read_text(encoding='utf-8')) or {}
         except (yaml.YAMLError, UnicodeDecodeError) as error:
             raise ConfigurationError(f'{path} is not valid YAML: {error}') from error
-    _check_keys(path, 'file', content, (*_FILE_RULES, 'categories'))
-    common = {key: value for key, value in content.items() if key != 'categories'}
+    _check_keys(path, 'file', content, (*_FILE_RULES, 'frame', 'categories'))
+    common = defaults | {key: value for key, value in content.items() if key != 'categories'}
     single = content.get('categories') or {}
     _check_keys(path, 'entry categories', single, names)
-    return {name: _category_rules(path, name, common, single.get(name) or {}) for name in names}
+    return {name: _category_rules(path, name, common, single.get(name) or {}, stated.get(name))
+            for name in names}
+
+
+def _bop_symmetries(folder: Path) -> dict[str, Symmetry]:
+    """Return the symmetries that a `models_info.json` states, by the models' names.
+
+    Where it states any, objects without have none. Where it states none, nobody looked.
+    """
+    found = {model.name: model.symmetry for model in read_models(folder).values()}
+    return found if any(symmetry != NO_SYMMETRY for symmetry in found.values()) else {}
 
 
 def _category_rules(path: Path, name: str, common: Mapping[str, Any],
-                    own: Mapping[str, Any]) -> ObjectRules:
+                    own: Mapping[str, Any], stated: Symmetry | None) -> ObjectRules:
     _check_keys(path, f'category {name!r}', own, _CATEGORY_RULES)
-    rules = {'unit': 'm', 'up': 'y', 'resting': 'stable', **common, **own}
-    for key, known in (('unit', UNITS), ('resting', RESTING), ('up', _AXES)):
+    rules = {**common, **own}
+    for key, known in (('unit', UNITS), ('resting', RESTING), ('up', _AXES), ('frame', FRAMES)):
         if rules[key] not in known:
             raise ConfigurationError(f'{path}: {key} of {name!r} is {rules[key]!r}; it must be '
                                      f'one of {", ".join(known)}')
     known_category = category_named(name)
-    symmetry = known_category.symmetry if known_category else NO_SYMMETRY
+    # A CAD file's axes are not those in which the six categories have their symmetries.
+    if rules['frame'] == 'cad':
+        known_category = None
+    symmetry = stated or (known_category.symmetry if known_category else NO_SYMMETRY)
     mirrors = known_category.mirrors if known_category else False
     if 'symmetry' in rules:
         symmetry = _symmetry(path, name, rules['symmetry'])
@@ -97,7 +128,8 @@ def _category_rules(path: Path, name: str, common: Mapping[str, Any],
     if known_category is not None:
         category = Category(name, symmetry, known_category.color, category.mirrors)
     return ObjectRules(category, UNITS[rules['unit']], _axes(path, name, rules),
-                       str(rules['resting']))
+                       str(rules['resting']), str(rules['frame']),
+                       stated is not None or known_category is not None or 'symmetry' in rules)
 
 
 def _axes(path: Path, name: str, rules: Mapping[str, Any]) -> npt.NDArray[np.float64]:

@@ -20,7 +20,12 @@ class ObjectSource(Protocol):
 
     Attributes:
         categories: What there is, in the order of category indices.
+        is_known: Whether each category is one known object, of which scenes show as many as fit.
     """
+
+    @property
+    def is_known(self) -> bool:
+        """Whether each category is one known object, of which scenes show as many as fit."""
 
     @property
     def categories(self) -> tuple[Category, ...]:
@@ -48,6 +53,11 @@ class ProceduralObjects:
     domain: str
     categories: tuple[Category, ...] = CATEGORIES
 
+    @property
+    def is_known(self) -> bool:
+        """They are examples of their categories."""
+        return False
+
     def count(self, category: str, split: str) -> int:  # noqa: ARG002
         """Return a number that is never used up."""
         return _INSTANCES
@@ -74,6 +84,11 @@ class FewObjects:
 
     source: ObjectSource
     most: int
+
+    @property
+    def is_known(self) -> bool:
+        """As in the source."""
+        return self.source.is_known
 
     @property
     def categories(self) -> tuple[Category, ...]:

@@ -100,6 +100,41 @@ def keyboard_picture(palette: Palette, generator: np.random.Generator) -> FloatI
     return picture
 
 
+def board_picture(palette: Palette, generator: np.random.Generator) -> FloatImage:
+    """Return a board to put things on, with markers, a chessboard or prints: (384, 384, 3)."""
+    side, cells = 384, int(generator.integers(5, 13))
+    paper = np.full(3, generator.uniform(0.6, 0.95)) if generator.random() < 0.8 else palette(
+        generator)
+    ink = np.full(3, generator.uniform(0.01, 0.08)) if generator.random() < 0.8 else palette(
+        generator)
+    picture = np.empty((side, side, 3), dtype=np.float32)
+    picture[:] = paper
+    kind = generator.random()
+    if kind < 0.15:
+        index = np.arange(side) * cells // side
+        picture[(index[:, None] + index) % 2 == 1] = ink
+    elif kind < 0.3:
+        for _ in range(int(generator.integers(2, 9))):
+            _draw_shape(picture, palette(generator), generator)
+    else:
+        only_border = generator.random() < 0.6
+        cell = side // cells
+        for row, column in np.ndindex(cells, cells):
+            if only_border and 0 < row < cells - 1 and 0 < column < cells - 1:
+                continue
+            start = np.array([row, column]) * cell + cell // 6
+            _draw_marker(picture[start[0]:start[0] + 2 * cell // 3,
+                                 start[1]:start[1] + 2 * cell // 3], ink, generator)
+    return picture
+
+
+def _draw_marker(picture: FloatImage, ink: NDArray[np.floating],
+                 generator: np.random.Generator) -> None:
+    """Fill a square with a random binary marker that has a border."""
+    bits = np.pad(generator.random((4, 4)) < 0.5, 1, constant_values=True).astype(np.uint8)
+    picture[cv2.resize(bits, picture.shape[1::-1], interpolation=cv2.INTER_NEAREST) > 0] = ink
+
+
 def _draw_bands(picture: FloatImage, palette: Palette, generator: np.random.Generator) -> None:
     height = picture.shape[0]
     for _ in range(int(generator.integers(1, 4))):

@@ -13,38 +13,49 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from pose_estimation_ros.core.categories import CATEGORY_NAMES
 from pose_estimation_ros.core.errors import ConfigurationError
-from pose_estimation_ros.core.rotation import axis_rotation, random_rotation
 from pose_estimation_ros.rendering.open3d_renderer import Open3DRayCaster
 from pose_estimation_ros.rendering.renderer import RayCaster
 from pose_estimation_ros.synthetic.color_camera import ColorCamera, sample_color_camera
 from pose_estimation_ros.synthetic.colors import luminance
 from pose_estimation_ros.synthetic.depth_sensor import DepthSensor, sample_depth_sensor
+from pose_estimation_ros.synthetic.layout import (
+    KNOWN_OBJECTS,
+    LAYOUT_STYLES,
+    LayoutStyle,
+    count,
+    sample_stance,
+)
 from pose_estimation_ros.synthetic.lighting import Lighting, sample_lighting
 from pose_estimation_ros.synthetic.materials import (
     Material,
+    sample_colored_material,
     sample_material,
     sample_object_materials,
 )
 from pose_estimation_ros.synthetic.object_model import DOMAINS
 from pose_estimation_ros.synthetic.object_source import ObjectSource, ProceduralObjects
-from pose_estimation_ros.synthetic.placement import (
-    Placed,
-    Stance,
-    place_group,
-    stack_on,
-)
+from pose_estimation_ros.synthetic.placement import Placed, Stance, place_group, stack_on
 from pose_estimation_ros.synthetic.solids import Solid, SolidCache
 from pose_estimation_ros.synthetic.splits import BACKGROUND_ROLES, DISTRACTOR, ROOM_ROLES, SPLITS
 from pose_estimation_ros.synthetic.surroundings import (
+    DESKS,
     SURROUNDINGS_STYLES,
     Room,
     Table,
+    sample_board,
     sample_clutter,
     sample_room,
     sample_table,
 )
-from pose_estimation_ros.synthetic.viewpoints import VIEWPOINT_STYLES, View, sample_view
+from pose_estimation_ros.synthetic.viewpoints import (
+    KNOWN_OBJECT_VIEWS,
+    VIEWPOINT_STYLES,
+    View,
+    ViewpointStyle,
+    sample_view,
+)
 
 FloatArray = NDArray[np.float64]
 
@@ -55,37 +66,9 @@ _POOL_SIZE = 10
 _INSTANCES = 1_000_000
 _CAMERA_CLEARANCE = 0.12
 _LUMINANCE_SAMPLES = 12
-
-
-@dataclass(frozen=True)
-class LayoutStyle:
-    """What a domain puts on its tables; counts are inclusive ranges.
-
-    Attributes:
-        targets: Number of objects to be found in the group.
-        distractors: Number of other objects in the group.
-        clutter: Number of simple solids in the group.
-        scattered: Number of things of any kind elsewhere on the table.
-        spacing: Range of how loosely the group stands, see `place_group`.
-        lying: Share of objects that rest on another side than their upright one.
-        tumbled: Share of objects in any orientation: leaning, held up, in the air.
-        stacked: Share of objects that stand on another one.
-    """
-
-    targets: tuple[int, int]
-    distractors: tuple[int, int]
-    clutter: tuple[int, int]
-    scattered: tuple[int, int]
-    spacing: tuple[float, float]
-    lying: float
-    tumbled: float
-    stacked: float
-
-
-LAYOUT_STYLES = {
-    'primary': LayoutStyle((1, 8), (0, 5), (0, 6), (0, 4), (0.3, 1.5), 0.15, 0.1, 0.06),
-    'second': LayoutStyle((2, 7), (1, 6), (2, 7), (0, 4), (0.5, 1.3), 0.12, 0.06, 0.1),
-}
+# Share of coloured meshes that are seen in their colours, not in any material.
+_OWN_COLORS = 0.9
+_MIDDLE = np.full((1, 2), 1 / 3, dtype=np.float32)
 
 
 @dataclass(frozen=True, eq=False)
@@ -109,6 +92,8 @@ class Body:
         """One material per part of the solid."""
         generator = np.random.default_rng(self.look_seed)
         roles = self.solid.part_names
+        if self.solid.vertex_colors is not None and generator.random() < _OWN_COLORS:
+            return tuple(sample_colored_material(self.domain, generator) for _ in roles)
         if self.solid.category in BACKGROUND_ROLES:
             return tuple(sample_material(role, self.domain, generator) for role in roles)
         return sample_object_materials(roles, self.domain, generator)
@@ -127,8 +112,9 @@ class Body:
         for number, material in enumerate(self.materials):
             chosen = np.flatnonzero(part == number)[:_LUMINANCE_SAMPLES]
             if chosen.size:
+                own = self.solid.colors_at(points.faces[chosen], _MIDDLE)
                 values[number] = luminance(material.albedo(
-                    points.points[chosen], points.normals[chosen], self.solid.size)).mean()
+                    points.points[chosen], points.normals[chosen], self.solid.size, own)).mean()
         return values
 
 
@@ -163,6 +149,9 @@ class Scene:
         view: The camera.
         color_camera: Its imager.
         depth_sensor: Its depth sensor.
+        viewpoints: How cameras are placed around it.
+        has_sensor_depth: Whether its pictures have the depth sensor's faults. Those of known
+            objects have none: they are for networks that look at colour only.
     """
 
     domain: str
@@ -176,6 +165,8 @@ class Scene:
     view: View
     color_camera: ColorCamera
     depth_sensor: DepthSensor
+    viewpoints: ViewpointStyle
+    has_sensor_depth: bool
 
     @property
     def instances(self) -> tuple[Body, ...]:
@@ -206,7 +197,7 @@ class Scene:
     def views(self, count: int) -> tuple[View, ...]:
         """Return the scene's camera and others, `count` in all."""
         generator = self.generator(2)
-        return (self.view, *(_view(self.domain, self.bodies, self.instance_count, self.room,
+        return (self.view, *(_view(self.viewpoints, self.bodies, self.instance_count, self.room,
                                    generator) for _ in range(count - 1)))
 
     def seen_from(self, view: View) -> Scene:
@@ -239,21 +230,23 @@ class SceneGenerator:
         generated = ProceduralObjects(domain)
         source = generated if source is None else source
         self._categories = tuple(category.name for category in source.categories)
+        self._is_known = source.is_known
         self._targets = SolidCache(source, split)
-        self._distractors = SolidCache(generated, split)
+        self._generated = SolidCache(generated, split)
 
     def scene(self, seed: int) -> Scene:
         """Return the scene of a seed, 0 or more."""
         layout = _generator(self.domain, self.split, seed, 0)
-        style = LAYOUT_STYLES[self.domain]
-        surroundings = SURROUNDINGS_STYLES[self.domain]
+        style = KNOWN_OBJECTS if self._is_known else LAYOUT_STYLES[self.domain]
+        viewpoints = KNOWN_OBJECT_VIEWS if self._is_known else VIEWPOINT_STYLES[self.domain]
+        surroundings = DESKS if self._is_known else SURROUNDINGS_STYLES[self.domain]
         table = sample_table(surroundings, layout)
         placed = self._furnish(style, table, seed, layout)
         room = sample_room(surroundings, table, layout)
         looks = _generator(self.domain, self.split, seed, 1)
         # A stable sort: the instances come first.
         placed.sort(key=lambda thing: thing.solid.category not in self._categories)
-        count = sum(thing.solid.category in self._categories for thing in placed)
+        found = sum(thing.solid.category in self._categories for thing in placed)
         things = [(thing.solid, thing.T_world_object) for thing in placed]
         things += [(table.solid, table.T_world_table),
                    *zip(room.solids, room.poses, strict=True)]
@@ -261,50 +254,85 @@ class SceneGenerator:
         bodies = [Body(solid, pose, self.domain, int(look))
                   for (solid, pose), look in zip(things, seeds, strict=True)]
         return Scene(
-            self.domain, self.split, seed, self._categories, tuple(bodies), count,
+            self.domain, self.split, seed, self._categories, tuple(bodies), found,
             sample_lighting(self.domain, looks), room,
-            _view(self.domain, bodies, count, room, layout),
-            sample_color_camera(self.domain, looks), sample_depth_sensor(self.domain, looks))
+            _view(viewpoints, bodies, found, room, layout),
+            sample_color_camera(self.domain, looks), sample_depth_sensor(self.domain, looks),
+            viewpoints, not self._is_known)
 
     def _furnish(self, style: LayoutStyle, table: Table, seed: int,
                  generator: np.random.Generator) -> list[Placed]:
         """Return what is on the table: a group around the origin, and things elsewhere."""
-        targets = [self._object(str(generator.choice(self._categories)), seed, generator)
-                   for _ in range(_count(style.targets, generator))]
+        targets = [self._object(name, seed, generator)
+                   for name in self._target_names(style, generator)]
         others = [self._object(DISTRACTOR, seed, generator)
-                  for _ in range(_count(style.distractors, generator))]
-        others += [sample_clutter(generator) for _ in range(_count(style.clutter, generator))]
+                  for _ in range(count(style.distractors, generator))]
+        others += [sample_clutter(generator) for _ in range(count(style.clutter, generator))]
+        if style.strangers[1]:
+            others += [self._stranger(seed, generator)
+                       for _ in range(count(style.strangers, generator))]
         mixed = targets[1:] + others
         shuffled = [mixed[index] for index in generator.permutation(len(mixed))]
-        group = [_stance(solid, style, generator) for solid in [targets[0], *shuffled]]
+        group = [sample_stance(solid, style, generator) for solid in [targets[0], *shuffled]]
         is_stacked = generator.random(len(group)) < style.stacked
         is_stacked[0] = False
         standing = [stance for stance, up in zip(group, is_stacked, strict=True) if not up]
         stacked = [stance for stance, up in zip(group, is_stacked, strict=True) if up]
-        placed = place_group(standing, generator.uniform(*style.spacing), table.holds, generator)
+        placed = self._placed_group(standing, style, table, generator)
         for stance in stacked:
             below = placed[generator.integers(len(placed))]
             if below.footprint.half.min() > 0.03 and below.footprint.top < 0.2:
                 placed.append(stack_on(stance, below, generator))
         scattered = [self._anything(seed, generator)
-                     for _ in range(_count(style.scattered, generator))]
+                     for _ in range(count(style.scattered, generator))]
         reach = max(4.0, 3.0 / max(np.sqrt(len(scattered)), 1.0) * 4.0)
-        placed += place_group([_stance(solid, style, generator) for solid in scattered], reach,
-                              table.holds, generator, placed)
+        placed += place_group([sample_stance(solid, style, generator) for solid in scattered],
+                              reach, table.holds, generator, placed)
+        if style.board and generator.random() < style.board:
+            placed.append(sample_board(generator))
         return placed
+
+    def _placed_group(self, stances: Sequence[Stance], style: LayoutStyle, table: Table,
+                      generator: np.random.Generator) -> list[Placed]:
+        """Put things around the origin, all mixed, or the objects to be found in the middle."""
+        spacing = generator.uniform(*style.spacing)
+        if not style.gathered or generator.random() >= style.gathered:
+            return place_group(stances, spacing, table.holds, generator)
+        targets = [stance for stance in stances if stance.solid.category in self._categories]
+        others = [stance for stance in stances if stance.solid.category not in self._categories]
+        placed = place_group(targets, spacing, table.holds, generator)
+        return placed + place_group(others, 1.5, table.holds, generator, placed)
+
+    def _target_names(self, style: LayoutStyle, generator: np.random.Generator) -> list[str]:
+        """Return the categories of the objects to be found; known ones occur once each."""
+        if not self._is_known:
+            return [str(generator.choice(self._categories))
+                    for _ in range(count(style.targets, generator))]
+        low, high = (min(limit, len(self._categories)) for limit in style.targets)
+        return [self._categories[index] for index in generator.permutation(
+            len(self._categories))[:count((low, high), generator)]]
+
+    def _stranger(self, seed: int, generator: np.random.Generator) -> Solid:
+        """Return an object of the six categories that is not to be found."""
+        names = [name for name in CATEGORY_NAMES if name not in self._categories]
+        return self._object(str(generator.choice(names)) if names else DISTRACTOR, seed,
+                            generator)
 
     def _anything(self, seed: int, generator: np.random.Generator) -> Solid:
         kind = generator.random()
         if kind < 0.3:
             return sample_clutter(generator)
-        category = DISTRACTOR if kind < 0.55 else str(generator.choice(self._categories))
-        return self._object(category, seed, generator)
+        if kind < 0.55:
+            return self._object(DISTRACTOR, seed, generator)
+        if self._is_known:
+            return self._stranger(seed, generator)
+        return self._object(str(generator.choice(self._categories)), seed, generator)
 
     def _object(self, category: str, seed: int, generator: np.random.Generator) -> Solid:
         pool = _generator(self.domain, self.split, seed // SCENES_PER_POOL, 3)
         members = pool.integers(_INSTANCES, size=_POOL_SIZE)
         chosen = int(members[generator.integers(_POOL_SIZE)])
-        cache = self._distractors if category == DISTRACTOR else self._targets
+        cache = self._targets if category in self._categories else self._generated
         return cache.get(category, chosen)
 
 
@@ -312,25 +340,7 @@ def _generator(domain: str, split: str, seed: int, purpose: int) -> np.random.Ge
     return np.random.default_rng((DOMAINS.index(domain), SPLITS.index(split), seed, purpose))
 
 
-def _count(limits: tuple[int, int], generator: np.random.Generator) -> int:
-    return int(generator.integers(limits[0], limits[1] + 1))
-
-
-def _stance(solid: Solid, style: LayoutStyle, generator: np.random.Generator) -> Stance:
-    """Return a random way for a solid to be on a table."""
-    kind = generator.random()
-    if kind < style.tumbled:
-        hover = generator.uniform(0.0, 0.15) if generator.random() < 0.3 else 0.0
-        return Stance(solid, random_rotation(generator), hover)
-    rests = solid.resting_rotations
-    if kind < style.tumbled + style.lying and len(rests) > 1:
-        return Stance(solid, rests[generator.integers(1, len(rests))])
-    # Real tables and objects are not perfectly plane, nor is a pushed-over chair leg's floor.
-    lean = axis_rotation(generator.standard_normal(3), np.radians(abs(generator.normal(0, 0.5))))
-    return Stance(solid, lean @ rests[0])
-
-
-def _view(domain: str, bodies: Sequence[Body], instance_count: int, room: Room,
+def _view(style: ViewpointStyle, bodies: Sequence[Body], instance_count: int, room: Room,
           generator: np.random.Generator) -> View:
     """Return a random camera that looks at the instances and stands in free space."""
     things = [body for body in bodies if body.solid.category not in ROOM_ROLES]
@@ -342,5 +352,5 @@ def _view(domain: str, bodies: Sequence[Body], instance_count: int, room: Room,
         return bool(point[2] > 0.03 and (off > _CAMERA_CLEARANCE).all()
                     and room.contains(point, 0.1))
 
-    return sample_view(VIEWPOINT_STYLES[domain], centers[:max(instance_count, 1)], is_free,
+    return sample_view(style, centers[:max(instance_count, 1)], is_free,
                        generator)

@@ -112,8 +112,10 @@ def render_frame(scene: Scene, resolution: tuple[int, int] = (640, 480),
     looks = _Looks.of(scene, surfaces)
     linear = _shade(scene, surfaces, looks, generator)
     rgb = develop(linear, scene.color_camera, generator)
-    depth = simulate_depth(surfaces.depth, surfaces.cosine(), luminance(looks.albedo),
-                           looks.gloss, view.intrinsics, scene.depth_sensor, generator)
+    depth = surfaces.depth
+    if scene.has_sensor_depth:
+        depth = simulate_depth(depth, surfaces.cosine(), luminance(looks.albedo), looks.gloss,
+                               view.intrinsics, scene.depth_sensor, generator)
     instance_map = np.where(surfaces.hits.mesh < scene.instance_count, surfaces.hits.mesh + 1,
                             0).astype(np.int16)
     instances = [_instance(body, index, surfaces, instance_map)
@@ -139,13 +141,15 @@ class _Looks:
         scalars = np.zeros((len(scene.bodies) * _MAX_PARTS, 3), dtype=np.float32)
         points = surfaces.rays.at(surfaces.hits.distance).reshape(-1, 3)
         normals = surfaces.normals.reshape(-1, 3)
+        faces, barycentric = surfaces.hits.face.ravel(), surfaces.hits.barycentric.reshape(-1, 2)
         key = _surface_keys(surfaces)
         for surface, chosen in _pixels_by_value(key):
             body = scene.bodies[surface // _MAX_PARTS]
             material = body.materials[surface % _MAX_PARTS]
             R = body.T_world_object[:3, :3].astype(np.float32)
             own = (points[chosen] - body.center.astype(np.float32)) @ R
-            albedo[chosen] = material.albedo(own, normals[chosen] @ R, body.solid.size)
+            colors = body.solid.colors_at(faces[chosen], barycentric[chosen])
+            albedo[chosen] = material.albedo(own, normals[chosen] @ R, body.solid.size, colors)
             scalars[surface] = material.gloss, material.metallic, material.specular
         of_pixel = scalars[np.maximum(key, 0)]
         return cls(albedo.reshape(*shape, 3), of_pixel[..., 0], of_pixel[..., 1],

@@ -32,6 +32,7 @@ class Solid:
         part_names: Roles of the parts, which decide their materials.
         size: (3,) float64 extent of the box, metres.
         resting_rotations: Rotations to the world (z up) in which it rests; the first is upright.
+        vertex_colors: (V, 3) float32 linear RGB of the mesh itself, or None.
     """
 
     name: str
@@ -41,6 +42,7 @@ class Solid:
     part_names: tuple[str, ...]
     size: NDArray[np.float64]
     resting_rotations: tuple[NDArray[np.float64], ...] = (np.eye(3),)
+    vertex_colors: NDArray[np.float32] | None = None
 
     @classmethod
     def of_model(cls, model: ObjectModel) -> Solid:
@@ -48,7 +50,7 @@ class Solid:
         used, face_parts = np.unique(model.face_parts, return_inverse=True)
         return cls(model.name, model.category, model.mesh, face_parts.astype(np.int32),
                    tuple(model.part_names[index] for index in used), model.size,
-                   model.resting_rotations)
+                   model.resting_rotations, model.vertex_colors)
 
     @classmethod
     def of_mesh(cls, name: str, role: str, mesh: Mesh) -> Solid:
@@ -78,6 +80,23 @@ class Solid:
     def corner_normals(self) -> NDArray[np.float32]:
         """(F, 3, 3) float32 shading normal of every face corner, own frame."""
         return _corner_normals(self.mesh)
+
+    def colors_at(self, faces: NDArray[np.integer],
+                  barycentric: NDArray[np.float32]) -> NDArray[np.float32] | None:
+        """Return the mesh's own colours at points of its faces.
+
+        Args:
+            faces: (N,) index of the faces.
+            barycentric: (N, 2) weights of their second and third corners.
+
+        Returns:
+            (N, 3) float32 linear RGB, or None if the mesh has no colours.
+        """
+        if self.vertex_colors is None:
+            return None
+        first, second, third = np.moveaxis(self.vertex_colors[self.mesh.faces[faces]], 1, 0)
+        u, v = barycentric[:, 0:1], barycentric[:, 1:2]
+        return np.asarray(first * (1 - u - v) + second * u + third * v, dtype=np.float32)
 
     @cached_property
     def surface_samples(self) -> SurfaceSamples:

@@ -20,12 +20,14 @@ from pose_estimation_ros.rendering.primitives import (
     rectangle,
     solid_of_revolution,
 )
+from pose_estimation_ros.synthetic.placement import Footprint, Placed
 from pose_estimation_ros.synthetic.solids import Solid
 
 FloatArray = NDArray[np.float64]
 
 _WALL_HEIGHT = 5.0
 _EDGE_MARGIN = 0.02
+_BOARD_TOP = 0.0005
 
 
 @dataclass(frozen=True)
@@ -37,7 +39,7 @@ class SurroundingsStyle:
         endless_table: Share of tables whose edges are out of sight.
         table_length: Range of the longer side.
         table_width: Range of the shorter side.
-        edge_bias: 1 puts the group anywhere on the table, above 1 rather near its edges.
+        edge_bias: 1 puts the group anywhere on the table, below 1 rather near its edges.
         table_height: Range of the table top's height above the floor.
         near_wall: Chance for each of four walls to be right behind the table.
         wall_distance: Range of the distance of the other walls from the origin.
@@ -61,6 +63,9 @@ SURROUNDINGS_STYLES = {
     'second': SurroundingsStyle(0.25, 0.1, (0.8, 1.8), (0.6, 0.9), 0.9, (0.7, 0.95), 0.3,
                                 (2.0, 3.5), (4, 9)),
 }
+# Wide tables with the objects not at their edges.
+DESKS = SurroundingsStyle(0.05, 0.5, (1.0, 2.4), (0.6, 1.2), 1.5, (0.35, 1.1), 0.2, (1.9, 5.0),
+                          (2, 8))
 
 
 @dataclass(frozen=True)
@@ -175,6 +180,19 @@ def sample_clutter(generator: np.random.Generator) -> Solid:
         mesh = cylinder(generator.uniform(0.003, 0.012), generator.uniform(0.1, 0.3), 12
                         ).transformed(lying)
     return Solid.of_mesh(f'clutter {kind}', 'clutter', mesh)
+
+
+def sample_board(generator: np.random.Generator) -> Placed:
+    """Return a printed board that lies under the group of objects."""
+    size = generator.uniform((0.3, 0.25, 0.002), (0.7, 0.6, 0.012))
+    mesh = box(size)
+    solid = Solid('clutter board', 'clutter', mesh, np.zeros(len(mesh.faces), np.int32),
+                  ('board',), size)
+    center, turn = generator.uniform(-0.1, 0.1, 2), axis_rotation((0.0, 0.0, 1.0),
+                                                                  generator.uniform(0, 2 * np.pi))
+    # Objects stand at z = 0: that the board is a hair higher is not to be seen.
+    pose = make_transform(turn, [*center, _BOARD_TOP - size[2] / 2])
+    return Placed(solid, pose, Footprint(center, turn[:2, :2].T, size[:2] / 2, _BOARD_TOP))
 
 
 def _floor_and_walls(low: FloatArray, high: FloatArray) -> tuple[list[Solid], list[FloatArray]]:

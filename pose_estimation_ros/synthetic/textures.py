@@ -26,11 +26,13 @@ class Surface:
         points: (N, 3) float32 metres, object frame.
         normals: (N, 3) float32 unit normals, object frame.
         size: (3,) float32 extent of the object, metres.
+        own_colors: (N, 3) float32 linear RGB that the object's mesh gives these points, or None.
     """
 
     points: FloatArray
     normals: FloatArray
     size: FloatArray
+    own_colors: FloatArray | None = None
 
     def plane_coordinates(self) -> FloatArray:
         """Return (N, 2) metres across the surface: the axes that the normal is least along."""
@@ -61,6 +63,31 @@ def smooth_step(value: FloatArray, low: float, high: float) -> FloatArray:
 def plain(color: FloatArray, surface: Surface) -> FloatArray:
     """One colour."""
     return np.tile(np.asarray(color, dtype=np.float32), (len(surface.points), 1))
+
+
+def own_colors(exponent: float, matrix: FloatArray, surface: Surface) -> FloatArray:
+    """The colours of the mesh itself, as other light, paint or ageing would change them.
+
+    Args:
+        exponent: Of each channel; above 1 dark parts get darker.
+        matrix: (3, 3) what is done to (red, green, blue) after that.
+        surface: Where; must have colours of its own.
+
+    Returns:
+        (N, 3) linear RGB.
+    """
+    assert surface.own_colors is not None
+    changed = surface.own_colors ** np.float32(exponent) @ matrix.T
+    return np.asarray(np.maximum(changed, 0), dtype=np.float32)
+
+
+def on_top(picture: FloatArray, around: Pattern, surface: Surface) -> FloatArray:
+    """A picture, (h, w, 3), on the upper side (+z) of a flat thing."""
+    colors = around(surface)
+    upper = surface.normals[:, 2] > 0.7
+    relative = surface.relative()[upper]
+    colors[upper] = _look_up(picture, relative[:, 0], relative[:, 1])
+    return colors
 
 
 def worn(under: Pattern, noise: Noise, seed: int, cell: float, amount: float, stain: float,

@@ -48,6 +48,9 @@ VIEWPOINT_STYLES = {
     'second': ViewpointStyle((0.4, 1.4), (15.0, 65.0), 0.05, 6.0, 0.1, 30.0, (520.0, 680.0),
                              0.3),
 }
+# A camera that is held over a desk, as in LineMOD and most data sets of BOP.
+KNOWN_OBJECT_VIEWS = ViewpointStyle((0.45, 1.4), (15.0, 85.0), 0.06, 8.0, 0.25, 45.0,
+                                    (530.0, 620.0), 0.2)
 
 
 @dataclass(frozen=True)
