@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, Protocol, runtime_checkable
 
+from pose_estimation_ros.backends.mrc_options import MRCOptions
 from pose_estimation_ros.core.detection import Detection
 from pose_estimation_ros.core.frame import RGBDFrame
 from pose_estimation_ros.core.object_pose import ObjectPose, Rejection
@@ -22,12 +23,14 @@ class BackendOptions:
         device: 'auto', 'cpu', 'cuda' or 'tensorrt'.
         threads: Threads of the inference session; 0 lets ONNX Runtime choose.
         seed: Seed of everything random, so that equal frames give equal poses.
+        mrc: Choices that MRC-Net models offer; the other backends have no use for them.
     """
 
     model: str = ''
     device: str = 'auto'
     threads: int = 0
     seed: int = 0
+    mrc: MRCOptions = field(default_factory=MRCOptions)
 
 
 @runtime_checkable

@@ -53,6 +53,24 @@ def no_size(detection: Detection, size: NDArray[np.float64]) -> Rejection:
                      'is damaged')
 
 
+def no_extent(detection: Detection) -> Rejection:
+    """Return the rejection of an object whose box holds no whole pixel."""
+    return Rejection(detection, f'its box {detection.box.tolist()} holds no whole pixel; the '
+                     'detector is damaged')
+
+
+def no_pose_in_front(detection: Detection, t: NDArray[np.float64]) -> Rejection:
+    """Return the rejection of an object whose pose is not finite or not before the camera.
+
+    Args:
+        detection: The object.
+        t: (3,) position that was found, metres.
+    """
+    return Rejection(detection, 'the network gave no pose in front of the camera: position '
+                     f'{t.tolist()} m; the box probably covers something else, or the model is '
+                     'damaged')
+
+
 def is_size(size: NDArray[np.float64]) -> bool:
     """Return whether (3,) lengths are finite and positive, as an object's size must be."""
     return bool(np.isfinite(size).all() and (size > 0).all())

@@ -27,7 +27,8 @@ class ObjectPose:
         source: Name of the backend.
         track_id: Identity over time; -1 before tracking.
         detection: The detection this pose was estimated from, if any.
-        points: (N, 3) float32 reconstructed surface, metres, object frame.
+        points: (N, 3) float32 reconstructed or known surface, metres, object frame.
+        faces: (F, 3) int32 triangles between those points; None if they are points only.
         nocs: (M, 3) float32 predicted NOCS coordinates of the observed points, -0.5 to 0.5.
         covariance: (6, 6) float64, x y z then fixed-axis rotations, metres and radians, in the
             camera frame; None = unknown.
@@ -44,6 +45,7 @@ class ObjectPose:
     track_id: int = -1
     detection: Detection | None = field(default=None, repr=False)
     points: NDArray[np.float32] | None = field(default=None, repr=False)
+    faces: NDArray[np.int32] | None = field(default=None, repr=False)
     nocs: NDArray[np.float32] | None = field(default=None, repr=False)
     covariance: NDArray[np.float64] | None = field(default=None, repr=False)
     inlier_ratio: float = float('nan')

@@ -62,6 +62,27 @@ def fit_covariance(fit: Similarity, source: NDArray[np.floating], target: NDArra
     return np.asarray((covariance + np.swapaxes(covariance, 1, 2)) / 2.0)
 
 
+def sight_covariance(t: FloatArray, along: float, across: float, rotation: float) -> FloatArray:
+    """Return the covariance of a pose that was seen in one colour image.
+
+    How far away an object is shows only in its size, so it is less certain than where it is.
+
+    Args:
+        t: (3,) position of the object, camera optical frame.
+        along: Standard deviation along the line of sight, metres.
+        across: Standard deviation in each direction across it, metres.
+        rotation: Standard deviation about each axis, radians.
+
+    Returns:
+        (6, 6) x y z then rotations about the axes of the camera.
+    """
+    sight = t / np.linalg.norm(t)
+    spread = np.outer(sight, sight)
+    covariance = rotation ** 2 * np.eye(6)
+    covariance[:3, :3] = along ** 2 * spread + across ** 2 * (np.eye(3) - spread)
+    return np.asarray(covariance)
+
+
 def with_unknown_spin(covariance: FloatArray, R: FloatArray, symmetry: Symmetry) -> FloatArray:
     """Return the covariance of a pose whose turn about a symmetry axis means nothing.
 

@@ -1,0 +1,259 @@
+"""MRC-Net: poses of known CAD objects from colour alone.
+
+A crop of each object is classified into a coarse pose, the object is rendered in it, and the
+differences between crop and rendering give the rest. No depth is needed.
+
+Source: Li et al., MRC-Net: 6-DoF pose estimation with multiscale residual correlation, CVPR 2024.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pose_estimation_ros.backends import rejections
+from pose_estimation_ros.backends.base import BackendOptions, Need, PoseBackend
+from pose_estimation_ros.backends.mrc_crops import (
+    QUARTER_TURNS,
+    CropView,
+    classifier_aux,
+    color_input,
+    crop_pixels,
+    crop_square,
+    crop_view,
+    detection_box_map,
+    published_inference_aux,
+    regressor_aux,
+    rendering_input,
+)
+from pose_estimation_ros.backends.mrc_model import FEATURES, MRCModel
+from pose_estimation_ros.backends.mrc_poses import (
+    CoarsePoses,
+    best_copies,
+    coarse_poses,
+    final_poses,
+)
+from pose_estimation_ros.core.camera import CameraIntrinsics
+from pose_estimation_ros.core.detection import Detection
+from pose_estimation_ros.core.errors import ModelError
+from pose_estimation_ros.core.frame import RGBDFrame
+from pose_estimation_ros.core.object_pose import ObjectPose, Rejection
+from pose_estimation_ros.core.pose_covariance import sight_covariance, with_unknown_spin
+from pose_estimation_ros.core.se3 import make_transform
+from pose_estimation_ros.rendering.mesh import Mesh
+from pose_estimation_ros.runtime import ModelStore
+
+FloatArray = NDArray[np.float64]
+
+_DEFAULT_MODEL = 'mrc_lite'
+# More views than this go through the networks in several batches, for the sake of memory.
+_MOST_VIEWS = 32
+# Root mean square about each axis from a rotation to the nearest of the grid with nside 1.
+_GRID_DEVIATION = np.radians(4 * 7.05 / np.sqrt(3.0))
+# How exactly the apparent size of an object is known, pixels of the crop.
+_SIZE_DEVIATION = 2.0
+
+
+@dataclass(frozen=True, eq=False)
+class _Object:
+    """What is asked of the networks about one object.
+
+    Attributes:
+        index: Of the object among the model's.
+        views: The copies of its crop.
+    """
+
+    index: int
+    views: tuple[CropView, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class _Answers:
+    """What the networks say of B objects.
+
+    Attributes:
+        T: (B, 4, 4) poses in the camera of the frame, metres; not finite where there is none.
+        confidence: (B,) sigmoid of the logit of the chosen rotation, 0 to 1.
+    """
+
+    T: FloatArray
+    confidence: FloatArray
+
+
+class MRCBackend:
+    """MRC-Net and what is around it.
+
+    Attributes:
+        name: Name in the registry.
+        needs: A frame must bring detections; the model folder brings the CAD models.
+        categories: Names of the known objects.
+    """
+
+    name = 'mrc'
+    needs: frozenset[Need] = frozenset({'detections', 'cad_models'})
+
+    def __init__(self, model: MRCModel, options: BackendOptions) -> None:
+        """Run a loaded model once, so that memory is taken before the first frame.
+
+        Raises:
+            ModelError: If the networks do not work together.
+        """
+        self._model = model
+        self._options = options.mrc
+        self.categories: tuple[str, ...] = model.manifest.categories
+        self._sizes = {name: _size_about_origin(mesh) for name, mesh in model.meshes.items()}
+        copies = self._options.rotated_copies
+        several = copies == 'four' or (copies == 'auto' and model.depends_on_batch)
+        self._copies = QUARTER_TURNS if several else 1
+        camera = CameraIntrinsics.pinhole(64, 64, 64.0, 64.0, 32.0, 32.0)
+        # The last object, so that a network with too few decoders is found out.
+        last = self._object(len(self.categories) - 1, np.array([0.0, 0.0, 64.0, 64.0]), camera.K)
+        self._answers(np.zeros((64, 64, 3), np.float32), [last])
+
+    def estimate(self, frame: RGBDFrame,
+                 detections: Sequence[Detection]) -> list[ObjectPose | Rejection]:
+        """Estimate the poses of all detections of a frame as one batch."""
+        prepared = [self._prepare(frame, detection) for detection in detections]
+        objects = [entry for entry in prepared if isinstance(entry, _Object)]
+        if not objects:
+            return [entry for entry in prepared if isinstance(entry, Rejection)]
+        image = frame.rgb.astype(np.float32)
+        batch = 1 if self._model.depends_on_batch else max(_MOST_VIEWS // self._copies, 1)
+        answers = [self._answers(image, objects[first:first + batch])
+                   for first in range(0, len(objects), batch)]
+        T = np.concatenate([answer.T for answer in answers])
+        confidence = np.concatenate([answer.confidence for answer in answers])
+        rows = iter(range(len(objects)))
+        return [entry if isinstance(entry, Rejection) else
+                self._pose(detection, entry, T[row := next(rows)], float(confidence[row]))
+                for entry, detection in zip(prepared, detections, strict=True)]
+
+    def describe(self) -> dict[str, str]:
+        """Return model, provider, renderer and the number of rotated copies."""
+        return {'backend': self.name, **self._model.describe(),
+                'rotated copies': str(self._copies)}
+
+    def close(self) -> None:
+        """Free the networks and the renderer."""
+        self._model.close()
+
+    def _prepare(self, frame: RGBDFrame, detection: Detection) -> _Object | Rejection:
+        if detection.label not in self.categories:
+            return rejections.unknown_label(detection, self._model.manifest.name,
+                                            self.categories)
+        if not (np.trunc(detection.box[2:]) > np.trunc(detection.box[:2])).any():
+            return rejections.no_extent(detection)
+        return self._object(self.categories.index(detection.label), detection.box,
+                            frame.intrinsics.K)
+
+    def _object(self, index: int, box: FloatArray, K: FloatArray) -> _Object:
+        square = crop_square(box)
+        return _Object(index, tuple(crop_view(K, square, self._model.crop, turns)
+                                    for turns in range(self._copies)))
+
+    def _answers(self, image: NDArray[np.float32], objects: Sequence[_Object]) -> _Answers:
+        """Return the poses of objects, whose views go through the networks together.
+
+        Args:
+            image: (H, W, 3) colours of the frame, 0 to 255.
+            objects: One or more.
+        """
+        views = [view for entry in objects for view in entry.views]
+        index = np.repeat(np.array([entry.index for entry in objects], dtype=np.int64),
+                          self._copies)
+        K = np.stack([view.K for view in views])
+        aux = published_inference_aux if self._options.auxiliary == 'published' else classifier_aux
+        output = self._model.classify(
+            np.stack([color_input(crop_pixels(image, view), detection_box_map(view))
+                      for view in views]), index, np.stack([aux(view) for view in views]))
+        coarse = coarse_poses(output, self._model.grid, K)
+        by_rotation, by_depth = best_copies(coarse, self._copies, self._options.copy_choice)
+        # Copies that are not chosen need no second pass, unless they are part of the statistics.
+        wanted = (np.arange(len(views)) if self._model.depends_on_batch
+                  else np.unique(np.concatenate([by_rotation, by_depth])))
+        T = np.full((len(views), 4, 4), np.nan)
+        T[wanted] = self._refined(
+            coarse.rows(wanted), [views[row] for row in wanted], index[wanted], K[wanted],
+            {name: output[name][wanted] for name in FEATURES if name in output})
+        turns = np.stack([view.R_turned_camera for view in views])
+        back = np.swapaxes(turns, 1, 2)
+        poses = make_transform(back[by_rotation] @ T[by_rotation, :3, :3],
+                               np.einsum('bij,bj->bi', back[by_depth], T[by_depth, :3, 3]))
+        # The sigmoid, without overflow.
+        return _Answers(poses, np.exp(-np.logaddexp(0.0, -coarse.rotation_logit[by_rotation])))
+
+    def _refined(self, coarse: CoarsePoses, views: Sequence[CropView], index: NDArray[np.int64],
+                 K: FloatArray, features: dict[str, NDArray[np.float32]]) -> FloatArray:
+        """Return (N, 4, 4) poses in the cameras of the views: render, compare, correct."""
+        T = make_transform(coarse.R, coarse.t)
+        if not self._model.has_regressor:
+            return T
+        image = None
+        if self._model.renders:
+            drawn = self._model.render(index, T, K)
+            image = np.stack([rendering_input(shade, depth) for shade, depth
+                              in zip(drawn.shade, drawn.depth, strict=True)])
+        aux = np.stack([regressor_aux(view, t) for view, t in zip(views, coarse.t, strict=True)])
+        return final_poses(coarse, self._model.regress(features, image, index, aux),
+                           self._model.grid, K)
+
+    def _pose(self, detection: Detection, entry: _Object, T: FloatArray,
+              confidence: float) -> ObjectPose | Rejection:
+        if not np.isfinite(T).all() or T[2, 3] <= 0:
+            return rejections.no_pose_in_front(detection, T[:3, 3])
+        symmetry = self._model.manifest.symmetry_of(detection.label)
+        mesh = self._model.meshes[detection.label]
+        return ObjectPose(
+            label=detection.label,
+            score=float(detection.score * confidence),
+            T_camera_object=T,
+            size=self._sizes[detection.label],
+            symmetry=symmetry,
+            covariance=with_unknown_spin(self._covariance(T[:3, 3], entry.views[0]), T[:3, :3],
+                                         symmetry),
+            source=self.name,
+            detection=detection,
+            points=mesh.vertices,
+            faces=mesh.faces)
+
+    def _covariance(self, t: FloatArray, view: CropView) -> FloatArray:
+        """Return (6, 6) how far a right pose may be off: what the classes leave open.
+
+        Across the line of sight that is one cell of the crop, about each axis what separates a
+        rotation from the nearest of the grid, along it two pixels of the object's size.
+        """
+        grid = self._model.grid
+        distance = float(t[2])
+        metres_per_pixel = distance / view.K[0, 0]
+        cell = metres_per_pixel * view.crop / grid.translation.cells
+        extent = view.crop * view.square.box_size.max() / view.square.side
+        bin_width = (grid.depths[-1] - grid.depths[0]) / max(len(grid.depths) - 1, 1)
+        along = max(distance * _SIZE_DEVIATION / extent, bin_width * view.K[0, 0])
+        nside = round((len(grid.rotations) / 72) ** (1 / 3))
+        return sight_covariance(t, along, cell, _GRID_DEVIATION / nside)
+
+
+def create_mrc(options: BackendOptions) -> PoseBackend:
+    """Create the backend for the model named in the options, or the shipped one.
+
+    Raises:
+        ModelError: If the model is missing, damaged, or made for another backend.
+        ConfigurationError: If the device or the renderer's library is not there.
+    """
+    model = ModelStore().find(options.model or _DEFAULT_MODEL, task='pose')
+    if model.manifest.backend != MRCBackend.name:
+        raise ModelError(f'model {model.manifest.name!r} is made for the backend '
+                         f'{model.manifest.backend!r}, not for {MRCBackend.name!r}; choose that '
+                         'backend, or a model that `pose-estimation train mrc` made')
+    return MRCBackend(MRCModel(model, options.device, options.threads), options)
+
+
+def _size_about_origin(mesh: Mesh) -> FloatArray:
+    """Return the (3,) size of the least box centred on the object frame's origin, metres.
+
+    It is the CAD model's own box if that is centred on the origin, as those of BOP are.
+    """
+    return np.asarray(2.0 * np.abs(mesh.bounds.astype(np.float64)).max(axis=0))

@@ -1,0 +1,45 @@
+"""What can be chosen when an MRC-Net model runs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+
+from pose_estimation_ros.core.errors import ConfigurationError
+
+ROTATED_COPIES = ('auto', 'one', 'four')
+COPY_CHOICES = ('joint', 'separate')
+AUXILIARIES = ('trained', 'published')
+_CHOICES = {'rotated_copies': ROTATED_COPIES, 'copy_choice': COPY_CHOICES,
+            'auxiliary': AUXILIARIES}
+
+
+@dataclass(frozen=True)
+class MRCOptions:
+    """Test-time rotations, and what the published code does otherwise than its paper.
+
+    Attributes:
+        rotated_copies: How many copies of a crop, turned by quarter turns, are estimated and
+            compared: 'one', 'four', or 'auto' = four for models that normalise with the
+            statistics of their batch, whose published batch these are, and one for others.
+        copy_choice: 'joint' = rotation and translation are those of the copy with the surest
+            rotation (the paper); 'separate' = the translation is that of the copy with the surest
+            depth (the published code).
+        auxiliary: 'trained' = the classifier is told the direction of the crop, as in training;
+            'published' = what the published inference tells it by an oversight.
+    """
+
+    rotated_copies: str = 'auto'
+    copy_choice: str = 'joint'
+    auxiliary: str = 'trained'
+
+    def __post_init__(self) -> None:
+        """Check the choices.
+
+        Raises:
+            ConfigurationError: If one is unknown.
+        """
+        for field in fields(self):
+            value, choices = getattr(self, field.name), _CHOICES[field.name]
+            if value not in choices:
+                raise ConfigurationError(f'mrc.{field.name} is {value!r}; choose one of '
+                                         f'{", ".join(choices)}')
