@@ -88,11 +88,25 @@ def test_core_needs_numpy_and_nothing_else():
 
 
 @pytest.mark.parametrize('node', ['pose_estimator', 'replay_camera'])
-def test_nothing_that_a_node_can_load_imports_torch_or_open3d(node):
+def test_nothing_that_a_node_can_load_imports_torch(node):
     importers = reachable_imports(f'{PACKAGE}.nodes.{node}', at_module_level_only=False)
-    heavy = {name: importer for name, importer in importers.items()
-             if name.split('.')[0] in {'torch', 'torchvision', 'open3d'}}
-    assert not heavy
+    assert not {'torch', 'torchvision'} & {name.split('.')[0] for name in importers}
+
+
+def test_of_what_the_estimator_can_load_only_the_view_renderers_import_open3d_and_warp():
+    """They are for backends of known CAD objects, which load them when they are chosen."""
+    importers = reachable_imports(f'{PACKAGE}.nodes.pose_estimator', at_module_level_only=False)
+    rendering = {importer for name, importer in importers.items()
+                 if name.split('.')[0] in {'open3d', 'warp'}}
+    assert {part_of(importer) for importer in rendering} <= {'rendering'}
+    users = {name for name in MODULES if part_of(name) == 'backends'
+             and f'{PACKAGE}.rendering.view_renderer' in {item.name for item in imports_of(name)}}
+    assert users == {f'{PACKAGE}.backends.mrc_model'}
+
+
+def test_the_replay_camera_needs_no_open3d():
+    importers = reachable_imports(f'{PACKAGE}.nodes.replay_camera', at_module_level_only=False)
+    assert 'open3d' not in {name.split('.')[0] for name in importers}
 
 
 def test_the_simulated_camera_needs_no_torch():
