@@ -17,15 +17,13 @@ from pose_estimation_ros.rendering.view_renderer import (
     PIXEL_CENTRE,
     SHININESS,
     SPECULAR,
+    BoundingSpheres,
     Float32Array,
     FloatArray,
     ViewBatch,
     Views,
     check_meshes,
 )
-
-# Bounding spheres are a little too large, so that rounding leaves no vertex outside.
-_MARGIN = 1.01
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,17 +62,11 @@ class Open3DViewRenderer:
             InvalidInputError: If a mesh cannot be drawn.
         """
         check_meshes(meshes)
-        used = [mesh.vertices[np.unique(mesh.faces)].astype(np.float64) for mesh in meshes]
-        self._low = np.array([vertices.min(axis=0) for vertices in used])
-        self._high = np.array([vertices.max(axis=0) for vertices in used])
-        centres = (self._low + self._high) / 2
-        self._radii = _MARGIN * np.array([
-            np.linalg.norm(vertices - centre, axis=1).max()
-            for vertices, centre in zip(used, centres, strict=True)])
+        self._bounds = np.stack([mesh.bounds for mesh in meshes]).astype(np.float64)
+        self._spheres = BoundingSpheres.of(meshes)
         # Cells of a compact grid: far from the origin, float32 would lose digits.
-        shifts = _grid_positions(len(meshes)) * 2.1 * self._radii.max()
-        self._centres = centres
-        self._shifts = shifts - centres
+        cells = 2.1 * self._spheres.radii.max() * _grid_positions(len(meshes))
+        self._shifts = cells - self._spheres.centres
         moved = [Mesh(mesh.vertices + shift, mesh.faces)
                  for mesh, shift in zip(meshes, self._shifts, strict=True)]
         self._caster = Open3DRayCaster(moved, threads)
@@ -86,7 +78,7 @@ class Open3DViewRenderer:
     def render(self, objects: ArrayLike, T_camera_object: ArrayLike, K: ArrayLike,
                size: int) -> Views:
         """Draw one view of one object per entry of the batch; see `ViewRenderer.render`."""
-        batch = ViewBatch.checked(objects, T_camera_object, K, size, len(self._radii))
+        batch = ViewBatch.checked(objects, T_camera_object, K, size, len(self._shifts))
         shade, depth = np.zeros((2, len(batch.objects), size, size), dtype=np.float32)
         cast = self._pixel_rays(batch)
         hits = self._caster.cast(cast.rays)
@@ -117,11 +109,11 @@ class Open3DViewRenderer:
         along_u = (u + PIXEL_CENTRE)[:, None] * batch.rays[view, :, 0]
         along_v = (v + PIXEL_CENTRE)[:, None] * batch.rays[view, :, 1] + batch.rays[view, :, 2]
         directions = (along_v[:, None] + along_u[None]).astype(np.float32).reshape(-1, 3)
-        from_centre = batch.camera_centres[view] - self._centres[mesh]
+        from_centre = batch.camera_centres[view] - self._spheres.centres[mesh]
         # |from_centre + depth * direction| = radius, halved linear term.
         square = np.einsum('nx,nx->n', directions, directions)
         linear = directions @ from_centre.astype(np.float32)
-        constant = from_centre @ from_centre - self._radii[mesh] ** 2
+        constant = from_centre @ from_centre - self._spheres.radii[mesh] ** 2
         discriminant = linear * linear - square * np.float32(constant)
         meets = np.flatnonzero(discriminant > 0)
         directions = directions[meets]
@@ -135,7 +127,8 @@ class Open3DViewRenderer:
         """Return first column, first row, last column + 1, last row + 1 that can show the mesh."""
         mesh, size = batch.objects[view], batch.size
         corners = np.array([[x, y, z] for x in (0, 1) for y in (0, 1) for z in (0, 1)])
-        points = self._low[mesh] + corners * (self._high[mesh] - self._low[mesh])
+        low, high = self._bounds[mesh]
+        points = low + corners * (high - low)
         T = batch.T_camera_object[view]
         in_camera = points @ T[:3, :3].T + T[:3, 3]
         if (in_camera[:, 2] <= 0).all():
@@ -145,9 +138,9 @@ class Open3DViewRenderer:
         image = in_camera @ batch.K[view].T
         uv = image[:, :2] / image[:, 2:]
         # One pixel more on each side, against rounding.
-        low = np.clip(np.floor(uv.min(axis=0) - PIXEL_CENTRE), 0, size).astype(int)
-        high = np.clip(np.ceil(uv.max(axis=0) + PIXEL_CENTRE), 0, size).astype(int)
-        return int(low[0]), int(low[1]), int(high[0]), int(high[1])
+        left, top = np.clip(np.floor(uv.min(axis=0) - 1), 0, size).astype(int).tolist()
+        right, bottom = np.clip(np.ceil(uv.max(axis=0) + 1), 0, size).astype(int).tolist()
+        return left, top, right, bottom
 
     def _normals(self, hits: RayHits, found: NDArray[np.int64]) -> Float32Array:
         """Return the (N, 3) float32 normals at the found hits, as the corners' are weighed."""

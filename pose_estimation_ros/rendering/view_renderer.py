@@ -141,6 +141,40 @@ class ViewBatch:
         return np.asarray(centres / np.maximum(lengths, 1e-12))
 
 
+@dataclass(frozen=True, eq=False)
+class BoundingSpheres:
+    """Balls around meshes, a little too large, so that rounding leaves no vertex outside.
+
+    Attributes:
+        centres: (M, 3) float64 metres, each in its object frame.
+        radii: (M,) float64 metres.
+    """
+
+    centres: FloatArray
+    radii: FloatArray
+
+    @classmethod
+    def of(cls, meshes: Sequence[Mesh]) -> BoundingSpheres:
+        """Return the spheres about the middles of the meshes' boxes."""
+        centres = np.stack([mesh.bounds.mean(axis=0, dtype=np.float64) for mesh in meshes])
+        return cls(centres, 1.01 * np.array([
+            np.linalg.norm(mesh.vertices - centre, axis=1).max()
+            for mesh, centre in zip(meshes, centres, strict=True)]))
+
+    def depths(self, batch: ViewBatch) -> tuple[Float32Array, Float32Array]:
+        """Return where each view's rays enter the depths of its sphere, and how deep those are.
+
+        Returns:
+            (B,) float32 depth of the nearest point, at least 0, and (B,) float32 depth from there
+            to the farthest point, at least 0, metres.
+        """
+        T = batch.T_camera_object
+        middle = np.einsum('bj,bj->b', T[:, 2, :3], self.centres[batch.objects]) + T[:, 2, 3]
+        radius = self.radii[batch.objects]
+        near = np.maximum(middle - radius, 0).astype(np.float32)
+        return near, np.maximum(middle + radius - near, 0).astype(np.float32)
+
+
 def check_meshes(meshes: Sequence[Mesh]) -> None:
     """Refuse what cannot be drawn.
 
@@ -161,7 +195,7 @@ def make_view_renderer(meshes: Sequence[Mesh], device: str = 'cpu',
 
     Args:
         meshes: Each in its object frame, metres.
-        device: 'cpu' (Open3D) or 'cuda' (Warp).
+        device: 'cpu' (Open3D), or 'cuda', 'cuda:1' and so on (Warp).
         threads: Threads of the CPU renderer; 0 = one per core.
 
     Raises:
@@ -172,4 +206,8 @@ def make_view_renderer(meshes: Sequence[Mesh], device: str = 'cpu',
         from pose_estimation_ros.rendering.open3d_view_renderer import Open3DViewRenderer
 
         return Open3DViewRenderer(meshes, threads)
-    raise ConfigurationError(f"there is no view renderer for {device!r}: choose 'cpu'")
+    if device.partition(':')[0] == 'cuda':
+        from pose_estimation_ros.rendering.warp_view_renderer import WarpViewRenderer
+
+        return WarpViewRenderer(meshes, device)
+    raise ConfigurationError(f"there is no view renderer for {device!r}: choose 'cpu' or 'cuda'")

@@ -40,7 +40,9 @@ KEYS = {
 EXTRAS = {'open3d': 'simulation', 'rosbags': 'demo', 'torch': 'training',
           'torchvision': 'training', 'onnx': 'training', 'tensorboard': 'training',
           'tqdm': 'simulation', 'distributed': 'training',
-          'matplotlib': 'evaluation', 'pycocotools': 'evaluation'}
+          'matplotlib': 'evaluation', 'pycocotools': 'evaluation', 'warp': 'gpu'}
+# Distributions that are not called as their module.
+DISTRIBUTIONS = {'warp': 'warp-lang'}
 
 
 def setup_keywords():
@@ -90,7 +92,7 @@ def test_what_an_entry_point_imports_is_declared(setup):
     foreign = used - set(sys.stdlib_module_names) - {PACKAGE}
     assert foreign <= set(KEYS) | set(EXTRAS), 'add the module and its rosdep key to KEYS'
     assert not {name for name in foreign & set(EXTRAS)
-                if name not in setup['extras'][EXTRAS[name]]}
+                if DISTRIBUTIONS.get(name, name) not in setup['extras'][EXTRAS[name]]}
     missing = {KEYS[name] for name in foreign - set(EXTRAS)} - declared
     # builtin_interfaces comes with every message package.
     assert missing <= {'builtin_interfaces'}
