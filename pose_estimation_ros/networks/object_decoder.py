@@ -30,8 +30,7 @@ class ObjectConvolution(nn.Module):
 
         Args:
             x: (B, inputs, H, W) features.
-            index: (B,) int64, the object of each sample; on its own for a batch of one object,
-                (): then all of the batch share it.
+            index: () int64, the object that all samples show, or (B,) the object of each.
         """
         padding = self.weights.shape[-1] // 2
         if index.ndim == 0:
@@ -40,15 +39,16 @@ class ObjectConvolution(nn.Module):
 
     def _gathered(self, x: Tensor, index: Tensor, padding: int) -> Tensor:
         """Convolve as products of matrices, for ONNX has no convolution with weights by sample."""
-        outputs, inputs = self.weights.shape[1:3]
+        outputs = self.weights.shape[1]
         height, width = x.shape[2:]
-        weight = self.weights[index].permute(0, 1, 3, 4, 2).reshape(-1, outputs, inputs * (
-            2 * padding + 1) ** 2)
+        # Laid out before they are gathered, which the exporter does once and for all.
+        by_place = self.weights.permute(0, 1, 3, 4, 2).flatten(2)
         padded = F.pad(x, (padding, padding, padding, padding))
         around = torch.cat([padded[:, :, dy:dy + height, dx:dx + width]
                             for dy in range(2 * padding + 1) for dx in range(2 * padding + 1)], 1)
-        product = weight @ around.flatten(2)
-        return product.reshape(-1, outputs, height, width) + self.bias[index]
+        product = by_place[index] @ around.flatten(2)
+        convolved: Tensor = product.reshape(-1, outputs, height, width) + self.bias[index]
+        return convolved
 
 
 class ObjectDecoder(nn.Module):
@@ -92,4 +92,5 @@ class ObjectDecoder(nn.Module):
 
 
 def _doubled(x: Tensor) -> Tensor:
-    return F.interpolate(x, scale_factor=2.0, mode='bilinear', align_corners=False)
+    doubled: Tensor = F.interpolate(x, scale_factor=2.0, mode='bilinear', align_corners=False)
+    return doubled

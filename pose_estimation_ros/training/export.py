@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pose_estimation_ros.core.errors import ConfigurationError
 from pose_estimation_ros.runtime.model_folder import new_model_folder
@@ -71,6 +71,13 @@ def _full(network: str, request: ExportRequest) -> None:
         export_full(network, request.checkpoint, request.priors, folder, request.training)
 
 
+def _mrc(network: str, size: Literal['lite', 'full'], request: ExportRequest) -> None:
+    from pose_estimation_ros.training.mrc_export import export_mrc
+
+    with new_model_folder(request.out) as folder:
+        export_mrc(network, size, request.checkpoint, folder, request.training, request.metrics)
+
+
 def _maskrcnn(request: ExportRequest) -> None:
     from pose_estimation_ros.training.maskrcnn_export import export_model
 
@@ -95,5 +102,7 @@ _EXPORTERS: dict[str, tuple[Callable[[ExportRequest], None], set[str]]] = {
     'spd-full': (partial(_full, 'spd-full'), {'--training-note', '--priors'}),
     'crnet-full': (partial(_full, 'crnet-full'), {'--training-note', '--priors'}),
     'acr-full': (partial(_full, 'acr-full'), {'--training-note', '--priors'}),
+    'mrc-lite': (partial(_mrc, 'mrc-lite', 'lite'), {'--training-note', '--metrics'}),
+    'mrc-full': (partial(_mrc, 'mrc-full', 'full'), {'--training-note', '--metrics'}),
     'maskrcnn': (_maskrcnn, {'--training-note', '--metrics', '--classifier'}),
     'shape-prior': (_shape_prior, set())}

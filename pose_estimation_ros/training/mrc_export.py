@@ -1,0 +1,223 @@
+"""MRC-Net as a model folder: two ONNX networks, the meshes of its objects and a manifest.
+
+The rendering lies between the networks: the first one encodes and classifies a crop, the second
+one encodes the rendering of the coarse pose and compares it with the crop's features, which so
+are computed once.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+
+from pose_estimation_ros.core.errors import ModelError, PoseEstimationError
+from pose_estimation_ros.networks.mrc import AUXILIARY, MRCConfig, MRCNet, Pyramid
+from pose_estimation_ros.rendering.mesh_archive import write_mesh_archive
+from pose_estimation_ros.runtime.manifest import ModelFile, ModelManifest, write_manifest
+from pose_estimation_ros.training.checkpoints import (
+    check_network,
+    first_fault,
+    read_checkpoint,
+    trained_weights,
+)
+from pose_estimation_ros.training.mrc_objects import CadObject, objects_from_notes
+from pose_estimation_ros.training.provenance import training_facts
+
+ModelSize = Literal['lite', 'full']
+
+BACKEND = 'mrc'
+CLASSIFIER, REGRESSOR, MESHES = 'classifier', 'regressor', 'meshes'
+
+_OPSET = 17
+_MESHES_FILE = 'meshes.npz'
+_FEATURES = ('x4', 'x8', 'x16')
+_ANSWERS = ('rotation', 'depth', 'xy')
+
+
+class ClassifierGraph(nn.Module):
+    """Crops to the logits of their coarse pose, their masks and their features."""
+
+    inputs = ('image', 'index', 'aux')
+    outputs = (*_ANSWERS, 'mask', *_FEATURES)
+
+    def __init__(self, network: MRCNet) -> None:
+        """Take a network."""
+        super().__init__()
+        self.network = network
+
+    def forward(self, image: Tensor, index: Tensor, aux: Tensor) -> tuple[Tensor, ...]:
+        """Return `outputs`; see `MRCNet.encode` and `MRCNet.classify`."""
+        pyramid = self.network.encode(image, index)
+        return (*self.network.classify(pyramid, aux), pyramid.mask, pyramid.x4, pyramid.x8,
+                pyramid.x16)
+
+
+class RegressorGraph(nn.Module):
+    """Renderings and the features of crops to the rest of the pose."""
+
+    inputs = ('image', 'index', *_FEATURES, 'aux')
+    outputs = _ANSWERS
+
+    def __init__(self, network: MRCNet) -> None:
+        """Take a network."""
+        super().__init__()
+        self.network = network
+
+    def forward(self, image: Tensor, index: Tensor, x4: Tensor, x8: Tensor, x16: Tensor,
+                aux: Tensor) -> tuple[Tensor, ...]:
+        """Return `outputs`; see `MRCNet.regress`."""
+        real = Pyramid(x4, x8, x16, x4[:, -1:])
+        return tuple(self.network.regress(real, self.network.encode(image, index), aux))
+
+
+class ParallelRegressorGraph(nn.Module):
+    """The features of crops to the rest of the pose, without a rendering."""
+
+    inputs = (*_FEATURES, 'aux')
+    outputs = _ANSWERS
+
+    def __init__(self, network: MRCNet) -> None:
+        """Take a network."""
+        super().__init__()
+        self.network = network
+
+    def forward(self, x4: Tensor, x8: Tensor, x16: Tensor, aux: Tensor) -> tuple[Tensor, ...]:
+        """Return `outputs`; see `MRCNet.regress`."""
+        return tuple(self.network.regress(Pyramid(x4, x8, x16, x4[:, -1:]), None, aux))
+
+
+def export_networks(network: MRCNet, folder: Path) -> dict[str, Path]:
+    """Write a network's ONNX files; each appears when it is whole.
+
+    Both take any number of crops. 'classifier' has the inputs `image` (B, 4, S, S) float32,
+    `index` (B,) int64 and `aux` (B, 3), and gives `rotation`, `depth`, `xy` of `PoseLogits`, and
+    `mask`, `x4`, `x8`, `x16` of `Pyramid`. 'regressor' takes the same of the renderings besides
+    `x4`, `x8` and `x16` of the crops, and gives `rotation`, `depth`, `xy` of `PoseResidual`. If
+    the regression is 'parallel', it has no `image` and `index`; if there is none, no file.
+
+    Args:
+        network: The network.
+        folder: Where to write.
+
+    Returns:
+        The files by their role.
+    """
+    config = network.config
+    network.eval()
+    batch = 2  # one object would let the exporter fix the batch
+    index = torch.arange(batch) % config.objects
+    example = {'image': torch.rand(batch, 4, config.crop, config.crop), 'index': index,
+               'aux': torch.zeros(batch, AUXILIARY)}
+    with torch.inference_mode():
+        pyramid = network.encode(example['image'], index)
+    example |= {name: getattr(pyramid, name) for name in _FEATURES}
+    graphs: dict[str, ClassifierGraph | RegressorGraph | ParallelRegressorGraph] = {
+        CLASSIFIER: ClassifierGraph(network)}
+    if config.regression != 'none':
+        graphs[REGRESSOR] = (RegressorGraph if config.regression == 'sequential' else
+                             ParallelRegressorGraph)(network)
+    files = {role: folder / f'mrc_{role}.onnx' for role in graphs}
+    for role, graph in graphs.items():
+        _write_onnx(graph.eval(), graph.inputs, graph.outputs, example, files[role])
+    return files
+
+
+def _write_onnx(graph: nn.Module, inputs: Sequence[str], outputs: Sequence[str],
+                example: Mapping[str, Tensor], path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_suffix('.partial')
+    with warnings.catch_warnings(), torch.inference_mode():
+        # It tells of its successor, of sizes that it takes as constants, which they are, and of
+        # what it leaves unfolded. Tests compare what it wrote with the network.
+        warnings.simplefilter('ignore')
+        torch.onnx.export(
+            graph, tuple(example[name] for name in inputs), str(temporary), dynamo=False,
+            opset_version=_OPSET, input_names=list(inputs), output_names=list(outputs),
+            dynamic_axes={name: {0: 'crops'} for name in (*inputs, *outputs)})
+    temporary.replace(path)
+
+
+def write_mrc_model(network: MRCNet, objects: Sequence[CadObject], size: ModelSize, out: Path,
+                    training: Mapping[str, Any], metrics: Mapping[str, Any],
+                    licence: str = 'Apache-2.0') -> ModelManifest:
+    """Write a model folder that the run time loads.
+
+    Args:
+        network: The network.
+        objects: What it knows, in the order of its decoders.
+        size: Whether it is the published network or a smaller one.
+        out: Folder to write; its name is the model's.
+        training: How the weights were made.
+        metrics: What was measured of them.
+        licence: SPDX identifier of the weights' licence.
+
+    Raises:
+        ModelError: If the network has not one decoder for each object.
+    """
+    config = network.config
+    if len(objects) != config.objects:
+        raise ModelError(f'the network has {config.objects} decoders, but {len(objects)} objects '
+                         f'are named ({", ".join(known.name for known in objects)}); name each '
+                         'of its objects once, in the order of the decoders')
+    files = export_networks(network, out)
+    write_mesh_archive(out / _MESHES_FILE, {known.name: known.mesh for known in objects})
+    manifest = ModelManifest(
+        name=out.name, task='pose', backend=BACKEND, size=size,
+        files={role: ModelFile.of(path, out)
+               for role, path in (*files.items(), (MESHES, out / _MESHES_FILE))},
+        categories=tuple(known.name for known in objects),
+        input={'crop': config.crop, 'channels': ['blue', 'green', 'red', 'box'],
+               'range': [0, 1]},
+        parameters=config.as_dict(), training=training, metrics=metrics, licence=licence,
+        symmetries={known.name: known.symmetry.as_plain() for known in objects})
+    write_manifest(manifest, out)
+    return manifest
+
+
+def load_trained_mrc(network: str, checkpoint: Path
+                     ) -> tuple[MRCNet, list[CadObject], dict[str, Any]]:
+    """Return the network of a checkpoint with averaged weights, its objects and the training.
+
+    Args:
+        network: Name of the network, 'mrc-lite' or 'mrc-full'.
+        checkpoint: The run's last.pt or best.pt.
+
+    Raises:
+        ModelError: If the checkpoint is missing, damaged or not of this network.
+    """
+    content = read_checkpoint(checkpoint)
+    check_network(content, network, checkpoint)
+    try:
+        notes = content['notes']
+        trained = MRCNet(MRCConfig.from_dict(notes['config']))
+        trained.load_state_dict(trained_weights(content))
+        objects = objects_from_notes(notes['objects'])
+    except (KeyError, TypeError, AttributeError, RuntimeError, PoseEstimationError) as error:
+        raise ModelError(f'checkpoint {checkpoint} is not one of the present {network}: '
+                         f'{first_fault(error)}; give the last.pt of `pose-estimation train '
+                         f'{network}`, or export it with the version that trained it') from error
+    return trained.eval(), objects, training_facts(notes, content['step'])
+
+
+def export_mrc(network: str, size: ModelSize, checkpoint: Path, out: Path,
+               training: Mapping[str, Any], metrics: Mapping[str, Any]) -> ModelManifest:
+    """Write the model folder of a network that `pose-estimation train` trained.
+
+    Args:
+        network: Its name, 'mrc-lite' or 'mrc-full'.
+        size: Its size.
+        checkpoint: The run's last.pt or best.pt.
+        out: Folder to write; its name is the model's.
+        training: What the manifest is to say of the training besides what the run noted.
+        metrics: What was measured.
+
+    Raises:
+        ModelError: If the checkpoint is missing, damaged or not of this network.
+    """
+    trained, objects, facts = load_trained_mrc(network, checkpoint)
+    return write_mrc_model(trained, objects, size, out, {**facts, **training}, metrics)
