@@ -7,7 +7,12 @@ from typing import Annotated
 
 import typer
 
-from pose_estimation_ros.cli import dataset_candidates, dataset_cut, dataset_prepare
+from pose_estimation_ros.cli import (
+    dataset_candidates,
+    dataset_cut,
+    dataset_prepare,
+    dataset_views,
+)
 from pose_estimation_ros.cli.dataset_options import (
     GENERATED,
     Categories,
@@ -133,5 +138,6 @@ def priors(file: Annotated[Path, typer.Argument(help='Where the shapes go, an .n
 
 
 dataset.command(epilog=dataset_cut.EPILOG)(dataset_cut.cut)
+dataset.command(epilog=dataset_views.EPILOG)(dataset_views.views)
 dataset.command(epilog=dataset_prepare.EPILOG)(dataset_prepare.prepare)
 dataset.command(epilog=dataset_candidates.EPILOG)(dataset_candidates.candidates)

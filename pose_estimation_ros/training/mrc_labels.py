@@ -15,7 +15,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
@@ -25,6 +24,7 @@ from torch import Tensor, nn
 
 from pose_estimation_ros.core.rotation import axis_rotation
 from pose_estimation_ros.core.symmetry import Symmetry
+from pose_estimation_ros.training.mrc_objects import CadObject
 
 LabelKind = Literal['soft', 'hard']
 
@@ -37,24 +37,6 @@ _TURNS = 315
 # The width of the labels of cells and depth bins: exp(-4 (distance / cell)^2) for both.
 _SHARPNESS = 4.0
 _MORTON_BITS = 10
-
-
-@dataclass(frozen=True, eq=False)
-class KnownObject:
-    """What labels and losses must know of a CAD model.
-
-    Attributes:
-        vertices: (V, 3) metres, object frame.
-        symmetry: Of the model.
-    """
-
-    vertices: NDArray[np.floating]
-    symmetry: Symmetry
-
-    @property
-    def diameter(self) -> float:
-        """Largest distance between two vertices, metres."""
-        return _diameter(np.asarray(self.vertices, dtype=np.float64))
 
 
 class ObjectTables(nn.Module):
@@ -71,7 +53,7 @@ class ObjectTables(nn.Module):
     moments: Tensor
     diameters: Tensor
 
-    def __init__(self, objects: Sequence[KnownObject], points: int = POINTS) -> None:
+    def __init__(self, objects: Sequence[CadObject], points: int = POINTS) -> None:
         """Take the objects, in the order of their indices.
 
         Args:
@@ -79,10 +61,10 @@ class ObjectTables(nn.Module):
             points: How many vertices of each are looked at.
         """
         super().__init__()
-        vertices = [np.asarray(item.vertices, dtype=np.float64) for item in objects]
+        vertices = [np.asarray(item.mesh.vertices, dtype=np.float64) for item in objects]
         chosen = np.stack([spread_vertices(item, points) for item in vertices])
         moments = np.stack([item.T @ item / len(item) for item in vertices])
-        diameters = np.array([item.diameter for item in objects])
+        diameters = np.array([diameter(item) for item in vertices])
         for name, value in (('points', chosen), ('moments', moments), ('diameters', diameters)):
             self.register_buffer(name, torch.from_numpy(value.astype(np.float32)),
                                  persistent=False)
@@ -213,6 +195,17 @@ def spread_vertices(vertices: NDArray[np.floating], count: int) -> NDArray[np.fl
     return np.asarray(vertices[order[places.astype(np.int64)]])
 
 
+def diameter(vertices: NDArray[np.float64]) -> float:
+    """Return the largest distance between two of (V, 3) points."""
+    from scipy.spatial import ConvexHull, QhullError
+    from scipy.spatial.distance import pdist
+
+    # A flat model has no hull; all its vertices are compared.
+    with suppress(QhullError):
+        vertices = vertices[ConvexHull(vertices).vertices]
+    return float(pdist(vertices).max())
+
+
 def _labels(squares: Tensor, kind: LabelKind) -> Tensor:
     """Return (B, N) labels that fall with (B, N) squared distances in units of a cell."""
     if kind == 'soft':
@@ -239,14 +232,3 @@ def _mean_distance(relative: Tensor, points: Tensor) -> Tensor:
 def _rows_by_object(index: Tensor) -> list[tuple[int, Tensor]]:
     return [(number, torch.nonzero(index == number).squeeze(1))
             for number in sorted(set(index.tolist()))]
-
-
-def _diameter(vertices: NDArray[np.float64]) -> float:
-    """Return the largest distance between two of (V, 3) points."""
-    from scipy.spatial import ConvexHull, QhullError
-    from scipy.spatial.distance import pdist
-
-    # A flat model has no hull; all its vertices are compared.
-    with suppress(QhullError):
-        vertices = vertices[ConvexHull(vertices).vertices]
-    return float(pdist(vertices).max())

@@ -10,8 +10,8 @@ from pose_estimation_ros.core.rotation import axis_rotation, random_rotation
 from pose_estimation_ros.core.site_translation import TranslationGrid
 from pose_estimation_ros.core.so3_grid import so3_grid
 from pose_estimation_ros.core.symmetry import NO_SYMMETRY, Symmetry
+from pose_estimation_ros.rendering.mesh import Mesh
 from pose_estimation_ros.training.mrc_labels import (
-    KnownObject,
     ObjectTables,
     RotationLabels,
     cell_labels,
@@ -27,12 +27,17 @@ from pose_estimation_ros.training.mrc_losses import (
     smooth_distance,
     translation_of,
 )
+from pose_estimation_ros.training.mrc_objects import CadObject
 
 EXCERPT = Path(__file__).parents[1] / 'data' / 'mrc' / 'labels_and_losses.npz'
 WHOLE = (Path(__file__).parents[2].parent
          / 'shared/specs/fixtures/rgb/mrcnet_geometry_fixture.npz')
 HALF_TURN = Symmetry(discrete=(tuple(np.diag([-1.0, -1.0, 1.0]).ravel()),))
 SPIN = Symmetry(axis=(0.0, 0.0, 1.0))
+
+
+def known(vertices, symmetry):
+    return CadObject('thing', Mesh(vertices, np.zeros((0, 3))), symmetry)
 
 
 def recorded(path):
@@ -53,7 +58,7 @@ def published(request):
     ('cont', SPIN, 1e-3)])
 def test_rotation_labels_equal_the_published_ones(published, name, symmetry, tolerance):
     vertices = published['mesh_V'].numpy()
-    tables = ObjectTables([KnownObject(vertices, symmetry)], len(vertices))
+    tables = ObjectTables([known(vertices, symmetry)], len(vertices))
     labels = RotationLabels(tables, so3_grid(4))(published['label_R'], torch.zeros(3).long())
     step = labels.shape[1] // published[f'label_{name}'].shape[1]
     difference = labels[:, ::step] - published[f'label_{name}']
@@ -76,7 +81,7 @@ def test_labels_of_cells_and_depth_bins_equal_the_published_ones(published):
 def test_classification_losses_equal_the_published_ones(published):
     # Recorded without the weights of the terms, per sample.
     grid = torch.from_numpy(so3_grid(4)).float()
-    tables = ObjectTables([KnownObject(published['mesh_V'].numpy(), NO_SYMMETRY)], 200)
+    tables = ObjectTables([known(published['mesh_V'].numpy(), NO_SYMMETRY)], 200)
     labels = RotationLabels(tables, grid.numpy())(published['label_R'], torch.zeros(3).long())
     found = [float(rotation_bin_loss(published['loss_logits_R'][i:i + 1], labels[i:i + 1]))
              for i in range(3)]
@@ -109,7 +114,7 @@ def lopsided_vertices(count=500, seed=1):
 
 
 def test_labels_of_equivalent_rotations_are_equal():
-    tables = ObjectTables([KnownObject(lopsided_vertices(), HALF_TURN)])
+    tables = ObjectTables([known(lopsided_vertices(), HALF_TURN)])
     R = random_rotations(5)
     equivalent = R @ torch.diag(torch.tensor([-1.0, -1.0, 1.0]))
     make = RotationLabels(tables, so3_grid(2))
@@ -118,8 +123,8 @@ def test_labels_of_equivalent_rotations_are_equal():
 
 
 def test_labels_of_a_mixed_batch_are_those_of_each_object_alone():
-    objects = [KnownObject(lopsided_vertices(seed=1), NO_SYMMETRY),
-               KnownObject(lopsided_vertices(seed=2), HALF_TURN)]
+    objects = [known(lopsided_vertices(seed=1), NO_SYMMETRY),
+               known(lopsided_vertices(seed=2), HALF_TURN)]
     R, index = random_rotations(6), torch.tensor([0, 1, 1, 0, 0, 1])
     mixed = RotationLabels(ObjectTables(objects), so3_grid(2))(R, index)
     for number, item in enumerate(objects):
@@ -130,7 +135,7 @@ def test_labels_of_a_mixed_batch_are_those_of_each_object_alone():
 
 
 def test_few_vertices_give_nearly_the_labels_of_all():
-    item = KnownObject(lopsided_vertices(5000), NO_SYMMETRY)
+    item = known(lopsided_vertices(5000), NO_SYMMETRY)
     R, index = random_rotations(8), torch.zeros(8).long()
     few, many = (RotationLabels(ObjectTables([item], count), so3_grid(2))(R, index)
                  for count in (128, 5000))
@@ -144,9 +149,9 @@ def test_a_hard_label_marks_the_closest_bin_of_the_truth_and_of_its_equivalent()
                          @ grid[77][None]).float()
     index = torch.zeros(1).long()
     vertices = lopsided_vertices()
-    one = RotationLabels(ObjectTables([KnownObject(vertices, NO_SYMMETRY)]), grid, kind='hard')
+    one = RotationLabels(ObjectTables([known(vertices, NO_SYMMETRY)]), grid, kind='hard')
     assert torch.nonzero(one(R, index)).tolist() == [[0, 77]]
-    two = RotationLabels(ObjectTables([KnownObject(vertices, HALF_TURN)]), grid, kind='hard')
+    two = RotationLabels(ObjectTables([known(vertices, HALF_TURN)]), grid, kind='hard')
     assert float(two(R, index).sum()) == 2.0
     assert float(two(R, index)[0, 77]) == 1.0
 
@@ -162,8 +167,8 @@ def test_hard_labels_of_cells_and_depth_bins_mark_the_closest():
 
 
 def test_the_closest_equivalent_is_found_among_discrete_turns_and_spins():
-    spinning = KnownObject(lopsided_vertices(), SPIN)
-    turning = KnownObject(lopsided_vertices(), HALF_TURN)
+    spinning = known(lopsided_vertices(), SPIN)
+    turning = known(lopsided_vertices(), HALF_TURN)
     tables = ObjectTables([spinning, turning])
     true = random_rotations(2)
     spin = torch.from_numpy(axis_rotation([0.0, 0.0, 1.0], 2.0)).float()
