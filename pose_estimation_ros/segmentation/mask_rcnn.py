@@ -19,13 +19,13 @@ from pose_estimation_ros.segmentation.mask_refinement import MaskRefinement, ref
 from pose_estimation_ros.segmentation.point_classifier import PointClassifier
 from pose_estimation_ros.segmentation.preprocessing import (
     CHANNEL_NAMES,
+    COLOR_CHANNELS,
     InputSize,
     color_input,
     detector_input,
 )
 
 CLASSIFIER_ROLE = 'classifier'
-COLOR_CHANNELS = CHANNEL_NAMES[:3]
 _MASK_THRESHOLD = 0.5
 # A mask of which a surer one covers this share shows a part of that object.
 _PART = 0.7
@@ -167,6 +167,11 @@ class MaskRCNNSegmenter:
     def categories(self) -> tuple[str, ...]:
         """The labels that detections can have."""
         return tuple(dict.fromkeys(self._labels.values()))
+
+    @property
+    def needs_depth(self) -> bool:
+        """Whether the model was trained with depth; without it, it finds less."""
+        return self._input.needs_depth or self._classifier is not None
 
     @property
     def providers(self) -> tuple[str, ...]:

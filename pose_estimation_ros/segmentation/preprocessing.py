@@ -22,6 +22,7 @@ Channels = NDArray[np.float32]
 
 CHANNEL_NAMES = ('red', 'green', 'blue', 'inverse_depth', 'depth_known',
                  'normal_x', 'normal_y', 'normal_z')
+COLOR_CHANNELS = CHANNEL_NAMES[:3]
 COLOR_MEAN, COLOR_DEVIATION = 0.45, 0.25
 # Depth outside this range says nothing about tabletop objects; both bounds in metres.
 NEAREST_DEPTH, FARTHEST_DEPTH = 0.15, 6.0

@@ -25,6 +25,8 @@ from pose_estimation_ros.synthetic.splits import SPLITS
 NOCS_SUBSETS: dict[str, Subset] = {'train': 'camera_train', 'val': 'camera_val',
                                    'test': 'camera_val'}
 SCENE_SIZE = 48
+# What the models of a generated BOP data set were made of.
+GENERATED_MODELS = 'generated_models.json'
 # Making the list of all models makes all models, a hundred in a second or two.
 _MOST_MODELS = 20_000
 
@@ -107,7 +109,7 @@ def write_bop(root: Path, count: int, recipe: FrameRecipe, scene_size: int = SCE
     """
     root = root.resolve()
     # All splits number their models alike.
-    claim_file(root / 'generated_models.json', recipe.source.describe())
+    claim_file(root / GENERATED_MODELS, recipe.source.describe())
     claim_file(root / f'generated_{recipe.split}.json',
                {'kind': 'bop', 'scene_size': scene_size, **recipe.describe()})
     scenes = -(-count // scene_size)

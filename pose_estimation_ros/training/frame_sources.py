@@ -5,16 +5,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import cv2
 import numpy as np
 
-from pose_estimation_ros.core.categories import CATEGORIES, Category
+from pose_estimation_ros.core.categories import CATEGORIES, CATEGORY_NAMES, Category
 from pose_estimation_ros.core.errors import ConfigurationError, InvalidInputError
 from pose_estimation_ros.datasets.annotated_frame import AnnotatedDataset, AnnotatedFrame
+from pose_estimation_ros.datasets.bop_dataset import BopDataset
+from pose_estimation_ros.datasets.frame_files import read_json
 from pose_estimation_ros.datasets.nocs_dataset import NocsDataset
 from pose_estimation_ros.datasets.open_dataset import open_dataset
+from pose_estimation_ros.synthetic.dataset_writing import GENERATED_MODELS
 from pose_estimation_ros.synthetic.frame_cache import FrameShards, frame_shard, read_frame
 from pose_estimation_ros.synthetic.object_source import categories_of
 from pose_estimation_ros.synthetic.shard_files import list_shards, read_description
@@ -107,7 +110,8 @@ def stored_frames(source: str) -> Frames:
 def common_categories(sources: Sequence[str]) -> tuple[Category, ...]:
     """Return the categories that all sources have.
 
-    Frame shards and NOCS folders say what theirs are, BOP folders count as of the six.
+    Frame shards, NOCS folders and BOP folders made by us say what theirs are; of other BOP
+    folders they are the labels of the models, or the six if all labels are of them.
 
     Raises:
         ConfigurationError: If two sources differ, or there is no such folder.
@@ -122,15 +126,42 @@ def common_categories(sources: Sequence[str]) -> tuple[Category, ...]:
     return found[0]
 
 
-def _categories_of(source: str) -> tuple[Category, ...]:
+def has_sensor_depth(source: str) -> bool:
+    """Return whether the depth of a source is as a sensor gives it.
+
+    Scenes of known objects are for networks that look at colour only, and their depth is exact.
+    """
+    return 'scenes' not in _description_of(source)
+
+
+def _description_of(source: str) -> dict[str, Any]:
+    """Return what generated data says of itself; {} of others."""
     world = synthetic_world(source)
     if world is not None:
-        return world.objects.categories
+        return world.objects.describe()
     folder, split = data_path(source)
     if not split and list_shards(folder):
-        return categories_of(read_description(folder))
+        return read_description(folder)
+    generated = folder / GENERATED_MODELS
+    return dict(read_json(generated)) if generated.is_file() else {}
+
+
+def _categories_of(source: str) -> tuple[Category, ...]:
+    description = _description_of(source)
+    folder, split = (None, '') if synthetic_world(source) else data_path(source)
+    if 'categories' in description or folder is None or (not split and list_shards(folder)):
+        return categories_of(description)
     dataset = open_dataset(folder, split)
-    return dataset.categories if isinstance(dataset, NocsDataset) else CATEGORIES
+    if isinstance(dataset, NocsDataset):
+        return dataset.categories
+    return _model_categories(dataset) if isinstance(dataset, BopDataset) else CATEGORIES
+
+
+def _model_categories(dataset: BopDataset) -> tuple[Category, ...]:
+    labels = {dataset.label(obj_id): model for obj_id, model in dataset.models.items()}
+    if labels.keys() <= set(CATEGORY_NAMES):
+        return CATEGORIES
+    return tuple(Category(label, labels[label].symmetry) for label in sorted(labels))
 
 
 def with_visible_boxes(annotated: AnnotatedFrame) -> SyntheticFrame:

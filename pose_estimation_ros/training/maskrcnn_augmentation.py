@@ -5,6 +5,8 @@ All functions take images of the detector's own size and a generator, and return
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -16,20 +18,44 @@ InstanceMap = NDArray[np.int16]
 _LUMINANCE = np.array([0.299, 0.587, 0.114], dtype=np.float32)
 
 
-def augment_color(rgb: Image, instances: InstanceMap, generator: np.random.Generator) -> Image:
+@dataclass(frozen=True)
+class ColorChanges:
+    """How often colours become quite other ones.
+
+    Attributes:
+        repainted: Share of the surfaces that get another colour.
+        permuted: Share of pictures whose channels change places.
+        inverted: Share of pictures that become negatives.
+        hue: Standard deviation of the turn of all hues, radians.
+    """
+
+    repainted: float = 0.25
+    permuted: float = 0.2
+    inverted: float = 0.08
+    hue: float = 0.25
+
+
+# Objects of a category have any colour, known ones their own.
+ANY_COLORS = ColorChanges()
+OWN_COLORS = ColorChanges(repainted=0.05, permuted=0.02, inverted=0.0, hue=0.1)
+
+
+def augment_color(rgb: Image, instances: InstanceMap, generator: np.random.Generator,
+                  changes: ColorChanges = ANY_COLORS) -> Image:
     """Return the picture as another camera, light and set of paints would show it.
 
     Args:
         rgb: (h, w, 3) uint8.
         instances: (h, w) int16, 0 = background, k = k-th object.
         generator: Source of randomness.
+        changes: How often colours become quite other ones.
 
     Returns:
         (h, w, 3) uint8.
     """
-    image = _recolor_surfaces(rgb, instances, generator)
+    image = _recolor_surfaces(rgb, instances, changes.repainted, generator)
     if generator.random() < 0.6:
-        image = cv2.transform(image, _color_matrix(generator))
+        image = cv2.transform(image, _color_matrix(changes, generator))
     if generator.random() < 0.8:
         image = cv2.LUT(image, _tone_curves(generator))
     if generator.random() < 0.3:
@@ -98,36 +124,37 @@ def place_occluders(rgb: Image, depth: DepthImage, instances: InstanceMap,
     return rgb, depth, instances
 
 
-def _recolor_surfaces(rgb: Image, instances: InstanceMap,
+def _recolor_surfaces(rgb: Image, instances: InstanceMap, share: float,
                       generator: np.random.Generator) -> Image:
     """Paint some objects, and sometimes the background, in random colours; shading stays."""
     image = rgb.copy()
     for instance in np.unique(instances):
-        if generator.random() > 0.25:
+        if generator.random() > share:
             continue
         pixels = instances == instance
         colors = image[pixels].astype(np.float32)
         luminance = (colors @ _LUMINANCE)[:, None]
         tint = generator.uniform(0.2, 1.0, 3).astype(np.float32)
         painted = luminance / max(float(luminance.mean()), 20.0) * tint * 128
-        share = np.float32(generator.uniform(0.4, 1.0))
-        image[pixels] = np.clip(colors + share * (painted - colors), 0, 255).astype(np.uint8)
+        strength = np.float32(generator.uniform(0.4, 1.0))
+        image[pixels] = np.clip(colors + strength * (painted - colors), 0, 255).astype(np.uint8)
     return image
 
 
-def _color_matrix(generator: np.random.Generator) -> NDArray[np.float32]:
+def _color_matrix(changes: ColorChanges,
+                  generator: np.random.Generator) -> NDArray[np.float32]:
     """Return a (3, 4) map of colours: saturation, hue, channel order, sometimes inverted."""
     grey = np.tile(_LUMINANCE, (3, 1))
     saturation = generator.uniform(0.2, 1.6) if generator.random() < 0.8 else 0.0
     matrix = grey + saturation * (np.eye(3) - grey)
-    angle = generator.normal(0, 0.25)
+    angle = generator.normal(0, changes.hue)
     axis = np.full(3, 1 / np.sqrt(3))
     hue, _ = cv2.Rodrigues(axis * angle)
     matrix = hue @ matrix
-    if generator.random() < 0.2:
+    if generator.random() < changes.permuted:
         matrix = matrix[generator.permutation(3)]
     offset = np.zeros((3, 1))
-    if generator.random() < 0.08:
+    if generator.random() < changes.inverted:
         matrix, offset = -matrix, np.full((3, 1), 255.0)
     return np.hstack([matrix, offset]).astype(np.float32)
 

@@ -15,12 +15,17 @@ from torch import Tensor
 from pose_estimation_ros.core.camera import CameraIntrinsics
 from pose_estimation_ros.core.categories import CATEGORY_NAMES
 from pose_estimation_ros.segmentation.preprocessing import (
+    CHANNEL_NAMES,
+    COLOR_CHANNELS,
     InputSize,
     resize_color,
     resize_depth,
     stack_channels,
 )
 from pose_estimation_ros.training.maskrcnn_augmentation import (
+    ANY_COLORS,
+    OWN_COLORS,
+    ColorChanges,
     augment_color,
     augment_depth,
     place_occluders,
@@ -36,6 +41,24 @@ Sample = tuple[Tensor, Target]
 LEAST_VISIBILITY = 0.15
 LEAST_SIDE = 8
 LEAST_AREA = 40
+
+
+@dataclass(frozen=True)
+class InputStyle:
+    """What a detector gets to see.
+
+    Attributes:
+        channels: Names of its input's channels, all of `CHANNEL_NAMES` or the colours.
+        colors: How its training pictures are recoloured.
+    """
+
+    channels: tuple[str, ...]
+    colors: ColorChanges
+
+
+COLOR_AND_DEPTH = InputStyle(CHANNEL_NAMES, ANY_COLORS)
+# Known objects have colours of their own, and are found without depth.
+COLORS_OF_KNOWN_OBJECTS = InputStyle(COLOR_CHANNELS, OWN_COLORS)
 
 
 @dataclass(frozen=True)
@@ -143,24 +166,31 @@ def _mirrored(view: View) -> View:
 
 def training_sample(frame: SyntheticFrame, size: InputSize,
                     generator: np.random.Generator,
-                    categories: Sequence[str] = CATEGORY_NAMES) -> Sample:
-    """Return the augmented input tensor (8, h, w) of a frame and its target."""
+                    categories: Sequence[str] = CATEGORY_NAMES,
+                    style: InputStyle = COLOR_AND_DEPTH) -> Sample:
+    """Return the augmented input tensor (C, h, w) of a frame and its target."""
     view = random_view(frame, size, generator)
     rgb, depth, instances = view.rgb, view.depth, view.instances
     if generator.random() < 0.25:
         rgb, depth, instances = place_occluders(rgb, depth, instances, generator)
     target = instance_targets(replace(view, instances=instances), categories)
-    channels = stack_channels(augment_color(rgb, instances, generator),
-                              augment_depth(depth, generator), view.intrinsics)
-    return torch.from_numpy(channels), target
+    view = replace(view, rgb=augment_color(rgb, instances, generator, style.colors))
+    return _input(view, augment_depth(depth, generator), style), target
 
 
 def whole_sample(frame: SyntheticFrame, size: InputSize,
-                 categories: Sequence[str] = CATEGORY_NAMES) -> Sample:
-    """Return the input tensor (8, h, w) of a frame as at run time, and its target."""
+                 categories: Sequence[str] = CATEGORY_NAMES,
+                 style: InputStyle = COLOR_AND_DEPTH) -> Sample:
+    """Return the input tensor (C, h, w) of a frame as at run time, and its target."""
     view = whole_view(frame, size)
-    channels = stack_channels(view.rgb, view.depth, view.intrinsics)
-    return torch.from_numpy(channels), instance_targets(view, categories)
+    return _input(view, view.depth, style), instance_targets(view, categories)
+
+
+def _input(view: View, depth: NDArray[np.float32] | None, style: InputStyle) -> Tensor:
+    if style.channels == COLOR_CHANNELS:
+        depth = None
+    channels = stack_channels(view.rgb, depth, view.intrinsics)
+    return torch.from_numpy(channels[:len(style.channels)])
 
 
 def instance_targets(view: View, categories: Sequence[str] = CATEGORY_NAMES) -> Target:

@@ -22,7 +22,13 @@ from pose_estimation_ros.networks.point_classifier import PointClassifier, Point
 from pose_estimation_ros.runtime.manifest import ModelFile, ModelManifest, write_manifest
 from pose_estimation_ros.segmentation.mask_rcnn import CLASSIFIER_ROLE
 from pose_estimation_ros.segmentation.object_cloud import AROUND, INSIDE
-from pose_estimation_ros.segmentation.preprocessing import CHANNEL_NAMES, InputSize
+from pose_estimation_ros.segmentation.preprocessing import (
+    CHANNEL_NAMES,
+    COLOR_CHANNELS,
+    COLOR_DEVIATION,
+    COLOR_MEAN,
+    InputSize,
+)
 from pose_estimation_ros.training.checkpoints import (
     check_network,
     first_fault,
@@ -154,13 +160,21 @@ def export_model(checkpoint: Path, folder: Path, training: Mapping[str, Any] | N
     manifest = ModelManifest(
         name=folder.name, task='segmentation', backend='maskrcnn', size='lite',
         files=files, categories=names,
-        input={'width': size.width, 'height': size.height, 'channels': list(CHANNEL_NAMES)},
+        input={'width': size.width, 'height': size.height, **_channels(model.config)},
         parameters={**thresholds, 'labels': {
             index + 1: name for index, name in enumerate(names)}},
         training={**notes['training'], **(training or {})},
         metrics=metrics or {})
     write_manifest(manifest, folder)
     return manifest
+
+
+def _channels(config: MaskRCNNConfig) -> dict[str, Any]:
+    """Return what the manifest says of the input's channels."""
+    if config.input_channels == len(CHANNEL_NAMES):
+        return {'channels': list(CHANNEL_NAMES)}
+    return {'channels': list(COLOR_CHANNELS), 'mean': [COLOR_MEAN] * 3,
+            'deviation': [COLOR_DEVIATION] * 3}
 
 
 def _tuples(config: dict[str, Any]) -> dict[str, Any]:

@@ -4,28 +4,35 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from pose_estimation_ros.core.categories import CATEGORIES, Category
 from pose_estimation_ros.networks.mask_rcnn import MaskRCNN, MaskRCNNConfig
 from pose_estimation_ros.segmentation.preprocessing import InputSize
+from pose_estimation_ros.synthetic.object_source import categories_of
 from pose_estimation_ros.training.batch_plan import BatchRequest
 from pose_estimation_ros.training.detection_error import detection_error
 from pose_estimation_ros.training.frame_sources import (
     Frames,
     common_categories,
     frame_source,
+    has_sensor_depth,
     stored_frames,
 )
 from pose_estimation_ros.training.maskrcnn_data import (
+    COLOR_AND_DEPTH,
+    COLORS_OF_KNOWN_OBJECTS,
+    InputStyle,
     Sample,
     collate,
     training_sample,
     whole_sample,
 )
+from pose_estimation_ros.training.maskrcnn_warm_start import begun_weights
 from pose_estimation_ros.training.sources import SampleSource, SourcedTask
 from pose_estimation_ros.training.stages import StageSettings
 from pose_estimation_ros.training.step_batches import on_device
@@ -52,7 +59,8 @@ class MaskRCNNTask(SourcedTask):
 
     def __init__(self, sources: Sequence[SampleSource], validation: Frames | None,
                  config: MaskRCNNConfig, size: InputSize,
-                 categories: tuple[Category, ...] = CATEGORIES) -> None:
+                 categories: tuple[Category, ...] = CATEGORIES,
+                 style: InputStyle = COLOR_AND_DEPTH) -> None:
         """Join network and data.
 
         Args:
@@ -61,15 +69,21 @@ class MaskRCNNTask(SourcedTask):
             config: Sizes of the network.
             size: Input size of the detector.
             categories: Its classes, from 1.
+            style: What it gets to see.
         """
         super().__init__(sources)
         self._validation, self._config, self._size = validation, config, size
-        self._categories = categories
+        self._categories, self._style = categories, style
         self._names = tuple(category.name for category in categories)
 
     def new_model(self) -> nn.Module:
         """Return the network with random weights."""
         return MaskRCNN(self._config).to(memory_format=torch.channels_last)
+
+    def first_weights(self, content: Mapping[str, Any], path: Path) -> dict[str, Tensor]:
+        """Return the weights of another detector, fitted to these classes and channels."""
+        return begun_weights(super().first_weights(content, path), categories_of(content['notes']),
+                             self.new_model().state_dict(), self._names)
 
     def players(self, model: nn.Module) -> list[Player]:
         """Return the network as the one player; biases and normalisations do not decay."""
@@ -81,7 +95,8 @@ class MaskRCNNTask(SourcedTask):
 
     def batch(self, request: BatchRequest) -> Sample:
         """Return augmented pictures and what is in them."""
-        return collate([training_sample(frame, self._size, grain.generator, self._names)
+        return collate([training_sample(frame, self._size, grain.generator, self._names,
+                                        self._style)
                         for grain in request.grains(1) for draw in grain.draws
                         for frame in self._sources[draw.source].samples(draw)])
 
@@ -100,7 +115,7 @@ class MaskRCNNTask(SourcedTask):
         for start in range(0, len(self._validation), _VALIDATION_BATCH):
             end = min(start + _VALIDATION_BATCH, len(self._validation))
             images, targets = collate([whole_sample(self._validation[index], self._size,
-                                                    self._names)
+                                                    self._names, self._style)
                                        for index in range(start, end)])
             found += on_device(model(images.to(device))[0], torch.device('cpu'))
             true += targets
@@ -122,6 +137,8 @@ def make_task(data: TrainingData, settings: TrainingSettings) -> MaskRCNNTask:
     """
     categories = common_categories([*data.sources, *filter(None, [data.validation])])
     validation = stored_frames(data.validation) if data.validation else None
+    style = (COLOR_AND_DEPTH if all(map(has_sensor_depth, data.sources))
+             else COLORS_OF_KNOWN_OBJECTS)
+    config = MaskRCNNConfig(input_channels=len(style.channels), num_classes=1 + len(categories))
     return MaskRCNNTask([frame_source(source, data, settings.seed) for source in data.sources],
-                        validation, MaskRCNNConfig(num_classes=1 + len(categories)), InputSize(),
-                        categories)
+                        validation, config, InputSize(), categories, style)
