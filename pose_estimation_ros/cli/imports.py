@@ -89,6 +89,29 @@ def spd_autoencoder(
     _report(import_autoencoder(checkpoint, output or cache_folder() / 'spd_autoencoder'))
 
 
+@imports.command(epilog=examples(
+    'import mrc chkpt_lmo/model.pth --models lmo/models',
+    'import mrc chkpt_tless/model.pth --models tless/models_cad --dataset tless', docs=_DOCS))
+def mrc(
+        checkpoint: Path = typer.Argument(..., help="The authors' checkpoint, model.pth."),
+        models: Path = typer.Option(..., help='Folder of the CAD models it knows, with their '
+                                    'models_info.json.'),
+        dataset: str = typer.Option('lmo', help='What it was trained for: lmo, tless, ycbv or '
+                                    'itodd.'),
+        output: Path = typer.Option(None, help=_FOLDER_HELP),
+) -> None:
+    """Import a published MRC-Net checkpoint.
+
+    It has as many objects as decoders. Its answers depend on what else is in the batch, as
+    published; networks trained here do not.
+    """
+    _require_torch()
+    from pose_estimation_ros.training.mrc_import import import_mrc
+
+    _report(import_mrc(checkpoint, models, output or cache_folder() / f'mrc_{dataset}_published',
+                       dataset))
+
+
 def _require_torch() -> None:
     if find_spec('torch') is None:
         raise ConfigurationError('importing needs PyTorch, which is not installed; run '

@@ -47,8 +47,7 @@ class ObjectConvolution(nn.Module):
         around = torch.cat([padded[:, :, dy:dy + height, dx:dx + width]
                             for dy in range(2 * padding + 1) for dx in range(2 * padding + 1)], 1)
         product = by_place[index] @ around.flatten(2)
-        convolved: Tensor = product.reshape(-1, outputs, height, width) + self.bias[index]
-        return convolved
+        return product.reshape(-1, outputs, height, width) + self.bias[index]
 
 
 class ObjectDecoder(nn.Module):
@@ -88,7 +87,8 @@ class ObjectDecoder(nn.Module):
         x = torch.cat([x, F.silu(self.middle(eighth, index))], dim=1)
         x = _doubled(F.silu(self.join_middle(x, index)))
         x = torch.cat([x, F.silu(self.fine(quarter, index))], dim=1)
-        return self.last(F.silu(self.join_fine(x, index)), index)
+        decoded: Tensor = self.last(F.silu(self.join_fine(x, index)), index)
+        return decoded
 
 
 def _doubled(x: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""Checkpoints of the SPD family as their authors published them (spec 2).
+"""Checkpoints of the SPD family and of MRC-Net as their authors published them.
 
 They are state dictionaries, some written by PyTorch 1.0 in the container without zip, some with
 the prefix `module.` of DataParallel. They do not say whose they are: their tensors do.
@@ -19,6 +19,7 @@ SPD_NETWORK = 'SPD'
 CRNET_NETWORK = 'CR-Net as released'
 CRNET_FORK_NETWORK = "CR-Net of the authors' development fork"
 AUTOENCODER_NETWORK = 'the shape prior auto-encoder'
+MRC_NETWORK = 'MRC-Net'
 
 LICENCE = 'LicenseRef-NOCS-non-commercial'
 LICENCE_NOTE = ('the authors state no licence for their weights, and the NOCS data they were '
@@ -27,8 +28,12 @@ LICENCE_NOTE = ('the authors state no licence for their weights, and the NOCS da
 _WRAPPER_PREFIX = 'module.'
 
 
-def read_tensors(file: Path) -> dict[str, Tensor]:
+def read_tensors(file: Path, entry: str = '') -> dict[str, Tensor]:
     """Return the tensors of a checkpoint, without the prefix of torch's DataParallel.
+
+    Args:
+        file: The checkpoint.
+        entry: Where the file keeps them if it holds something besides; '' = it does not.
 
     Raises:
         ModelError: If the file is missing, damaged, or holds anything but named tensors.
@@ -36,6 +41,8 @@ def read_tensors(file: Path) -> dict[str, Tensor]:
     if not file.is_file():
         raise ModelError(f'There is no checkpoint at {file}. Check the path.')
     content = load_plain(file, 'Download it again.')
+    if isinstance(content, Mapping) and entry in content:
+        content = content[entry]
     if (
         not isinstance(content, Mapping)
         or not content
@@ -52,6 +59,8 @@ def network_of(state: Mapping[str, Tensor]) -> str:
     """Say in words which network of the family the tensors belong to."""
     if any('SA_modules.' in name or name.startswith('conv1d_stpts_prob.') for name in state):
         return 'SGPA'
+    if any(name.startswith('backbone.decoder.') for name in state):
+        return MRC_NETWORK
     if any(name.startswith('transformer64.') for name in state):
         first = state.get('assignment0.0.weight')
         width = first.shape[1] if first is not None and first.ndim == 3 else None
