@@ -65,6 +65,13 @@ class Open3DRayCaster:
                                           nthreads=self._threads)
         return np.asarray(hit.numpy(), dtype=np.bool_)
 
+    def surface_distances(self, points: Float32Array) -> Float32Array:
+        """Return the (N,) distances, metres, of (N, 3) points from the nearest surface."""
+        found = self._scene.compute_distance(
+            self._to_tensor(np.ascontiguousarray(points, dtype=np.float32)),
+            nthreads=self._threads)
+        return np.asarray(found.numpy())
+
     def _cast(self, rays: Rays) -> Any:
         return self._scene.cast_rays(self._packed(rays), nthreads=self._threads)
 
