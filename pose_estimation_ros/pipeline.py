@@ -5,14 +5,18 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from importlib.metadata import entry_points
-from typing import Protocol
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from pose_estimation_ros.backends.base import BackendOptions, PoseBackend
+from pose_estimation_ros.backends.mrc_options import (
+    AUXILIARIES,
+    COPY_CHOICES,
+    ROTATED_COPIES,
+    MRCOptions,
+)
 from pose_estimation_ros.backends.registry import backend_names, create_backend
 from pose_estimation_ros.core.camera import CameraIntrinsics
 from pose_estimation_ros.core.detection import Detection
@@ -23,60 +27,24 @@ from pose_estimation_ros.core.errors import (
 )
 from pose_estimation_ros.core.frame import RGBDFrame
 from pose_estimation_ros.core.object_pose import ObjectPose, Rejection
-from pose_estimation_ros.runtime import ModelStore
-from pose_estimation_ros.segmentation.mask_rcnn import MaskRCNNSegmenter, SegmentationSettings
+from pose_estimation_ros.segmentation.registry import (
+    MASK_RCNN,
+    Segmenter,
+    SegmenterOptions,
+    create_segmenter,
+    segmenter_names,
+)
 from pose_estimation_ros.tracking.identity import IdentityTracker, TrackerOptions, TrackKey
 
-__all__ = ['BackendOptions', 'Pipeline', 'PipelineOptions', 'PipelineResult', 'SegmentedFrame',
-           'Segmenter', 'SegmenterOptions', 'Selection', 'TrackerOptions', 'backend_names',
-           'check_depth', 'create_pipeline', 'segmenter_names']
+__all__ = ['AUXILIARIES', 'COPY_CHOICES', 'ROTATED_COPIES', 'BackendOptions', 'MRCOptions',
+           'Pipeline', 'PipelineOptions', 'PipelineResult', 'SegmentedFrame', 'Segmenter',
+           'SegmenterOptions', 'Selection', 'TrackerOptions', 'backend_names', 'check_depth',
+           'create_pipeline', 'segmenter_names']
 
 # Objects of interest stand in reach of a robot: a median beyond these is a wrong unit.
 _FARTHEST_MEDIAN_DEPTH = 20.0
 _NEAREST_MEDIAN_DEPTH = 0.02
 _DEPTH_CHECK_STRIDE = 4
-
-# A third-party package adds a segmenter with an entry point in this group, whose value is a
-# callable `(SegmenterOptions) -> Segmenter`.
-SEGMENTER_ENTRY_POINT_GROUP = 'pose_estimation_ros.segmenters'
-MASK_RCNN = 'mask_rcnn'
-DEFAULT_SEGMENTATION_MODEL = 'maskrcnn_lite'
-
-
-class Segmenter(Protocol):
-    """Finds the objects of a frame."""
-
-    def detect(self, frame: RGBDFrame) -> list[Detection]:
-        """Return the instances found in an undistorted frame; none is fine."""
-        ...
-
-    @property
-    def providers(self) -> tuple[str, ...]:
-        """Names of the execution providers that run the network, for `/diagnostics`."""
-        ...
-
-    def close(self) -> None:
-        """Free sessions and device memory."""
-        ...
-
-
-@dataclass(frozen=True)
-class SegmenterOptions:
-    """What a segmenter is told when it is created.
-
-    Attributes:
-        model: Name or folder of its model; empty = the shipped default.
-        device: 'auto', 'cpu', 'cuda' or 'tensorrt'.
-        threads: Threads of the inference session; 0 lets ONNX Runtime choose.
-        min_score: Least score of a detection, 0 to 1; None takes the model's own.
-        max_objects: Most detections of a frame, the best ones.
-    """
-
-    model: str = ''
-    device: str = 'auto'
-    threads: int = 0
-    min_score: float | None = None
-    max_objects: int = 32
 
 
 @dataclass(frozen=True)
@@ -147,7 +115,7 @@ class PipelineOptions:
 
     backend: str = 'spd'
     backend_options: BackendOptions = field(default_factory=BackendOptions)
-    segmenter: str = 'mask_rcnn'
+    segmenter: str = MASK_RCNN
     segmenter_options: SegmenterOptions = field(default_factory=SegmenterOptions)
     tracker: TrackerOptions | None = field(default_factory=TrackerOptions)
     selection: Selection = field(default_factory=Selection)
@@ -176,6 +144,12 @@ class Pipeline:
         self._selection = selection or Selection()
         self._undistorter = _Undistorter()
 
+    @property
+    def needs_depth(self) -> bool:
+        """Whether a frame must bring depth: for the backend or to find the objects."""
+        found_by_depth = self.segmenter is not None and self.segmenter.needs_depth
+        return 'depth' in self.backend.needs or found_by_depth
+
     def process(self, frame: RGBDFrame) -> PipelineResult:
         """Process one frame from beginning to end.
 
@@ -188,9 +162,9 @@ class Pipeline:
         """Check and undistort a frame and find its objects.
 
         Raises:
-            InvalidInputError: If the backend needs depth and the frame has none that is usable.
+            InvalidInputError: If depth is needed and the frame has none that is usable.
         """
-        if 'depth' in self.backend.needs:
+        if self.needs_depth:
             check_depth(frame.depth)
         started = time.perf_counter()
         frame = self._undistorter.undistort(frame)
@@ -243,7 +217,8 @@ def create_pipeline(options: PipelineOptions) -> Pipeline:
     """Create the stages and join them.
 
     Raises:
-        ConfigurationError: If a backend, segmenter or label of that name does not exist.
+        ConfigurationError: If a backend, segmenter or label of that name does not exist, or the
+            segmenter finds nothing that the backend knows.
         ModelError: If a model is missing, damaged or of another kind.
     """
     backend = create_backend(options.backend, options.backend_options)
@@ -255,7 +230,8 @@ def create_pipeline(options: PipelineOptions) -> Pipeline:
     segmenter = None
     if 'detections' in backend.needs:
         try:
-            segmenter = _create_segmenter(options.segmenter, options.segmenter_options)
+            segmenter = create_segmenter(options.segmenter, options.segmenter_options)
+            _check_labels(segmenter, backend)
         except PoseEstimationError:
             backend.close()
             raise
@@ -263,28 +239,19 @@ def create_pipeline(options: PipelineOptions) -> Pipeline:
     return Pipeline(segmenter, backend, tracker, options.selection)
 
 
-def segmenter_names() -> tuple[str, ...]:
-    """Return the names of all known segmenters, sorted."""
-    plugins = entry_points(group=SEGMENTER_ENTRY_POINT_GROUP)
-    return tuple(sorted({MASK_RCNN, *(plugin.name for plugin in plugins)}))
+def _check_labels(segmenter: Segmenter, backend: PoseBackend) -> None:
+    """Check that something that is found can get a pose.
 
-
-def _create_segmenter(name: str, options: SegmenterOptions) -> Segmenter:
-    if name == MASK_RCNN:
-        return _create_mask_rcnn(options)
-    plugins = entry_points(group=SEGMENTER_ENTRY_POINT_GROUP, name=name)
-    if not plugins:
-        raise ConfigurationError(
-            f'unknown segmenter {name!r}; known are {", ".join(segmenter_names())}')
-    segmenter: Segmenter = next(iter(plugins)).load()(options)
-    return segmenter
-
-
-def _create_mask_rcnn(options: SegmenterOptions) -> Segmenter:
-    model = ModelStore().find(options.model or DEFAULT_SEGMENTATION_MODEL, task='segmentation')
-    settings = SegmentationSettings(score_threshold=options.min_score,
-                                    max_detections=options.max_objects)
-    return MaskRCNNSegmenter.from_model(model, settings, options.device, options.threads)
+    Raises:
+        ConfigurationError: If not; the segmenter is closed.
+    """
+    if set(segmenter.categories) & set(backend.categories):
+        return
+    segmenter.close()
+    raise ConfigurationError(
+        f'the segmentation model finds {", ".join(segmenter.categories) or "nothing"}, but the '
+        f'backend {backend.name} knows {", ".join(backend.categories) or "nothing"}; choose a '
+        'segmentation model of the same objects (segmentation.model, --segmentation-model)')
 
 
 def check_depth(depth: NDArray[np.float32] | None) -> None:
@@ -297,7 +264,7 @@ def check_depth(depth: NDArray[np.float32] | None) -> None:
         InvalidInputError: If there is none, nothing is known, or the unit is wrong.
     """
     if depth is None:
-        raise InvalidInputError('there is no depth image but the backend needs one; '
+        raise InvalidInputError('there is no depth image but one is needed; '
                                 'publish depth aligned to colour or choose a colour-only backend')
     known = depth[::_DEPTH_CHECK_STRIDE, ::_DEPTH_CHECK_STRIDE]
     known = known[np.isfinite(known) & (known != 0.0)]

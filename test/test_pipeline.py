@@ -35,6 +35,8 @@ class Found:
     """A segmenter that has found what it was given, and remembers what it saw."""
 
     providers = ('none',)
+    needs_depth = False
+    categories = ('mug', 'bowl', 'can', 'laptop')
 
     def __init__(self, *detections):
         self.detections = list(detections)

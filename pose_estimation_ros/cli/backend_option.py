@@ -1,9 +1,19 @@
-"""The option that chooses the method which estimates the poses."""
+"""The options that choose the method which estimates the poses, and how it does so."""
 
 from __future__ import annotations
 
+from pose_estimation_ros.backends.mrc_options import AUXILIARIES, COPY_CHOICES, ROTATED_COPIES
 from pose_estimation_ros.backends.registry import BUILT_IN, backend_names
 
+COPIES_HELP = ('Backend mrc: copies of an object, turned in the image plane, that are estimated '
+               f'and compared: {", ".join(ROTATED_COPIES)}; auto = four for published weights, '
+               'else one.')
+CHOICE_HELP = (f'Backend mrc with four copies: {" or ".join(COPY_CHOICES)}; joint = one copy '
+               'gives rotation and translation, separate = the surest of each, as the published '
+               'code.')
+AUXILIARY_HELP = (f'Backend mrc: {" or ".join(AUXILIARIES)}: what the network is told of the '
+                  'place of a crop; the published inference differs from the training by an '
+                  'oversight.')
 BACKEND_HELP = (f'Method that estimates the poses: {", ".join(BUILT_IN)}, or one of an installed '
                 'package.')
 

@@ -1,4 +1,4 @@
-"""`pose-estimation estimate`: poses of the objects in one RGB-D frame, without ROS."""
+"""`pose-estimation estimate`: poses of the objects in one frame, without ROS."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from pose_estimation_ros.cli.backend_option import BACKEND_HELP, complete_backend
+from pose_estimation_ros.cli.backend_option import BACKEND_HELP, COPIES_HELP, complete_backend
 from pose_estimation_ros.cli.camera_options import read_camera
 from pose_estimation_ros.cli.json_output import json_text, write_whole
 from pose_estimation_ros.cli.models import model_names
@@ -25,7 +25,8 @@ _CONVENTION = ('metres; T_camera_object and position: from the object to the opt
 def estimate(
         color: Path = typer.Option(..., help='Colour image.'),
         depth: Path = typer.Option(None, help='Depth image aligned to it: 16-bit PNG, TIFF of '
-                                   'floats in metres, or .npy of either.'),
+                                   'floats in metres, or .npy of either. Not needed by methods '
+                                   'that use colour alone.'),
         camera: Path = typer.Option(None, help='camera.json with K (3x3), or YAML of ROS: what '
                                     'ros2 topic echo --once prints of camera_info, or a file of '
                                     'camera_calibration.'),
@@ -44,8 +45,9 @@ def estimate(
         segmentation_model: str = typer.Option('', help="The segmenter's model.",
                                                autocompletion=model_names),
         device: str = typer.Option('auto', help='auto, cpu, cuda or tensorrt.'),
+        mrc_rotated_copies: str = typer.Option('auto', help=COPIES_HELP),
 ) -> None:
-    """Estimate pose and size of every object in one RGB-D frame.
+    """Estimate pose and size of every object in one frame, with depth or without.
 
     The result is JSON: objects with label, score, pose and size, what was dropped and why, the
     models and the time that each stage took.
@@ -54,6 +56,7 @@ def estimate(
     from pose_estimation_ros.datasets.frame_files import FrameFiles
     from pose_estimation_ros.pipeline import (
         BackendOptions,
+        MRCOptions,
         PipelineOptions,
         SegmenterOptions,
         create_pipeline,
@@ -64,7 +67,8 @@ def estimate(
     calibration = read_camera(camera, fx, fy, cx, cy, depth_unit)
     frame = FrameFiles(color.stem, color, depth, calibration).load(stamp_ns=0)
     pipeline = create_pipeline(PipelineOptions(
-        backend=backend, backend_options=BackendOptions(model, device),
+        backend=backend, backend_options=BackendOptions(
+            model, device, mrc=MRCOptions(mrc_rotated_copies)),
         segmenter_options=SegmenterOptions(segmentation_model, device), tracker=None))
     try:
         result = pipeline.process(frame)

@@ -8,14 +8,21 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pose_estimation_ros.cli.backend_option import BACKEND_HELP, complete_backend
+from pose_estimation_ros.cli.backend_option import (
+    AUXILIARY_HELP,
+    BACKEND_HELP,
+    CHOICE_HELP,
+    COPIES_HELP,
+    complete_backend,
+)
 from pose_estimation_ros.core.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from pose_estimation_ros.evaluation.data_folders import Data
+    from pose_estimation_ros.evaluation.methods import Method
     from pose_estimation_ros.evaluation.predictions import FramePredictions, FrameTruth
     from pose_estimation_ros.evaluation.protocols import Tables
-    from pose_estimation_ros.evaluation.runner import Method, Workers
+    from pose_estimation_ros.evaluation.runner import Workers
 
 
 class Protocol(str, Enum):
@@ -74,18 +81,24 @@ def evaluate(
                                              'machine.')] = '',
         seed: Annotated[int, typer.Option(help='Of the robust fit and the mask errors.')] = 0,
         device: Annotated[str, typer.Option(help='auto, cpu, cuda or tensorrt.')] = 'auto',
+        mrc_rotated_copies: Annotated[str, typer.Option(help=COPIES_HELP)] = 'auto',
+        mrc_copy_choice: Annotated[str, typer.Option(help=CHOICE_HELP)] = 'joint',
+        mrc_auxiliary: Annotated[str, typer.Option(help=AUXILIARY_HELP)] = 'trained',
 ) -> None:
     """Run a method over a data set with truth, and print and write its figures."""
     # The other commands must start without images and networks.
+    from pose_estimation_ros.backends.mrc_options import MRCOptions
     from pose_estimation_ros.evaluation.data_folders import EVERYTHING, Data
-    from pose_estimation_ros.evaluation.runner import Method, Workers
+    from pose_estimation_ros.evaluation.methods import Method
+    from pose_estimation_ros.evaluation.runner import Workers
 
     data = Data(folder, split, frames or EVERYTHING, targets, convention.value)
     workers = Workers(cluster, processes)
     alone = processes == 1 and not cluster
     method = Method(backend, model, masks, segmentation_model=segmentation_model,
                     min_score=None if min_score < 0 else min_score, device=device,
-                    threads=0 if alone else 1, seed=seed)
+                    threads=0 if alone else 1, seed=seed,
+                    mrc=MRCOptions(mrc_rotated_copies, mrc_copy_choice, mrc_auxiliary))
     if protocol is Protocol.detection:
         tables = _detections(data, method, out, workers, predictions)
     else:
@@ -99,13 +112,9 @@ def _detections(data: Data, method: Method, out: Path, workers: Workers,
                 stored: Path | None) -> Tables:
     from pose_estimation_ros.cli.progress import progress_bar
     from pose_estimation_ros.evaluation.detection_files import read_detections
+    from pose_estimation_ros.evaluation.methods import models_of
     from pose_estimation_ros.evaluation.protocols import detection_tables
-    from pose_estimation_ros.evaluation.runner import (
-        commit_of,
-        models_of,
-        read_truth,
-        run_detections,
-    )
+    from pose_estimation_ros.evaluation.runner import commit_of, read_truth, run_detections
 
     read_truth(data, workers)
     settings: dict[str, object] = {'data': data.open().name}
@@ -123,11 +132,10 @@ def _poses(data: Data, method: Method, out: Path, workers: Workers, stored: Path
            protocol: Protocol, visibility: float) -> Tables:
     from pose_estimation_ros.cli.progress import progress_bar
     from pose_estimation_ros.evaluation.data_folders import Data
+    from pose_estimation_ros.evaluation.methods import labels_of, models_of
     from pose_estimation_ros.evaluation.runner import (
         check_labels,
         commit_of,
-        labels_of,
-        models_of,
         read_truth,
         refused_by,
         run_poses,

@@ -23,6 +23,7 @@ from pose_estimation_ros.evaluation.accuracy_pages import (
 )
 from pose_estimation_ros.evaluation.confidence_accuracy import confidence_reports
 from pose_estimation_ros.evaluation.data_folders import Data
+from pose_estimation_ros.evaluation.methods import Method, models_of
 from pose_estimation_ros.evaluation.protocols import (
     Tables,
     detection_tables,
@@ -31,9 +32,7 @@ from pose_estimation_ros.evaluation.protocols import (
 )
 from pose_estimation_ros.evaluation.report import write_text
 from pose_estimation_ros.evaluation.runner import (
-    Method,
     Workers,
-    models_of,
     read_truth,
     refused_by,
     run_detections,

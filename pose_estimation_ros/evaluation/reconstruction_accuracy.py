@@ -21,12 +21,12 @@ from pose_estimation_ros.core.object_pose import ObjectPose
 from pose_estimation_ros.datasets.nocs_dataset import NocsDataset
 from pose_estimation_ros.evaluation.data_folders import EVERYTHING, Data
 from pose_estimation_ros.evaluation.detection_sources import TRUTH, MaskSource, TrueMasks
+from pose_estimation_ros.evaluation.methods import Method, models_of
 from pose_estimation_ros.evaluation.reconstruction import (
     ChamferDistance,
     chamfer_distance,
     chamfer_reports,
 )
-from pose_estimation_ros.evaluation.runner import Method, models_of
 
 
 @dataclass(frozen=True)

@@ -9,17 +9,12 @@ ever half-written.
 from __future__ import annotations
 
 import json
-import threading
-import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from functools import lru_cache, partial
 from pathlib import Path
-from typing import Literal
 
-from pose_estimation_ros.backends.base import BackendOptions
-from pose_estimation_ros.backends.registry import create_backend
-from pose_estimation_ros.core.errors import ConfigurationError, InvalidInputError, ModelError
+from pose_estimation_ros.core.errors import ConfigurationError, InvalidInputError
 from pose_estimation_ros.datasets.annotated_frame import AnnotatedDataset, AnnotatedFrame
 from pose_estimation_ros.distribution import Report, map_shards, no_report
 from pose_estimation_ros.evaluation.data_folders import Data
@@ -28,68 +23,27 @@ from pose_estimation_ros.evaluation.detection_files import (
     read_detections,
     write_detections,
 )
-from pose_estimation_ros.evaluation.detection_sources import (
-    ERRORS,
-    MODEL,
-    TRUTH,
-    DetectionSource,
-    open_source,
+from pose_estimation_ros.evaluation.methods import (
+    Method,
+    Task,
+    absolute,
+    detector_of,
+    estimator_of,
+    models_of,
 )
 from pose_estimation_ros.evaluation.predictions import (
     FramePredictions,
     FrameTruth,
-    Prediction,
     read_predictions,
     write_predictions,
 )
-from pose_estimation_ros.evaluation.report import circumstances, model_identity, write_text
-from pose_estimation_ros.pipeline import (
-    DEFAULT_SEGMENTATION_MODEL,
-    MASK_RCNN,
-    Pipeline,
-    PipelineOptions,
-    SegmenterOptions,
-    create_pipeline,
-)
-from pose_estimation_ros.runtime import ModelStore
+from pose_estimation_ros.evaluation.report import circumstances, write_text
 from pose_estimation_ros.runtime.manifest import file_sha256
 
-Task = Literal['poses', 'detections']
-
 SHARD_SIZE = 16
-# Methods that a process keeps loaded: a worker of a cluster may have as many threads.
-_MOST_LOADED = 8
 _RUN, _SHARDS = 'run.json', 'shards'
 _PREDICTIONS, _DETECTIONS = 'predictions.jsonl', 'detections.jsonl'
 _REFUSED = '.json'
-
-
-@dataclass(frozen=True)
-class Method:
-    """What is run on every frame.
-
-    Attributes:
-        backend: Name of the pose backend.
-        model: Name or folder of its model; '' = the backend's default.
-        masks: 'model' = a detector finds the objects; 'truth' = true masks; 'errors' = true masks
-            with a detector's errors; else a file of detections or a folder of NOCS' pickles.
-        segmenter: Name of the detector; used with masks 'model'.
-        segmentation_model: Name or folder of its model; '' = the default.
-        min_score: Least score of a detection; None = the model's own.
-        device: 'auto', 'cpu', 'cuda' or 'tensorrt'.
-        threads: Of each network; 0 lets ONNX Runtime choose.
-        seed: Of the robust fit and of mask errors.
-    """
-
-    backend: str = 'spd'
-    model: str = ''
-    masks: str = MODEL
-    segmenter: str = 'mask_rcnn'
-    segmentation_model: str = ''
-    min_score: float | None = None
-    device: str = 'auto'
-    threads: int = 0
-    seed: int = 0
 
 
 @dataclass(frozen=True)
@@ -103,81 +57,6 @@ class Workers:
 
     cluster: str = ''
     processes: int = 1
-
-
-@dataclass(frozen=True, eq=False)
-class FrameAnswer:
-    """What a method says of a frame.
-
-    Attributes:
-        predictions: Its poses.
-        refused: A sentence for each detection that got none.
-    """
-
-    predictions: FramePredictions
-    refused: tuple[str, ...]
-
-
-class FrameEstimator:
-    """A method, loaded: from a frame with its truth to detections and poses."""
-
-    def __init__(self, method: Method) -> None:
-        """Load detector and backend.
-
-        Raises:
-            ConfigurationError: If there is no such backend or detector.
-            ModelError: If a model is missing, damaged or of another kind.
-            InvalidInputError: If `masks` names no source.
-        """
-        self._source: DetectionSource | None = None
-        options = BackendOptions(method.model, method.device, method.threads, method.seed)
-        if method.masks == MODEL:
-            self.pipeline = create_pipeline(PipelineOptions(
-                backend=method.backend, backend_options=options, segmenter=method.segmenter,
-                segmenter_options=SegmenterOptions(method.segmentation_model, method.device,
-                                                   method.threads, method.min_score),
-                tracker=None))
-        else:
-            self._source = open_source(method.masks, method.seed)
-            self.pipeline = Pipeline(None, create_backend(method.backend, options), None)
-
-    def detect(self, frame: AnnotatedFrame) -> FrameDetections:
-        """Return what is detected in a frame, whether or not the backend knows the label."""
-        started = time.perf_counter()
-        if self._source is not None:
-            _refuse_distortion(frame)
-            found = self._source(frame)
-        elif self.pipeline.segmenter is not None:
-            _refuse_distortion(frame)
-            found = tuple(self.pipeline.segmenter.detect(frame.frame))
-        else:
-            raise ConfigurationError(f'the backend {self.pipeline.backend.name} works without '
-                                     'detections; choose another one to evaluate a detector')
-        return FrameDetections(frame.name, found, time.perf_counter() - started)
-
-    def estimate(self, frame: AnnotatedFrame) -> FrameAnswer:
-        """Return the poses of a frame, and why detections got none.
-
-        Raises:
-            InvalidInputError: If the frame cannot be used; names it.
-        """
-        try:
-            segmented = self.pipeline.segment(frame.frame)
-            if self._source is not None:
-                _refuse_distortion(frame)
-                segmented = replace(segmented, detections=self._source(frame))
-            result = self.pipeline.estimate(segmented)
-        except InvalidInputError as error:
-            raise InvalidInputError(f'frame {frame.name}: {error}') from error
-        poses = tuple(Prediction.of(pose) for pose in result.poses)
-        return FrameAnswer(
-            FramePredictions(frame.name, poses, sum(result.timings.values())), result.dropped)
-
-
-def _refuse_distortion(frame: AnnotatedFrame) -> None:
-    if frame.frame.intrinsics.is_distorted:
-        raise InvalidInputError(f'the camera of frame {frame.name} has lens distortion, so that '
-                                'masks would not fit the undistorted image; undistort the data')
 
 
 def run_poses(data: Data, method: Method, out: Path, workers: Workers | None = None,
@@ -253,37 +132,6 @@ def check_labels(truth: Sequence[FrameTruth], known: Sequence[str], model: str) 
     return {label: count for label, count in sorted(counts.items()) if label not in known}
 
 
-def models_of(method: Method, task: Task) -> dict[str, str]:
-    """Return name and beginning of the hash of the models that are run."""
-    found: dict[str, str] = {}
-    if method.masks == MODEL and method.segmenter == MASK_RCNN:
-        found |= model_identity(ModelStore().find(
-            method.segmentation_model or DEFAULT_SEGMENTATION_MODEL, 'segmentation'))
-    if task == 'poses':
-        described = _estimator(method).pipeline.backend.describe().get('model', method.backend)
-        try:
-            found |= model_identity(ModelStore().find(method.model or described))
-        except ModelError:
-            # A backend of another package may keep its models elsewhere.
-            found[described] = 'unknown'
-    return found
-
-
-def labels_of(method: Method) -> tuple[str, ...]:
-    """Return the labels that the method's backend knows."""
-    return _estimator(method).pipeline.backend.categories
-
-
-def _estimator(method: Method) -> FrameEstimator:
-    """Return the loaded method; each thread of a worker keeps its own from shard to shard."""
-    return _estimator_of(method, threading.get_ident())
-
-
-@lru_cache(maxsize=_MOST_LOADED)
-def _estimator_of(method: Method, _thread: int) -> FrameEstimator:
-    return FrameEstimator(method)
-
-
 @lru_cache(maxsize=1)
 def _opened(data: Data) -> AnnotatedDataset:
     return data.open()
@@ -293,12 +141,10 @@ def _run(task: Task, data: Data, method: Method, out: Path, workers: Workers | N
          report: Report) -> list[Path]:
     """Make the shards that are not there yet; return the paths of all."""
     workers = workers or Workers()
-    data, method = data.resolved(), _absolute(method)
-    settings = {key: value for key, value in asdict(method).items()
-                if key not in {'device', 'threads'}}
+    data, method = data.resolved(), absolute(method)
     source = Path(method.masks)
     stored = {'masks sha256': file_sha256(source)} if source.is_file() else {}
-    _claim(out, {'task': task, **asdict(data), 'method': settings,
+    _claim(out, {'task': task, **asdict(data), 'method': method.settings(),
                  'models': models_of(method, task), **stored})
     folder = (out / _SHARDS).resolve()
     count = _shard_count(data.frames)
@@ -311,26 +157,11 @@ def _run(task: Task, data: Data, method: Method, out: Path, workers: Workers | N
     return paths
 
 
-def _absolute(method: Method) -> Method:
-    """Return the method with its paths as workers in other folders can open them."""
-    masks = Path(method.masks).expanduser()
-    is_stored = method.masks not in (MODEL, TRUTH, ERRORS) and masks.exists()
-    return replace(method, model=_absolute_model(method.model),
-                   masks=str(masks.resolve()) if is_stored else method.masks,
-                   segmentation_model=_absolute_model(method.segmentation_model))
-
-
-def _absolute_model(name: str) -> str:
-    path = Path(name).expanduser()
-    # A bare name is that of a model, whatever lies in this folder.
-    return str(path.resolve()) if path.name != name and path.exists() else name
-
-
 def _make_shard(task: Task, data: Data, method: Method, folder: Path, number: int) -> None:
     """Write the file of one shard; runs in a worker."""
     path = folder / f'{task}_{number:05d}.jsonl'
-    estimator = _estimator(method)
     if task == 'poses':
+        estimator = estimator_of(method)
         answers = [estimator.estimate(frame) for frame in _shard(data, number)]
         refused = {answer.predictions.name: list(answer.refused) for answer in answers}
         # Before the predictions, whose file says that the shard is finished.
@@ -338,7 +169,8 @@ def _make_shard(task: Task, data: Data, method: Method, folder: Path, number: in
         write_text(path.with_suffix(_REFUSED), json.dumps(refused))
         write_predictions(path, (answer.predictions for answer in answers))
     else:
-        write_detections(path, (estimator.detect(frame) for frame in _shard(data, number)))
+        detector = detector_of(method)
+        write_detections(path, (detector.detect(frame) for frame in _shard(data, number)))
 
 
 def _truth_shard(data: Data, number: int) -> list[FrameTruth]:

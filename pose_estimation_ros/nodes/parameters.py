@@ -15,6 +15,8 @@ from rcl_interfaces.msg import (
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 
+from pose_estimation_ros.pipeline import AUXILIARIES, COPY_CHOICES, ROTATED_COPIES
+
 Value: TypeAlias = bool | int | float | str
 
 
@@ -65,8 +67,8 @@ class ParameterSpec:
 ESTIMATOR_PARAMETERS: tuple[ParameterSpec, ...] = (
     ParameterSpec('autostart', default=True, read_only=True,
                   description='Configure and activate the node by itself at the start.'),
-    ParameterSpec('backend', 'spd', 'Method that estimates the poses: spd, crnet, acr, or that of '
-                  'an installed package.', inactive_only=True),
+    ParameterSpec('backend', 'spd', 'Method that estimates the poses: spd, crnet, acr, mrc, or '
+                  'that of an installed package.', inactive_only=True),
     ParameterSpec('model', '', "Name or folder of the backend's model; empty = its default.",
                   inactive_only=True),
     ParameterSpec('device', 'auto', 'Where the networks run.',
@@ -75,6 +77,16 @@ ESTIMATOR_PARAMETERS: tuple[ParameterSpec, ...] = (
                   limits=(0, 256), inactive_only=True),
     ParameterSpec('seed', 0, 'Seed of the robust fit; equal frames give equal poses.',
                   limits=(0, 2 ** 31 - 1), inactive_only=True),
+    ParameterSpec('mrc.rotated_copies', 'auto', 'Backend mrc: how many copies of an object, '
+                  'turned in the image plane, are estimated and compared; auto = four for '
+                  'published weights, else one.', choices=ROTATED_COPIES, inactive_only=True),
+    ParameterSpec('mrc.copy_choice', 'joint', 'Backend mrc with four copies: the surest gives '
+                  'rotation and translation (joint), or each is that of the copy that is surest '
+                  'of it (separate, as the published code).', choices=COPY_CHOICES,
+                  inactive_only=True),
+    ParameterSpec('mrc.auxiliary', 'trained', 'Backend mrc: what the network is told of the place '
+                  'of a crop: as in training, or as in the published inference, which differs '
+                  'by an oversight.', choices=AUXILIARIES, inactive_only=True),
     ParameterSpec('segmentation.method', 'mask_rcnn', 'Method that finds the objects.',
                   inactive_only=True),
     ParameterSpec('segmentation.model', '',

@@ -91,10 +91,9 @@ class EstimationSession:
         self._publisher = ResultPublisher(node, replace(settings.output, per_label=labels))
         self._worker: TwoStageWorker[_Job, _HalfJob] = TwoStageWorker(
             self._segment, self._estimate, self._on_error)
-        with_depth = 'depth' in pipeline.backend.needs
         try:
-            self._frames = FrameInput(node, replace(settings.input, with_depth=with_depth),
-                                      monitor, self._on_frame, self._report)
+            options = replace(settings.input, with_depth=pipeline.needs_depth)
+            self._frames = FrameInput(node, options, monitor, self._on_frame, self._report)
         except Exception:
             self._worker.stop()
             self._publisher.destroy()

@@ -10,6 +10,7 @@ from pose_estimation_ros.nodes.frame_input import InputOptions
 from pose_estimation_ros.nodes.publishers import OutputOptions
 from pose_estimation_ros.pipeline import (
     BackendOptions,
+    MRCOptions,
     PipelineOptions,
     SegmenterOptions,
     Selection,
@@ -54,7 +55,10 @@ class EstimatorSettings:
             pipeline=PipelineOptions(
                 backend=values['backend'],
                 backend_options=BackendOptions(values['model'], values['device'],
-                                               values['threads'], values['seed']),
+                                               values['threads'], values['seed'], MRCOptions(
+                                                   values['mrc.rotated_copies'],
+                                                   values['mrc.copy_choice'],
+                                                   values['mrc.auxiliary'])),
                 segmenter=values['segmentation.method'],
                 segmenter_options=SegmenterOptions(
                     values['segmentation.model'], values['device'], values['threads'],

@@ -29,6 +29,7 @@ class OneCan:
     needs = frozenset({'depth', 'detections'})
     categories = ('can',)
     providers = ('none',)
+    needs_depth = False
 
     def detect(self, frame):
         return [Detection('can', 0.9, np.array([4, 4, 8, 8]), np.ones((4, 4), bool), (4, 4))]
@@ -225,7 +226,7 @@ def test_a_backend_that_needs_depth_says_so(files: Path) -> None:
     words = ['estimate', '--color', files / 'rgb.png', *NUMBERS]
     answer = CliRunner().invoke(app, [str(word) for word in words])
     assert isinstance(answer.exception, InvalidInputError)
-    assert 'no depth image but the backend needs one' in str(answer.exception)
+    assert 'no depth image but one is needed' in str(answer.exception)
 
 
 def test_a_damaged_array_of_depth_is_refused(files: Path) -> None:

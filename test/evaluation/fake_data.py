@@ -82,6 +82,8 @@ class FindsMugs:
     """A segmenter that finds the first object only."""
 
     providers = ('none',)
+    needs_depth = False
+    categories = ('mug',)
 
     def detect(self, frame: RGBDFrame) -> list[Detection]:
         left = 8 + int(frame.rgb[0, 0, 0]) % 4
@@ -94,14 +96,16 @@ class FindsMugs:
 
 def use_fakes(monkeypatch, folder: Path, dataset: FakeDataset) -> None:
     """Let the runner open the fake data set, backend and segmenter."""
-    from pose_estimation_ros.evaluation import runner
+    from pose_estimation_ros.evaluation import methods, runner
     from pose_estimation_ros.evaluation.data_folders import Data
     from pose_estimation_ros.pipeline import Pipeline
 
     folder.mkdir(exist_ok=True)
-    runner._estimator_of.cache_clear()
+    methods._estimator.cache_clear()
+    methods._detector.cache_clear()
     runner._opened.cache_clear()
     monkeypatch.setattr(Data, '_opened', lambda self: dataset)
-    monkeypatch.setattr(runner, 'create_backend', lambda name, options: KnowsMugs())
-    monkeypatch.setattr(runner, 'create_pipeline',
+    monkeypatch.setattr(methods, 'create_backend', lambda name, options: KnowsMugs())
+    monkeypatch.setattr(methods, 'create_segmenter', lambda name, options: FindsMugs())
+    monkeypatch.setattr(methods, 'create_pipeline',
                         lambda options: Pipeline(FindsMugs(), KnowsMugs(), None))

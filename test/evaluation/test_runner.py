@@ -10,12 +10,12 @@ sys.path.insert(0, str(Path(__file__).parent))
 from fake_data import FakeDataset, true_pose, use_fakes
 
 from pose_estimation_ros.core.errors import ConfigurationError, InvalidInputError
-from pose_estimation_ros.evaluation import runner
+from pose_estimation_ros.evaluation import methods, runner
 from pose_estimation_ros.evaluation.data_folders import Data
 from pose_estimation_ros.evaluation.detection_files import read_detections
+from pose_estimation_ros.evaluation.methods import Method
 from pose_estimation_ros.evaluation.predictions import read_predictions
 from pose_estimation_ros.evaluation.runner import (
-    Method,
     Workers,
     check_labels,
     read_truth,
@@ -47,8 +47,8 @@ def test_an_interrupted_run_goes_on_and_makes_only_what_is_missing(data, tmp_pat
     run_poses(data, Method(masks='truth'), tmp_path)
     (tmp_path / 'shards' / 'poses_00001.jsonl').unlink()
     made = []
-    estimate = runner.FrameEstimator.estimate
-    monkeypatch.setattr(runner.FrameEstimator, 'estimate',
+    estimate = methods.FrameEstimator.estimate
+    monkeypatch.setattr(methods.FrameEstimator, 'estimate',
                         lambda self, frame: made.append(frame.name) or estimate(self, frame))
 
     frames = run_poses(data, Method(masks='truth'), tmp_path)
@@ -61,7 +61,7 @@ def test_a_frame_that_fails_leaves_no_shard_behind(data, tmp_path, monkeypatch):
     def fails(self, frame):
         raise InvalidInputError(f'frame {frame.name}: it is broken')
 
-    monkeypatch.setattr(runner.FrameEstimator, 'estimate', fails)
+    monkeypatch.setattr(methods.FrameEstimator, 'estimate', fails)
     with pytest.raises(InvalidInputError, match='scene/0000: it is broken'):
         run_poses(data, Method(masks='truth'), tmp_path)
     assert not list((tmp_path / 'shards').glob('*.jsonl'))

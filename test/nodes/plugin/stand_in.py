@@ -20,6 +20,8 @@ _FEWEST_POINTS = 20
 
 class ColorSegmenter:
     providers = ('numpy',)
+    needs_depth = False
+    categories = tuple(_LABELS.values())
 
     def __init__(self, options):
         self._max_objects = options.max_objects
