@@ -79,8 +79,8 @@ def training_crop(view: ObjectView, another: AnotherView, crop: int, turned: flo
         generator: Source of randomness.
     """
     if generator.random() < settings.background:
-        rgb = with_background(view.rgb, view.mask, another(generator).rgb, generator)
-        view = replace(view, rgb=rgb)
+        view = replace(view, rgb=with_background(view.rgb, view.mask, another(generator).rgb,
+                                                 generator))
     if generator.random() < settings.occluders:
         view = _occluded(view, another, generator)
     turns = int(generator.integers(QUARTER_TURNS)) if generator.random() < turned else 0

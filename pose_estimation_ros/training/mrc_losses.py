@@ -140,3 +140,17 @@ def translation_of(tau: Tensor, K_crop: Tensor, crop: int) -> Tensor:
     """Return the (B, 3) translations in metres of (B, 3) tau; see `core.site_translation`."""
     depth = (tau[:, 2] * K_crop[:, 0, 0])[:, None]
     return depth * line_of_sight(tau, K_crop, crop)
+
+
+def tau_of(t: Tensor, K_crop: Tensor, crop: int) -> Tensor:
+    """Return the (B, 3) tau of (B, 3) translations in metres; see `core.site_translation`."""
+    focal = torch.stack([K_crop[:, 0, 0], K_crop[:, 1, 1]], dim=1)
+    pixels = focal * t[:, :2] / t[:, 2:] + K_crop[:, :2, 2]
+    return torch.cat([pixels / crop - 0.5, t[:, 2:] / focal[:, :1]], dim=1)
+
+
+def rotation_of(numbers: Tensor) -> Tensor:
+    """Return the (B, 3, 3) rotations of (B, 6) numbers; see `core.rotation.rotation_from_6d`."""
+    x = functional.normalize(numbers[:, :3], dim=1)
+    z = functional.normalize(torch.linalg.cross(x, numbers[:, 3:]), dim=1)
+    return torch.stack([x, torch.linalg.cross(z, x), z], dim=-1)

@@ -1,0 +1,167 @@
+"""Training of MRC-Net on views of known objects, with rendering in the loop."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import lru_cache, partial
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from pose_estimation_ros.core.errors import ConfigurationError
+from pose_estimation_ros.networks.mrc import MRCNet
+from pose_estimation_ros.training.batch_plan import BatchRequest, WeightedOrder
+from pose_estimation_ros.training.mrc_batches import (
+    CropBatch,
+    joined,
+    plain_crop,
+    training_crop,
+)
+from pose_estimation_ros.training.mrc_labels import ObjectTables
+from pose_estimation_ros.training.mrc_objects import CadObject, objects_as_notes
+from pose_estimation_ros.training.mrc_recipes import MRCRecipe
+from pose_estimation_ros.training.mrc_steps import CoarseRenderer, RenderedPoseNetwork
+from pose_estimation_ros.training.mrc_validation import PoseErrorMeter, joined_errors
+from pose_estimation_ros.training.mrc_views import ObjectView, ViewShards
+from pose_estimation_ros.training.sources import SourcedTask, StoredSamples, data_path
+from pose_estimation_ros.training.step_batches import on_device
+from pose_estimation_ros.training.task import Losses, Player, TrainingData
+
+WEIGHT_DECAY = 1e-3
+_VALIDATION_BATCH = 32
+# More views would take longer than the steps between two validations.
+_VALIDATION_VIEWS = 512
+
+
+class MRCTask(SourcedTask):
+    """MRC-Net with its data and losses; see `task.TrainingTask`."""
+
+    figure = 'error'
+
+    def __init__(self, network: str, training: Sequence[ViewShards],
+                 validation: ViewShards | None, recipe: MRCRecipe) -> None:
+        """Join network and data.
+
+        Args:
+            network: Its name.
+            training: Training views, one part per share of the data ratio.
+            validation: Validation views; None = no validation.
+            recipe: The network and how it is taught.
+        """
+        super().__init__([_source(views) for views in training])
+        self.network = network
+        self._training, self._validation, self._recipe = training, validation, recipe
+        self._objects = training[0].objects
+        self._tables = ObjectTables(self._objects)
+        self._renderer = CoarseRenderer(self._objects)
+        self._config = recipe.for_objects(len(self._objects),
+                                          float(self._tables.diameters.max()))
+
+    def new_model(self) -> nn.Module:
+        """Return the network with random weights."""
+        return MRCNet(self._config)
+
+    def players(self, model: nn.Module) -> list[Player]:
+        """Return the network as the one player; biases and normalisations do not decay."""
+        decayed = [p for name, p in model.named_parameters() if _decays(name, p)]
+        free = [p for name, p in model.named_parameters() if not _decays(name, p)]
+        groups = [{'params': decayed, 'weight_decay': WEIGHT_DECAY},
+                  {'params': free, 'weight_decay': 0.0}]
+        return [Player('', self._rendered(model), torch.optim.AdamW(groups))]
+
+    def batch(self, request: BatchRequest) -> CropBatch:
+        """Return augmented crops."""
+        recipe = self._recipe
+        return joined([
+            training_crop(view, partial(_random_view, self._training[draw.source]),
+                          self._config.crop, recipe.turned, recipe.augmentation, grain.generator)
+            for grain in request.grains(1) for draw in grain.draws
+            for view in self._sources[draw.source].samples(draw)])
+
+    def losses(self, modules: Mapping[str, nn.Module], player: str, batch: Any) -> Losses:
+        """Return the loss terms of a batch."""
+        losses: Losses = modules[player](batch)
+        return losses
+
+    def validate(self, model: nn.Module) -> dict[str, float]:
+        """Return recalls and rotation errors in true boxes."""
+        views = self._validation
+        if views is None:
+            return {}
+        device = next(model.parameters()).device
+        rendered, meter = self._rendered(model), _meter(tuple(self._objects))
+        stride = max(1, len(views) // _VALIDATION_VIEWS)
+        chosen = range(0, len(views), stride)
+        parts = []
+        for start in range(0, len(chosen), _VALIDATION_BATCH):
+            batch = joined([plain_crop(views[index], self._config.crop)
+                            for index in chosen[start:start + _VALIDATION_BATCH]])
+            parts.append(meter.errors(*rendered.predict(on_device(batch, device)), batch))
+        return joined_errors(parts).summary()
+
+    def notes(self) -> dict[str, Any]:
+        """Return sizes and objects for the exporter."""
+        return {'config': self._config.as_dict(), 'objects': objects_as_notes(self._objects)}
+
+    def _rendered(self, model: nn.Module) -> RenderedPoseNetwork:
+        device = next(model.parameters()).device
+        assert isinstance(model, MRCNet)
+        return RenderedPoseNetwork(model, self._tables, self._renderer, self._recipe).to(device)
+
+
+def make_mrc_task(network: str, data: TrainingData, recipe: MRCRecipe) -> MRCTask:
+    """Return the task on the given data.
+
+    Args:
+        network: Its name.
+        data: Folders of `dataset views`.
+        recipe: The network and how it is taught.
+
+    Raises:
+        ConfigurationError: If a folder is missing or holds no views, or they are of different
+            objects.
+    """
+    training = [ViewShards(data_path(source)[0]) for source in data.sources]
+    validation = ViewShards(data_path(data.validation)[0]) if data.validation else None
+    others = [*zip(data.sources[1:], training[1:], strict=True)]
+    if validation is not None:
+        others.append((data.validation, validation))
+    for source, views in others:
+        _check_same(data.sources[0], training[0].objects, source, views.objects)
+    return MRCTask(network, training, validation, recipe)
+
+
+def _check_same(first: str, wanted: Sequence[CadObject], other: str,
+                found: Sequence[CadObject]) -> None:
+    names, other_names = ([(known.name, known.symmetry) for known in objects]
+                          for objects in (wanted, found))
+    if names != other_names:
+        raise ConfigurationError(
+            f'{first} is of the objects {", ".join(known.name for known in wanted)}, {other} of '
+            f'{", ".join(known.name for known in found)}; give views of the same objects with '
+            'the same symmetries')
+
+
+def _source(views: ViewShards) -> StoredSamples:
+    """Return views in an order that shows every object equally often."""
+    counts = np.bincount(views.object, minlength=len(views.objects))
+
+    def take(items: np.ndarray[Any, np.dtype[np.intp]]) -> list[ObjectView]:
+        return [views[int(item)] for item in items]
+
+    return StoredSamples(take, WeightedOrder(1.0 / counts[views.object]))
+
+
+def _random_view(views: ViewShards, generator: np.random.Generator) -> ObjectView:
+    return views[int(generator.integers(len(views)))]
+
+
+def _decays(name: str, parameter: nn.Parameter) -> bool:
+    return parameter.ndim > 1 and not name.endswith('bias')
+
+
+@lru_cache(maxsize=1)
+def _meter(objects: tuple[CadObject, ...]) -> PoseErrorMeter:
+    return PoseErrorMeter(objects)
