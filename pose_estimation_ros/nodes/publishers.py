@@ -57,6 +57,7 @@ _POSES_PER_OBJECT = 4
 _LINE_WIDTH = 0.003
 _TEXT_HEIGHT = 0.025
 _SHAPE_POINTS = 200
+_MESH_OPACITY = 0.6
 
 
 @dataclass(frozen=True)
@@ -100,6 +101,7 @@ class ResultPublisher:
         self._created: list[Publisher] = []
         self._shows_untracked = False
         self._quaternions: dict[str, NDArray[np.float64]] = {}
+        self._corners = _CornerCache()
         self._style = OverlayStyle(mask_opacity=options.mask_opacity)
         debug = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
         # PoseStamped carries no identity: a reader needs all poses of a frame, so none may drop.
@@ -202,10 +204,36 @@ class ResultPublisher:
         self._shows_untracked = untracked
         for index, item in enumerate(placed):
             number = item.pose.track_id if item.pose.track_id >= 0 else index
-            for marker in _markers(item):
+            for marker in [*_markers(item), *self._shape(item)]:
                 marker.header, marker.lifetime, marker.id = header, lifetime, number
                 markers.append(marker)
         return MarkerArray(markers=markers)
+
+    def _shape(self, item: _Placed) -> list[Marker]:
+        points, faces = item.pose.points, item.pose.faces
+        if points is None:
+            return []
+        if faces is None:
+            return [_points_marker(item, points)]
+        return [_mesh_marker(item, self._corners.of(item.pose.label, points, faces))]
+
+
+class _CornerCache:
+    """The corners of known meshes as messages, which cost more to make than to send."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, tuple[NDArray[np.int32], list[Point]]] = {}
+
+    def of(self, label: str, points: NDArray[np.float32],
+           faces: NDArray[np.int32]) -> list[Point]:
+        """Return the corners of an object's triangles one after another, object frame."""
+        known = self._known.get(label)
+        # A backend hands out the same arrays with every pose.
+        if known is None or known[0] is not faces:
+            corners = points[faces.reshape(-1)].astype(np.float64)
+            known = faces, [Point(x=x, y=y, z=z) for x, y, z in corners.tolist()]
+            self._known[label] = known
+        return known[1]
 
 
 def turned_covariance(covariance: NDArray[np.float64] | None,
@@ -264,14 +292,23 @@ def _markers(item: _Placed) -> list[Marker]:
                   text=f'{item.name} {item.pose.score:.2f}', color=_color(label_color(label)))
     text.scale.z = _TEXT_HEIGHT
     text.pose = pose_message(item.T, (0.0, 0.0, 0.0, 1.0))
-    shape = [] if item.pose.points is None else [_shape(item)]
-    return [box, axes, text, *shape]
+    return [box, axes, text]
 
 
-def _shape(item: _Placed) -> Marker:
+def _mesh_marker(item: _Placed, corners: list[Point]) -> Marker:
+    """Return the mesh of a known object, so that the image behind it can be compared."""
+    color = _color(label_color(item.pose.label))
+    color.a = _MESH_OPACITY
+    marker = Marker(ns=f'{item.pose.label}/shape', type=Marker.TRIANGLE_LIST, action=Marker.ADD,
+                    pose=pose_message(item.T, item.quaternion), points=corners, color=color)
+    marker.scale.x = marker.scale.y = marker.scale.z = 1.0
+    return marker
+
+
+def _points_marker(item: _Placed, shape: NDArray[np.float32]) -> Marker:
     """Return some points of the reconstructed shape; all of them are in `object_points`."""
-    stride = max(1, len(item.pose.points) // _SHAPE_POINTS)
-    points = transform_points(item.T, item.pose.points[::stride])
+    stride = max(1, len(shape) // _SHAPE_POINTS)
+    points = transform_points(item.T, shape[::stride])
     marker = Marker(ns=f'{item.pose.label}/shape', type=Marker.POINTS, action=Marker.ADD,
                     points=[Point(x=x, y=y, z=z) for x, y, z in points.tolist()],
                     color=_color(label_color(item.pose.label)))

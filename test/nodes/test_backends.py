@@ -25,13 +25,6 @@ def models(tmp_path, monkeypatch):
     return folder
 
 
-def loaded(client: Client) -> dict[str, str]:
-    """Return what the newest diagnostics say of the models."""
-    status = next(status for status in client.received['/diagnostics'][-1].status
-                  if status.name.endswith(': model'))
-    return {entry.key: entry.value for entry in status.values}
-
-
 def check_poses(client: Client, backend: str) -> None:
     """Wait for poses, and for diagnostics that name the backend and its default model."""
     client.forget()
@@ -43,7 +36,7 @@ def check_poses(client: Client, backend: str) -> None:
         q = pose.pose.orientation
         assert np.linalg.norm([q.x, q.y, q.z, q.w]) == pytest.approx(1.0)
     client.wait_for(lambda: client.received['/diagnostics'], 'diagnostics')
-    facts = loaded(client)
+    facts = client.facts('model')
     assert (facts['backend'], facts['pose.model']) == (backend, f'{backend}_lite')
 
 

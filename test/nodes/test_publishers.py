@@ -115,6 +115,28 @@ def test_without_tracks_every_array_of_markers_replaces_the_one_before(
     assert client.received['object_detections'][0].detections[0].id == 'mug_0'
 
 
+def test_a_known_mesh_is_a_marker_of_triangles_in_the_frame_of_the_object(
+        client: Client, publisher):
+    T = make_transform(axis_rotation((0, 1, 0), 0.4), [0.1, 0.2, 0.9])
+    corners = np.array([[0, 0, 0], [0.1, 0, 0], [0, 0.2, 0], [0, 0, 0.3]], np.float32)
+    faces = np.array([[0, 1, 2], [0, 2, 3]], np.int32)
+    shown = result(T)
+    shown = replace(shown, poses=(replace(shown.poses[0], points=corners, faces=faces),))
+    client.wait_for(lambda: client.node.count_subscribers('object_markers'), 'ourselves')
+    client.forget()
+
+    publisher.publish(shown, 'camera', np.eye(4))
+
+    client.wait_for(lambda: client.received['object_markers'], 'markers')
+    (mesh,) = [marker for marker in client.received['object_markers'][0].markers
+               if marker.type == Marker.TRIANGLE_LIST]
+    np.testing.assert_allclose(pose_matrix(mesh.pose), T, atol=1e-9)
+    np.testing.assert_allclose([[p.x, p.y, p.z] for p in mesh.points], corners[faces.reshape(-1)])
+    assert (mesh.ns, mesh.id) == ('mug/shape', 7)
+    assert (mesh.scale.x, mesh.scale.y, mesh.scale.z) == (1, 1, 1)
+    assert 0 < mesh.color.a < 1
+
+
 def test_a_label_that_ros_does_not_allow_is_written_with_underscores(client: Client):
     publisher = ResultPublisher(client.node, replace(OPTIONS, per_label=('coffee mug',)))
     try:

@@ -137,10 +137,10 @@ class Client:
         raise AssertionError(f'waited {patience:g} s in vain for {what}; '
                              f'diagnostics say {self.sentences()}')
 
-    def wait_until_active(self):
+    def wait_until_active(self, *, with_depth=True):
         """Wait until the estimator has subscribed to us and we to it."""
         self.wait_for(lambda: self.color.get_subscription_count()
-                      and self.depth.get_subscription_count()
+                      and bool(self.depth.get_subscription_count()) == with_depth
                       and self.color_info.get_subscription_count()
                       and self.node.count_publishers('object_detections'), 'an active estimator')
 
@@ -180,6 +180,12 @@ class Client:
         if not messages:
             return {}
         return {status.name.split(': ')[1]: status.message for status in messages[-1].status}
+
+    def facts(self, part):
+        """Return the values of the newest diagnostics of a part; empty before the first."""
+        messages = self.received['/diagnostics']
+        return {entry.key: entry.value for message in messages[-1:] for status in message.status
+                if status.name.endswith(f': {part}') for entry in status.values}
 
     def wait_for_sentence(self, part, text, meanwhile=None):
         """Wait until a diagnostics entry contains a text; return the whole sentence."""
