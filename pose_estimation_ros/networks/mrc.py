@@ -28,6 +28,7 @@ from pose_estimation_ros.networks.object_decoder import ObjectDecoder
 from pose_estimation_ros.networks.residual_encoder import ResidualEncoder
 
 RegressionKind = Literal['sequential', 'parallel', 'none']
+CameraKnowledge = Literal['told', 'hidden']
 
 AUXILIARY = 3
 LEVELS = (4, 8, 16)
@@ -56,6 +57,8 @@ class MRCConfig:
         levels: Scales that are correlated: strides of the feature maps, some of 4, 8 and 16.
         regression: 'sequential' compares with a rendering; 'parallel' has no rendering and
             'none' no regression, for comparison.
+        camera: 'told' the three numbers of a crop's camera; 'hidden' = zeros in their place, for
+            comparison: then a crop looks the same to the network wherever the image shows it.
         dilations: Ranges of the pooled context.
         hidden: Channels between the two last layers of every answer.
     """
@@ -73,6 +76,7 @@ class MRCConfig:
     radius: int = 5
     levels: tuple[int, ...] = LEVELS
     regression: RegressionKind = 'sequential'
+    camera: CameraKnowledge = 'told'
     dilations: tuple[int, ...] = DILATIONS
     hidden: int = 256
 
@@ -83,7 +87,8 @@ class MRCConfig:
             ConfigurationError: If one is out of range.
         """
         check_choices(self, 'MRC-Net', {'norm': get_args(NormKind),
-                                        'regression': get_args(RegressionKind)})
+                                        'regression': get_args(RegressionKind),
+                                        'camera': get_args(CameraKnowledge)})
         if self.objects < 1 or self.crop < _COARSEST or self.crop % _COARSEST:
             raise ConfigurationError(
                 f'MRC-Net needs at least 1 object and a crop of a multiple of {_COARSEST} pixels,'
@@ -296,7 +301,7 @@ class MRCNet(nn.Module):
             pyramid: Features of crops.
             aux: (B, 3) of the box.
         """
-        logits: PoseLogits = self.classifier(pyramid.x16, aux)
+        logits: PoseLogits = self.classifier(pyramid.x16, self._told(aux))
         return logits
 
     def regress(self, real: Pyramid, rendered: Pyramid | None, aux: Tensor) -> PoseResidual:
@@ -316,5 +321,9 @@ class MRCNet(nn.Module):
             raise ConfigurationError(f"MRC-Net's regression is {kind!r}: it cannot regress "
                                      f'{"without" if rendered is None else "with"} a rendering')
         residual: PoseResidual = self.regressor(
-            real, rendered if kind == 'sequential' else None, aux)
+            real, rendered if kind == 'sequential' else None, self._told(aux))
         return residual
+
+    def _told(self, aux: Tensor) -> Tensor:
+        """Return what the network may know of the camera."""
+        return aux if self.config.camera == 'told' else torch.zeros_like(aux)

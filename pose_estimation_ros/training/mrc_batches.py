@@ -93,9 +93,15 @@ def training_crop(view: ObjectView, another: AnotherView, crop: int, turned: flo
     return _one(view, seen, np.where(_outside(view, seen), rgb, changed), mask)
 
 
-def plain_crop(view: ObjectView, crop: int) -> CropBatch:
-    """Return a batch of one view as the run time sees it in the true box."""
-    seen = crop_view(view.K, crop_square(view.box), crop)
+def plain_crop(view: ObjectView, crop: int, quarter_turns: int = 0) -> CropBatch:
+    """Return a batch of one view as the run time sees it in the true box.
+
+    Args:
+        view: What is shown.
+        crop: Side of the crop, pixels.
+        quarter_turns: How often the camera is turned, 0 to 3.
+    """
+    seen = crop_view(view.K, crop_square(view.box), crop, quarter_turns)
     return _one(view, seen, *_pixels(view, seen))
 
 

@@ -96,6 +96,7 @@ VARIANTS: dict[str, MRCRecipe] = {
     'classification': replace(LITE, network=replace(LITE.network, regression='none')),
     'parallel': replace(LITE, network=replace(LITE.network, regression='parallel')),
     'single-scale': replace(LITE, network=replace(LITE.network, levels=(16,))),
+    'no-perspective': replace(LITE, network=replace(LITE.network, camera='hidden')),
     'nside1': replace(LITE, network=replace(LITE.network, nside=1)),
     'nside3': replace(LITE, network=replace(LITE.network, nside=3)),
 }

@@ -48,6 +48,20 @@ class Pose(NamedTuple):
     tau: Tensor
 
 
+class Prediction(NamedTuple):
+    """Poses of B objects in the cameras of their crops.
+
+    Attributes:
+        R: (B, 3, 3) rotations.
+        t: (B, 3) positions, metres.
+        rotation_logit: (B,) of the most likely rotation bin.
+    """
+
+    R: Tensor
+    t: Tensor
+    rotation_logit: Tensor
+
+
 class Labels(NamedTuple):
     """What the classifier should say: (B, K), (B, bins) and (B, cells^2)."""
 
@@ -131,13 +145,15 @@ class RenderedPoseNetwork(nn.Module):
                     torch.zeros((), device=batch.image.device))
         return {'total': total, **losses}
 
-    def predict(self, batch: CropBatch) -> tuple[Tensor, Tensor]:
-        """Return rotations (B, 3, 3) and positions (B, 3), metres, without knowing the truth."""
+    def predict(self, batch: CropBatch) -> Prediction:
+        """Return the poses of a batch without knowing the truth."""
         real = self.network.encode(batch.image, batch.index)
-        final = self._coarse(self.network.classify(real, batch.aux))
+        logits = self.network.classify(real, batch.aux)
+        final = self._coarse(logits)
         if self.network.config.regression != 'none':
             final = self._refined(real, final, batch)
-        return final.R, translation_of(final.tau, batch.K_crop, self.network.config.crop)
+        t = translation_of(final.tau, batch.K_crop, self.network.config.crop)
+        return Prediction(final.R, t, logits.rotation.amax(dim=1))
 
     def _classification(self, real: Pyramid, logits: PoseLogits, labels: Labels,
                         batch: CropBatch) -> Losses:

@@ -11,26 +11,21 @@ import torch
 from torch import nn
 
 from pose_estimation_ros.core.errors import ConfigurationError
+from pose_estimation_ros.evaluation.view_pose_errors import PoseErrors
 from pose_estimation_ros.networks.mrc import MRCNet
 from pose_estimation_ros.training.batch_plan import BatchRequest, WeightedOrder
-from pose_estimation_ros.training.mrc_batches import (
-    CropBatch,
-    joined,
-    plain_crop,
-    training_crop,
-)
+from pose_estimation_ros.training.mrc_batches import CropBatch, joined, training_crop
 from pose_estimation_ros.training.mrc_labels import ObjectTables
+from pose_estimation_ros.training.mrc_measurement import view_errors
 from pose_estimation_ros.training.mrc_objects import CadObject, objects_as_notes
 from pose_estimation_ros.training.mrc_recipes import MRCRecipe
 from pose_estimation_ros.training.mrc_steps import CoarseRenderer, RenderedPoseNetwork
-from pose_estimation_ros.training.mrc_validation import PoseErrorMeter, joined_errors
+from pose_estimation_ros.training.mrc_validation import PoseErrorMeter
 from pose_estimation_ros.training.mrc_views import ObjectView, ViewShards
 from pose_estimation_ros.training.sources import SourcedTask, StoredSamples, data_path
-from pose_estimation_ros.training.step_batches import on_device
 from pose_estimation_ros.training.task import Losses, Player, TrainingData
 
 WEIGHT_DECAY = 1e-3
-_VALIDATION_BATCH = 32
 # More views would take longer than the steps between two validations.
 _VALIDATION_VIEWS = 512
 
@@ -90,16 +85,21 @@ class MRCTask(SourcedTask):
         views = self._validation
         if views is None:
             return {}
-        device = next(model.parameters()).device
-        rendered, meter = self._rendered(model), _meter(tuple(self._objects))
         stride = max(1, len(views) // _VALIDATION_VIEWS)
-        chosen = range(0, len(views), stride)
-        parts = []
-        for start in range(0, len(chosen), _VALIDATION_BATCH):
-            batch = joined([plain_crop(views[index], self._config.crop)
-                            for index in chosen[start:start + _VALIDATION_BATCH]])
-            parts.append(meter.errors(*rendered.predict(on_device(batch, device)), batch))
-        return joined_errors(parts).summary()
+        return self.errors(model, views, range(0, len(views), stride))[0].summary()
+
+    def errors(self, model: nn.Module, views: ViewShards, rows: Sequence[int],
+               copies: Sequence[int] = (1,)) -> list[PoseErrors]:
+        """Return the errors of a network's poses in views of the same objects.
+
+        Args:
+            model: The network, in evaluation mode.
+            views: What is looked at.
+            rows: Which of them.
+            copies: From how many turned copies of each view, see `view_errors`.
+        """
+        return view_errors(self._rendered(model), _meter(tuple(self._objects)), views, rows,
+                           copies)
 
     def notes(self) -> dict[str, Any]:
         """Return sizes and objects for the exporter."""
@@ -129,12 +129,23 @@ def make_mrc_task(network: str, data: TrainingData, recipe: MRCRecipe) -> MRCTas
     if validation is not None:
         others.append((data.validation, validation))
     for source, views in others:
-        _check_same(data.sources[0], training[0].objects, source, views.objects)
+        check_same_objects(data.sources[0], training[0].objects, source, views.objects)
     return MRCTask(network, training, validation, recipe)
 
 
-def _check_same(first: str, wanted: Sequence[CadObject], other: str,
-                found: Sequence[CadObject]) -> None:
+def check_same_objects(first: str, wanted: Sequence[CadObject], other: str,
+                       found: Sequence[CadObject]) -> None:
+    """Check that two folders of views show the same objects.
+
+    Args:
+        first: Name of a folder.
+        wanted: What it shows.
+        other: Name of the other folder.
+        found: What that shows.
+
+    Raises:
+        ConfigurationError: If they are not the same.
+    """
     names, other_names = ([(known.name, known.symmetry) for known in objects]
                           for objects in (wanted, found))
     if names != other_names:

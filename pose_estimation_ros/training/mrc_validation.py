@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,40 +16,15 @@ from pose_estimation_ros.evaluation.bop_errors import (
     maximum_surface_distance,
 )
 from pose_estimation_ros.evaluation.bop_symmetries import SymmetryTransforms
+from pose_estimation_ros.evaluation.view_pose_errors import PoseErrors
 from pose_estimation_ros.training.mrc_batches import CropBatch
 from pose_estimation_ros.training.mrc_labels import diameter, spread_vertices
 from pose_estimation_ros.training.mrc_objects import CadObject
 
 FloatArray = NDArray[np.float64]
 
-# BOP: errors below these count as found; a recall is the mean over them.
-_SURFACE_SHARES = np.arange(0.05, 0.51, 0.05)
-_PIXELS = np.arange(5.0, 50.1, 5.0)
 # The largest distances are at the outermost vertices, of which this many are enough.
 _VERTICES = 1000
-
-
-@dataclass(frozen=True, eq=False)
-class PoseErrors:
-    """Errors of N poses.
-
-    Attributes:
-        angle: (N,) rotation modulo symmetry, radians.
-        surface: (N,) MSSD, as share of the diameter.
-        projection: (N,) MSPD, pixels of an image of width 640.
-    """
-
-    angle: FloatArray
-    surface: FloatArray
-    projection: FloatArray
-
-    def summary(self) -> dict[str, float]:
-        """Return the figures of a validation; 'error' is 1 - the mean of both recalls."""
-        surface = float((self.surface[:, None] < _SURFACE_SHARES).mean())
-        projection = float((self.projection[:, None] < _PIXELS).mean())
-        return {'error': 1.0 - 0.5 * (surface + projection), 'mssd_recall': surface,
-                'mspd_recall': projection, 'mean_degrees': float(np.degrees(self.angle).mean()),
-                'median_degrees': float(np.degrees(np.median(self.angle)))}
 
 
 class PoseErrorMeter:
@@ -83,12 +57,6 @@ class PoseErrorMeter:
         near = nearest_equivalents([self._symmetries[number] for number in index],
                                    true[:, :3, :3], found[:, :3, :3])
         return PoseErrors(angle_between(near, found[:, :3, :3]), surface, projection)
-
-
-def joined_errors(parts: Sequence[PoseErrors]) -> PoseErrors:
-    """Return the errors of all poses of several batches."""
-    return PoseErrors(*(np.concatenate([getattr(part, name) for part in parts])
-                        for name in PoseErrors.__dataclass_fields__))
 
 
 def _outermost(vertices: FloatArray) -> FloatArray:
