@@ -105,15 +105,21 @@ def generate(folder: Folder,
 
     NOCS: train becomes CAMERA/train, val and test become CAMERA/val; the camera is the published
     one, which loaders of that layout take for granted. BOP: scenes hold 48 frames; other splits
-    can be added to the same folder if they are made of the same objects.
+    can be added to the same folder if they are made of the same objects. Of known objects
+    (docs/known_objects.md) it also gets symmetries.png, a picture to confirm them by.
     """
     from pose_estimation_ros.synthetic.dataset_writing import generate_frames
+    from pose_estimation_ros.synthetic.mesh_objects import MeshFolder
     from pose_estimation_ros.synthetic.recipe import FrameRecipe
     from pose_estimation_ros.synthetic.shard_files import Workers
+    from pose_estimation_ros.synthetic.symmetry_picture import write_symmetry_picture
 
     source = object_source(objects, categories, domain.value, instances or (
         _BOP_INSTANCES if layout is Layout.bop else 0))
     recipe = FrameRecipe(domain.value, split.value, source, seed, resolution_of(resolution))
+    if layout is Layout.bop and isinstance(source, MeshFolder) and source.is_known:
+        print('look whether the symmetries are right: '
+              f'{write_symmetry_picture(folder, source)}')
     with progress_bar('shards') as report:
         generate_frames(folder, layout.value, count, recipe, Workers(processes, cluster, report))
 

@@ -79,7 +79,7 @@ def object_source(objects: str, categories: str, domain: str, instances: int = 0
     else:
         source = folder = open_mesh_folder(Path(objects), names)
         folder.check()
-    return FewObjects(source, instances) if instances else source
+    return FewObjects(source, instances) if instances and not source.is_known else source
 
 
 def resolution_of(text: str) -> tuple[int, int]:

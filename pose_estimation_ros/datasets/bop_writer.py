@@ -84,7 +84,8 @@ class BopWriter:
         self._meshes: dict[str, MeshData] = {}
 
     def add_model(self, name: str, label: str, vertices: NDArray[np.floating],
-                  faces: NDArray[np.integer], symmetry: Symmetry) -> None:
+                  faces: NDArray[np.integer], symmetry: Symmetry,
+                  colors: NDArray[np.uint8] | None = None) -> None:
         """Write a model unless it is there.
 
         Args:
@@ -93,6 +94,7 @@ class BopWriter:
             vertices: (V, 3) metres, object frame.
             faces: (F, 3) vertex indices, counter-clockwise seen from outside.
             symmetry: Of the model.
+            colors: (V, 3) red, green, blue of the vertices; None = none.
 
         Raises:
             InvalidInputError: If the name has no number or the mesh is not in metres.
@@ -108,7 +110,7 @@ class BopWriter:
         if path.is_file() and (entry_path.is_file() or str(obj_id) in self._merged_entries()):
             return
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_ply(path, points, faces, MILLIMETRE)
+        write_ply(path, points, faces, MILLIMETRE, colors)
         low, size = points.min(axis=0) / MILLIMETRE, np.ptp(points, axis=0) / MILLIMETRE
         info = {'diameter': diameter(points) / MILLIMETRE}
         info |= {f'min_{axis}': float(value) for axis, value in zip('xyz', low, strict=True)}

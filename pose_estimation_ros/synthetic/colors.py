@@ -64,6 +64,14 @@ def srgb_to_linear(color: NDArray[np.floating]) -> FloatImage:
                     ).astype(np.float32)
 
 
+def linear_to_srgb(color: NDArray[np.floating]) -> FloatImage:
+    """Return sRGB values, 0 to 1, of linear light, 0 to 1, any shape (IEC 61966-2-1)."""
+    value = np.asarray(color, dtype=np.float32)
+    return np.where(value <= 0.0031308, value * np.float32(12.92),
+                    np.float32(1.055) * np.maximum(value, 0) ** np.float32(1 / 2.4)
+                    - np.float32(0.055)).astype(np.float32)
+
+
 def luminance(linear_rgb: NDArray[np.floating]) -> FloatImage:
     """Return the (...) relative luminance of (..., 3) linear RGB (ITU-R BT.709)."""
     weights = np.array([0.2126, 0.7152, 0.0722], dtype=np.float32)

@@ -15,7 +15,9 @@ import numpy.typing as npt
 from pose_estimation_ros.core.camera import CameraIntrinsics
 from pose_estimation_ros.rendering.open3d_renderer import Open3DRayCaster
 from pose_estimation_ros.rendering.renderer import camera_rays
+from pose_estimation_ros.synthetic.colors import linear_to_srgb
 from pose_estimation_ros.synthetic.object_model import ObjectModel, make_object
+from pose_estimation_ros.synthetic.solids import Solid
 
 _TILE = 150
 _CAMERA = CameraIntrinsics.pinhole(_TILE, _TILE, 2.25 * _TILE, 2.25 * _TILE, _TILE / 2, _TILE / 2)
@@ -41,7 +43,7 @@ def draw_object(
     R_view_object: npt.NDArray[np.float64],
     direction: tuple[float, float, float],
 ) -> npt.NDArray[np.uint8]:
-    """Return a (150, 150, 3) BGR picture of the object with a colour for each part.
+    """Return a (150, 150, 3) BGR picture of the object in its own or its parts' colours.
 
     Args:
         model: What to draw.
@@ -54,14 +56,18 @@ def draw_object(
     R_view_camera = np.stack([right, -np.cross(backward, right), -backward], axis=1)
     T_object_camera = np.eye(4)
     T_object_camera[:3, :3] = R_view_object.T @ R_view_camera
-    T_object_camera[:3, 3] = R_view_object.T @ backward * 2.4 * np.linalg.norm(model.size)
+    T_object_camera[:3, 3] = model.mesh.bounds.mean(axis=0) + (
+        R_view_object.T @ backward * 2.4 * np.linalg.norm(model.size))
     rays = camera_rays(_CAMERA, T_object_camera)
     hits = Open3DRayCaster([model.mesh]).cast(rays)
     seen = hits.mesh >= 0
     facing = -(hits.normal * rays.directions).sum(axis=-1)
     lit = np.clip(hits.normal @ (R_view_object.T @ _LIGHT), 0, 1)
     shade = 0.35 + 0.4 * lit + 0.25 * np.clip(facing, 0, 1)
-    colors = _PART_COLORS[model.face_parts[np.where(seen, hits.face, 0)]] * shade[..., None]
+    faces = np.where(seen, hits.face, 0)
+    own = Solid.of_model(model).colors_at(faces.ravel(), hits.barycentric.reshape(-1, 2))
+    colors = (_PART_COLORS[model.face_parts[faces]] if own is None else
+              255 * linear_to_srgb(own[:, ::-1]).reshape(*faces.shape, 3)) * shade[..., None]
     colors = np.where((facing < 0)[..., None], _BACKFACE, colors)
     picture: npt.NDArray[np.uint8] = np.where(seen[..., None], colors, 255).astype(np.uint8)
     return picture

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
 
 from pose_estimation_ros.core.camera import CameraIntrinsics
 from pose_estimation_ros.core.errors import ConfigurationError
@@ -14,11 +18,13 @@ from pose_estimation_ros.datasets.nocs import SYNTHETIC_CAMERA
 from pose_estimation_ros.datasets.nocs_layout import NocsLayout, Subset
 from pose_estimation_ros.datasets.nocs_writer import IMAGES_PER_FOLDER, NocsWriter
 from pose_estimation_ros.synthetic.annotation import annotated_frame, full_masks
+from pose_estimation_ros.synthetic.colors import linear_to_srgb
 from pose_estimation_ros.synthetic.frame_cache import write_frame_shards
 from pose_estimation_ros.synthetic.object_source import ObjectSource
 from pose_estimation_ros.synthetic.recipe import FrameRecipe
 from pose_estimation_ros.synthetic.scene_renderer import render_frame
 from pose_estimation_ros.synthetic.shard_files import ALONE, Workers, claim_file
+from pose_estimation_ros.synthetic.solids import Solid
 from pose_estimation_ros.synthetic.splits import SPLITS
 
 # CAMERA has no third subset; give test data a folder of its own.
@@ -27,6 +33,7 @@ NOCS_SUBSETS: dict[str, Subset] = {'train': 'camera_train', 'val': 'camera_val',
 SCENE_SIZE = 48
 # What the models of a generated BOP data set were made of.
 GENERATED_MODELS = 'generated_models.json'
+_BOP_NAME = re.compile(r'obj_(\d{6})')
 # Making the list of all models makes all models, a hundred in a second or two.
 _MOST_MODELS = 20_000
 
@@ -132,7 +139,16 @@ def _object_ids(source: ObjectSource) -> dict[str, int]:
                                  'category')
     # An object that all splits show has one number.
     names = dict.fromkeys(source.model(*member).name for member in members)
+    numbered = [_BOP_NAME.fullmatch(name) for name in names]
+    if source.is_known and all(numbered):
+        return {name: int(match[1]) for name, match in zip(names, numbered, strict=True) if match}
     return {name: number for number, name in enumerate(names, start=1)}
+
+
+def _srgb_colors(solid: Solid) -> NDArray[np.uint8] | None:
+    if solid.vertex_colors is None:
+        return None
+    return np.round(255 * linear_to_srgb(solid.vertex_colors)).astype(np.uint8)
 
 
 def _nocs_folder(root: Path, recipe: FrameRecipe, number: int) -> None:
@@ -157,6 +173,7 @@ def _bop_scene(root: Path, recipe: FrameRecipe, ids: Mapping[str, int], scene_si
             for instance in synthetic.instances:
                 solid = scene.bodies[instance.id - 1].solid
                 writer.add_model(solid.name, solid.category, solid.mesh.vertices,
-                                 solid.mesh.faces, symmetries[solid.category])
+                                 solid.mesh.faces, symmetries[solid.category],
+                                 _srgb_colors(solid))
             folder.write(annotated_frame(str(scene.seed), synthetic, recipe.source.categories),
                          full_masks(scene, synthetic))

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -105,7 +105,7 @@ class MeshFolder:
 
 
 def open_mesh_folder(root: Path, names: Sequence[str] = ()) -> MeshFolder:
-    """List the objects of a folder.
+    """List the objects of a folder, and propose the symmetries of known ones that nobody stated.
 
     Args:
         root: The folder, see the module's docstring.
@@ -132,8 +132,21 @@ def open_mesh_folder(root: Path, names: Sequence[str] = ()) -> MeshFolder:
         raise ConfigurationError(f'{root}: known objects are one mesh each, but {several[0]!r} '
                                  f'has {len(found[several[0]])}; give each its own name, or '
                                  f'leave "frame: cad" out of {FILE_NAME}')
-    return MeshFolder(root, {name: rules[name] for name in chosen},
-                      {name: split_names(found[name]) for name in chosen})
+    source = MeshFolder(root, {name: rules[name] for name in chosen},
+                        {name: split_names(found[name]) for name in chosen})
+    return replace(source, rules={name: _with_symmetry(source, entry)
+                                  for name, entry in source.rules.items()})
+
+
+def _with_symmetry(source: MeshFolder, rules: ObjectRules) -> ObjectRules:
+    """Return the rules of a known object with a proposed symmetry if nobody stated one."""
+    if rules.frame != 'cad' or rules.is_symmetry_known:
+        return rules
+    from pose_estimation_ros.rendering.mesh_symmetry import propose_symmetry
+
+    model = source.model(rules.category.name, SPLITS[0], 0)
+    proposed = propose_symmetry(model.mesh).symmetry
+    return replace(rules, category=replace(rules.category, symmetry=proposed))
 
 
 def split_names(names: Sequence[str]) -> dict[str, tuple[str, ...]]:

@@ -151,15 +151,29 @@ def _symmetry(path: Path, name: str, plain: Any) -> Symmetry:
     turns = plain.get('discrete') or []
     turns = [turns] if isinstance(turns, Mapping) else turns
     is_turn = all(isinstance(turn, Mapping) and set(turn) == {'about', 'fold'}
-                  and turn['about'] in ('x', 'y', 'z') and isinstance(turn['fold'], int)
+                  and _unit_axis(turn['about']) and isinstance(turn['fold'], int)
                   and 2 <= turn['fold'] <= _LARGEST_FOLD for turn in turns)
-    if axis not in (None, 'x', 'y', 'z') or not is_turn:
+    unit = _unit_axis(axis)
+    if (axis is not None and unit is None) or not is_turn:
         raise ConfigurationError(
-            f'{path}: symmetry of {name!r} is {plain}; axis must be x, y or z of the canonical '
-            'frame (+y up, +x front), discrete a list such as [{about: y, fold: 4}] with fold '
-            f'from 2 to {_LARGEST_FOLD}')
-    generators = [axis_rotation(_AXES[turn['about']], 2 * np.pi / turn['fold']) for turn in turns]
-    return Symmetry(None if axis is None else _AXES[axis], _closed(path, name, generators))
+            f'{path}: symmetry of {name!r} is {plain}; axis must be x, y, z or three numbers, of '
+            'the canonical frame (+y up, +x front) or, with frame: cad, of the file, discrete a '
+            f'list such as [{{about: y, fold: 4}}] with fold from 2 to {_LARGEST_FOLD}')
+    about = [(_unit_axis(turn['about']), turn['fold']) for turn in turns]
+    generators = [axis_rotation(line, 2 * np.pi / fold) for line, fold in about if line]
+    return Symmetry(unit, _closed(path, name, generators))
+
+
+def _unit_axis(value: Any) -> tuple[float, float, float] | None:
+    """Return the unit vector of 'x', 'y', 'z' or three numbers; None of anything else."""
+    if value in ('x', 'y', 'z'):
+        return _AXES[value]
+    is_vector = (isinstance(value, Sequence) and len(value) == len(_AXES['x'])
+                 and all(isinstance(number, int | float) for number in value))
+    if not is_vector or not np.linalg.norm(value) > 0:
+        return None
+    x, y, z = (np.asarray(value) / np.linalg.norm(value)).tolist()
+    return x, y, z
 
 
 def _closed(path: Path, name: str, generators: Sequence[npt.NDArray[np.float64]]
