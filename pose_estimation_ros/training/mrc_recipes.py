@@ -84,10 +84,13 @@ class MRCRecipe:
 
 
 FULL = MRCRecipe(MRCConfig(objects=1))
+# The distances are tens of millimetres for long. With the published weights their gradients drown
+# those of the classification in the encoder, and in a short training nothing gets classified.
+_LITE_WEIGHTS = MRCLossWeights(rotation_bins=1.0, rotation=0.05, position=0.05, depth=0.01)
 LITE = MRCRecipe(
     MRCConfig(objects=1, crop=128, width=16, blocks=(2, 2, 2, 2), nside=2, depth_bins=200,
               cells=32, dilations=(1, 2, 3, 4)),
-    coarse=CoarseSettings(), turned=0.5)
+    coarse=CoarseSettings(), weights=_LITE_WEIGHTS, turned=0.5)
 
 # What the paper's tables 1 and 2 vary, by short names.
 VARIANTS: dict[str, MRCRecipe] = {
