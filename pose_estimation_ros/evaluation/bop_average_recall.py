@@ -58,6 +58,7 @@ class AverageRecallSettings:
 
 
 DEFAULT = AverageRecallSettings()
+_WITHOUT_DEPTH = ('MSSD', 'MSPD')
 
 
 @dataclass(frozen=True, eq=False)
@@ -155,13 +156,20 @@ class AverageRecall:
         parts = [self.part(part, label) for part in self.correct]
         return float(np.mean(parts)) if parts else float('nan')
 
+    def score_without_depth(self, label: str = ALL_OBJECTS) -> float:
+        """Return the mean of AR_MSSD and AR_MSPD, 0 to 1: what does not ask for depth images."""
+        return float(np.mean([self.part(part, label) for part in _WITHOUT_DEPTH]))
+
     def report(self, name: str, settings: Mapping[str, object]) -> Report:
         """Return the table: percent, all objects pooled first, then each object."""
+        scores = {'AR, %': self.score}
+        if set(_WITHOUT_DEPTH) < set(self.correct):
+            scores['AR without VSD, %'] = self.score_without_depth
         rows = [(label, sum(self.targets.values()) if label == ALL_OBJECTS
-                 else self.targets[label], 100 * self.score(label),
+                 else self.targets[label], *(100 * score(label) for score in scores.values()),
                  *(100 * self.part(part, label) for part in self.correct))
                 for label in (ALL_OBJECTS, *sorted(self.targets))]
-        columns = ('object', 'targets', 'AR, %', *(f'AR_{part}, %' for part in self.correct))
+        columns = ('object', 'targets', *scores, *(f'AR_{part}, %' for part in self.correct))
         return Report(name, columns, rows, settings)
 
     def panels(self) -> list[Panel]:

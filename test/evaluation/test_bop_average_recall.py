@@ -179,11 +179,18 @@ def test_targets_that_the_frame_does_not_have_are_refused():
 def test_the_table_has_the_pooled_row_first():
     recall = recall_of(frame(annotation(at(0.0))), predictions(prediction(at(0.0))))
     report = recall.report('average_recall', {})
-    assert report.columns == ('object', 'targets', 'AR, %', 'AR_VSD, %', 'AR_MSSD, %',
-                              'AR_MSPD, %')
-    assert report.rows == [('all', 1, 100.0, 100.0, 100.0, 100.0),
-                           ('obj_000001', 1, 100.0, 100.0, 100.0, 100.0)]
+    assert report.columns == ('object', 'targets', 'AR, %', 'AR without VSD, %', 'AR_VSD, %',
+                              'AR_MSSD, %', 'AR_MSPD, %')
+    assert report.rows == [('all', 1, *[100.0] * 5), ('obj_000001', 1, *[100.0] * 5)]
     assert [panel.title for panel in recall.panels()] == ['VSD', 'MSSD', 'MSPD']
+
+
+def test_without_depth_the_score_is_that_of_the_other_two_parts():
+    half = AverageRecall({'can': 2}, {
+        part: {'can': np.full((1, 10), count)}
+        for part, count in (('VSD', 0), ('MSSD', 2), ('MSPD', 1))})
+    (row, _) = half.report('average_recall', {}).rows
+    assert row == ('all', 2, pytest.approx(50.0), pytest.approx(75.0), 0.0, 100.0, 50.0)
 
 
 def test_nothing_to_find_has_no_recall():
