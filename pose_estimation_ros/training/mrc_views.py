@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from pose_estimation_ros.core.errors import ConfigurationError, InvalidInputError
 from pose_estimation_ros.rendering.mesh_archive import read_mesh_archive, write_mesh_archive
+from pose_estimation_ros.rendering.mesh_simplification import simplified
 from pose_estimation_ros.synthetic.frame_cache import read_frames
 from pose_estimation_ros.synthetic.mesh_objects import MeshFolder
 from pose_estimation_ros.synthetic.object_source import categories_of
@@ -42,6 +43,8 @@ _REACH = 1.5 * 1.25 + 2 * 0.25
 _JPEG = [cv2.IMWRITE_JPEG_QUALITY, 95,
          cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444]
 _MESHES = 'meshes.npz'
+# Scans have ten times as many, which only makes checkpoints and models larger.
+_FACES = 5000
 
 
 @dataclass(frozen=True, eq=False)
@@ -189,7 +192,7 @@ def write_views(folder: Path, frames: Path, objects: MeshFolder, side: int = 192
     folder.mkdir(parents=True, exist_ok=True)
     if not (folder / _MESHES).is_file():
         write_mesh_archive(folder / _MESHES, {
-            category.name: objects.model(category.name, 'train', 0).mesh
+            category.name: simplified(objects.model(category.name, 'train', 0).mesh, _FACES)
             for category in objects.categories})
     description = {'kind': KIND, 'side': side, 'categories': known['categories'],
                    'objects': known['objects'], 'frames': made}
