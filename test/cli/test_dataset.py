@@ -84,6 +84,19 @@ def test_generate_writes_bop_from_generated_objects(tmp_path, monkeypatch):
     assert {item.label for frame in data for item in frame.objects} <= {'can', 'mug'}
 
 
+def test_known_objects_come_with_a_picture_of_their_symmetries(tmp_path, monkeypatch):
+    monkeypatch.setattr(dataset_writing, 'SCENE_SIZE', 1)
+    save_mesh(tmp_path / 'cad' / 'plate.ply', box((0.1, 0.06, 0.03)))
+    (tmp_path / 'cad' / 'objects.yaml').write_text(
+        'frame: cad\ncategories: {plate: {symmetry: {discrete: {about: z, fold: 2}}}}\n')
+    answer = run('generate', tmp_path / 'data', '--format', 'bop', '--objects', tmp_path / 'cad',
+                 '--count', 1, '--resolution', '64x48', '--processes', 1)
+    assert f'{tmp_path / "data" / "symmetries.png"}' in answer.output.replace('\n', '')
+    assert (tmp_path / 'data' / 'symmetries.png').is_file()
+    dataset = BopDataset(tmp_path / 'data', 'train')
+    assert len(dataset.models[1].symmetry.rotations) == 2
+
+
 def test_frames_and_shards_are_the_same_data(tmp_path, monkeypatch):
     from pose_estimation_ros.synthetic import frame_cache
 
