@@ -19,7 +19,7 @@ from whole_pipeline import publish
 
 from pose_estimation_ros.backends.base import BackendOptions
 from pose_estimation_ros.backends.lite import LiteBackend, ObjectPoints
-from pose_estimation_ros.backends.registry import BUILT_IN, create_backend
+from pose_estimation_ros.backends.registry import create_backend
 from pose_estimation_ros.core.categories import CATEGORIES
 from pose_estimation_ros.core.detection import Detection
 from pose_estimation_ros.core.errors import ConfigurationError
@@ -31,6 +31,7 @@ from pose_estimation_ros.synthetic.scene import SceneGenerator
 from pose_estimation_ros.synthetic.scene_renderer import render_frame
 
 _MOST_SCENES = 300
+_BACKENDS = ('acr', 'crnet', 'spd')
 _RESOLUTION = '640x480'
 
 
@@ -83,8 +84,8 @@ def main() -> None:
     """Measure and print a row for each backend."""
     parser = argparse.ArgumentParser(description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('--backends', nargs='+', default=tuple(BUILT_IN), metavar='NAME',
-                        help=f'which ones; default: {" ".join(BUILT_IN)}')
+    parser.add_argument('--backends', nargs='+', default=_BACKENDS, metavar='NAME',
+                        help=f'which ones; default: {" ".join(_BACKENDS)}')
     parser.add_argument('--objects', type=int, default=6, help='in a batch')
     parser.add_argument('--frames', type=int, default=8, help='different batches')
     parser.add_argument('--repeats', type=int, default=10, help='of each batch')

@@ -35,7 +35,7 @@ class Open3DRayCaster:
         try:
             import open3d
         except ModuleNotFoundError as error:
-            raise ConfigurationError('simulated scenes need Open3D, which is not installed; run '
+            raise ConfigurationError('rendering needs Open3D, which is not installed; run '
                                      'pip install open3d') from error
 
         self._to_tensor = open3d.core.Tensor.from_numpy
