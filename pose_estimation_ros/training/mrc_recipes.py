@@ -57,6 +57,8 @@ class MRCRecipe:
         weights: Of the loss terms.
         augmentation: How the pictures are changed.
         turned: Chance that a crop is turned by a random number of quarter turns; 1 as published.
+        regressed: Share of a batch, from its beginning, that the regression learns from; 1 as
+            published. Renderings cost as much as crops, and the classification learns slower.
     """
 
     network: MRCConfig
@@ -65,6 +67,7 @@ class MRCRecipe:
     weights: MRCLossWeights = field(default_factory=MRCLossWeights)
     augmentation: AugmentationSettings = field(default_factory=AugmentationSettings)
     turned: float = 1.0
+    regressed: float = 1.0
 
     @property
     def label_scale(self) -> float:
@@ -90,7 +93,8 @@ _LITE_WEIGHTS = MRCLossWeights(rotation_bins=1.0, rotation=0.05, position=0.05, 
 LITE = MRCRecipe(
     MRCConfig(objects=1, crop=128, width=16, blocks=(2, 2, 2, 2), nside=2, depth_bins=200,
               cells=32, dilations=(1, 2, 3, 4)),
-    coarse=CoarseSettings(), weights=_LITE_WEIGHTS, turned=0.5)
+    coarse=CoarseSettings(), weights=_LITE_WEIGHTS, turned=0.5,
+    regressed=0.25)
 
 # What the paper's tables 1 and 2 vary, by short names.
 VARIANTS: dict[str, MRCRecipe] = {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import fields
 from typing import NamedTuple
 
 import numpy as np
@@ -138,9 +139,12 @@ class RenderedPoseNetwork(nn.Module):
                         self._nearness(true.R, batch.index))
             coarse = self._taught_coarse(logits, nearness, true, recipe.coarse)
         if network.config.regression != 'none':
-            final = self._refined(real, coarse, batch)
+            count = max(1, round(recipe.regressed * len(batch.index)))
+            part = _first(batch, count)
+            final = self._refined(Pyramid(*(level[:count] for level in real)),
+                                  Pose(*(value[:count] for value in coarse)), part)
             with _exact(batch.image):
-                losses |= self._regression(final, true, batch)
+                losses |= self._regression(final, Pose(*(value[:count] for value in true)), part)
         total = sum((getattr(recipe.weights, name) * value for name, value in losses.items()),
                     torch.zeros((), device=batch.image.device))
         return {'total': total, **losses}
@@ -221,6 +225,10 @@ class RenderedPoseNetwork(nn.Module):
         return self._pose_of(torch.where(replaced, drawn, rotation),
                              torch.where(replaced, drawn_depth, depth),
                              torch.where(replaced, drawn_xy, xy))
+
+
+def _first(batch: CropBatch, count: int) -> CropBatch:
+    return CropBatch(*(getattr(batch, entry.name)[:count] for entry in fields(batch)))
 
 
 def _exact(like: Tensor) -> torch.autocast:
