@@ -171,6 +171,31 @@ def test_a_colour_only_backend_needs_neither_depth_nor_segmenter():
     assert [p.label for p in result.poses] == ['mug']
 
 
+def test_a_segmenter_may_need_depth_where_the_backend_does_not():
+    class ColourPoses(Poses):
+        needs = frozenset({'detections'})
+
+    by_colour, by_depth = Found(detection('mug', 0.5)), Found()
+    by_depth.needs_depth = True
+    assert not Pipeline(by_colour, ColourPoses(), None).needs_depth
+    assert Pipeline(by_colour, Poses(), None).needs_depth
+    assert [p.label for p in Pipeline(by_colour, ColourPoses(), None).process(
+        frame(depth=None)).poses] == ['mug']
+    with pytest.raises(InvalidInputError, match='there is no depth image'):
+        Pipeline(by_depth, ColourPoses(), None).process(frame(depth=None))
+
+
+def test_a_segmenter_that_finds_nothing_the_backend_knows_is_refused(monkeypatch):
+    backend, segmenter = Poses(), Found()
+    segmenter.categories = ('drill', 'duck')
+    monkeypatch.setattr('pose_estimation_ros.pipeline.create_backend', lambda *_: backend)
+    monkeypatch.setattr('pose_estimation_ros.pipeline.create_segmenter', lambda *_: segmenter)
+    with pytest.raises(ConfigurationError, match='finds drill, duck, .* knows mug, bowl, can'):
+        create_pipeline(PipelineOptions())
+    assert backend.closed
+    assert segmenter.closed
+
+
 def test_closing_frees_all_stages():
     segmenter, backend = Found(), Poses()
     Pipeline(segmenter, backend, None).close()

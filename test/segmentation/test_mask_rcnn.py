@@ -145,6 +145,25 @@ def test_a_colour_only_model_gets_three_channels():
     assert network.image.shape == (1, 3, 48, 64)
     np.testing.assert_allclose(network.image, -2.0)
     assert segmenter.categories == ('mug',)
+    assert not segmenter.needs_depth
+
+
+def test_a_model_of_colour_alone_finds_objects_in_frames_without_depth():
+    manifest = dataclasses.replace(MANIFEST, input={
+        **MANIFEST.input, 'channels': ['red', 'green', 'blue']})
+    segmenter = MaskRCNNSegmenter(StoredNetwork(MUG), manifest, SegmentationSettings())
+    (mug,) = segmenter.detect(frame())
+    np.testing.assert_allclose(mug.box, (80, 120, 160, 200), atol=1)
+    assert np.count_nonzero(mug.mask) > 3000
+
+
+def test_a_model_that_sees_depth_or_asks_a_classifier_needs_it():
+    colour = dataclasses.replace(MANIFEST, input={
+        **MANIFEST.input, 'channels': ['red', 'green', 'blue']})
+    for manifest, opinion, needed in ((MANIFEST, None, True), (colour, None, False),
+                                      (colour, Opinion({}), True)):
+        assert MaskRCNNSegmenter(StoredNetwork(), manifest, SegmentationSettings(),
+                                 opinion).needs_depth == needed
 
 
 @pytest.mark.parametrize(('entry', 'value', 'complaint'), [
