@@ -2,6 +2,7 @@
 # make test    everything from nothing to a passing test suite
 # make accuracy  shipped models measured anew, docs/accuracy.md written from it (FRAMES=336)
 # make ablation  what each module of CR-Net and ACR-Pose adds, docs/ablation.md (START=checkpoint)
+# make ablation-mrc  what each choice in MRC-Net adds, docs/ablation_mrc.md (OBJECTS=cad PARTS=data)
 # make setup   only the set-up of the demo (setup-test: of the tests)
 #
 # SOURCE=folder   demo on recorded RGB-D frames instead of the simulated camera
@@ -23,10 +24,10 @@ unexport ROS_DISTRO ROS_VERSION ROS_PYTHON_VERSION RMW_IMPLEMENTATION
 unexport _ROS_WHEELS_BOOTSTRAP_COMPLETE
 endif
 
-.PHONY: help setup setup-test demo test lint benchmark accuracy ablation clean
+.PHONY: help setup setup-test demo test lint benchmark accuracy ablation ablation-mrc clean
 
 help:
-	@sed -n 's/^# \{0,1\}//p' Makefile | head -10
+	@sed -n 's/^# \{0,1\}//p' Makefile | head -11
 
 setup:
 	@$(PYTHON) tools/setup_environment.py --set demo --ort $(ORT)
@@ -78,6 +79,21 @@ data/crops/%: FORCE
 ablation: setup-test $(CROPS)
 	$(BIN)/python -m pose_estimation_ros.cli.main benchmark ablation -- --start-from $(START) \
 		--data $(word 1,$(CROPS)) $(addprefix --test ,$(wordlist 2,3,$(CROPS))) --steps $(STEPS)
+
+# CAD models of known objects, the folder of frames and views of them as docs/known_objects.md
+# makes it, and the steps of each variant of MRC-Net.
+OBJECTS ?= cad
+PARTS ?= data/parts
+MRC_STEPS ?= 600
+VIEWS := $(PARTS)/views/train $(PARTS)/views/test
+
+$(VIEWS): FORCE
+	$(BIN)/python -m pose_estimation_ros.cli.main dataset views $@ \
+		--frames $(subst /views/,/frames/,$@) --objects $(OBJECTS)
+
+ablation-mrc: setup-test $(VIEWS)
+	$(BIN)/python -m pose_estimation_ros.cli.main benchmark ablation_mrc -- \
+		--data $(word 1,$(VIEWS)) --test $(word 2,$(VIEWS)) --steps $(MRC_STEPS)
 
 FORCE:
 

@@ -6,24 +6,26 @@ variants share begin equal, and so do the samples of each step.
 
 from __future__ import annotations
 
-import json
-import logging
 import time
 from collections.abc import Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from functools import lru_cache, partial
-from multiprocessing import get_context
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from pose_estimation_ros.core.errors import ConfigurationError
+from pose_estimation_ros.evaluation.ablation_runs import (
+    as_plain,
+    claim_folder,
+    from_plain,
+    measure_missing,
+    store_result,
+    stored_result,
+)
 from pose_estimation_ros.evaluation.ablation_variants import VARIANTS, Variant
 from pose_estimation_ros.evaluation.crop_accuracy import CropErrors, crop_errors
-from pose_estimation_ros.evaluation.report import circumstances, write_text
+from pose_estimation_ros.evaluation.report import circumstances
 from pose_estimation_ros.synthetic.crop_samples import Crops
 from pose_estimation_ros.synthetic.shard_files import read_description
 
@@ -36,8 +38,6 @@ if TYPE_CHECKING:
 _WARM_UP_SHARE = 0.08
 # As the lite networks that are shipped are trained.
 _CLIP = 5.0
-
-_logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -115,20 +115,8 @@ def measure_all(settings: AblationSettings, runs: Path, variants: Sequence[Varia
     Raises:
         ConfigurationError: If the folder holds results of other settings, or data are missing.
     """
-    _claim_folder(settings, runs)
-    missing = [(entry, seed) for seed in range(settings.seeds) for entry in variants
-               if not _result_path(runs, entry, seed).is_file()]
-    work = partial(_measure, settings, runs)
-    if processes == 1:
-        for entry, seed in missing:
-            work(entry, seed)
-            _tell(entry, seed)
-        return
-    with ProcessPoolExecutor(processes, mp_context=get_context('spawn')) as pool:
-        pending = [pool.submit(work, entry, seed) for entry, seed in missing]
-        for (entry, seed), done in zip(missing, pending, strict=True):
-            done.result()
-            _tell(entry, seed)
+    claim_folder(runs, settings.as_plain())
+    measure_missing(partial(_measure, settings, runs), variants, settings.seeds, runs, processes)
 
 
 def read_result(runs: Path, variant: Variant, seed: int) -> VariantResult:
@@ -137,31 +125,11 @@ def read_result(runs: Path, variant: Variant, seed: int) -> VariantResult:
     Raises:
         ConfigurationError: If that seed of the variant is not measured yet.
     """
-    path = _result_path(runs, variant, seed)
-    if not path.is_file():
-        raise ConfigurationError(f'{path} is missing: seed {seed} of {variant.name!r} is not '
-                                 'measured; give the command again, it goes on where it stopped')
-    stored = json.loads(path.read_text(encoding='utf-8'))
+    stored = stored_result(runs, variant.name, seed)
     return VariantResult(
         stored['parameters'], stored['seconds'],
-        {domain: CropErrors(*(np.array([np.inf if value is None else value for value in values])
-                              for values in (errors['rotation'], errors['translation'])))
+        {domain: CropErrors(from_plain(errors['rotation']), from_plain(errors['translation']))
          for domain, errors in stored['errors'].items()}, stored['commit'])
-
-
-def _claim_folder(settings: AblationSettings, runs: Path) -> None:
-    """Note the settings in the folder, or compare them with those noted."""
-    path, plain = runs / 'settings.json', settings.as_plain()
-    if not path.is_file():
-        write_text(path, json.dumps(plain, indent=2) + '\n')
-        return
-    noted = json.loads(path.read_text(encoding='utf-8'))
-    different = [key for key in plain if noted.get(key) != plain[key]]
-    if different:
-        key = different[0]
-        raise ConfigurationError(
-            f'{runs} holds an ablation with {key} = {noted.get(key)}, not {plain[key]}; give '
-            'another folder as --runs, or the same settings to go on')
 
 
 def _measure(settings: AblationSettings, runs: Path, variant: Variant, seed: int) -> None:
@@ -174,8 +142,11 @@ def _measure(settings: AblationSettings, runs: Path, variant: Variant, seed: int
     errors = {domain: crop_errors(network, crops, settings.test_points, data.priors.categories)
               for domain, crops in tests.items()}
     count = sum(weight.numel() for weight in network.parameters())
-    _store(_result_path(runs, variant, seed),
-           VariantResult(count, seconds, errors, circumstances()['commit']))
+    store_result(runs, variant.name, seed, {
+        'parameters': count, 'seconds': seconds, 'commit': circumstances()['commit'],
+        'errors': {domain: {'rotation': as_plain(found.rotation),
+                            'translation': as_plain(found.translation)}
+                   for domain, found in errors.items()}})
 
 
 @lru_cache(maxsize=1)
@@ -237,24 +208,3 @@ def _trained(task: TrainingTask, training: TrainingSettings, out: Path) -> nn.Mo
     averaged = state.average.module
     assert isinstance(averaged, nn.Module)
     return dict(averaged.named_children()).get(RECONSTRUCTOR, averaged).eval()
-
-
-def _tell(variant: Variant, seed: int) -> None:
-    _logger.info('measured %s, seed %d', variant.name, seed)
-
-
-def _result_path(runs: Path, variant: Variant, seed: int) -> Path:
-    return runs / f'{variant.name}_{seed}.json'
-
-
-def _store(path: Path, result: VariantResult) -> None:
-    errors = {domain: {'rotation': _plain(found.rotation),
-                       'translation': _plain(found.translation)}
-              for domain, found in result.errors.items()}
-    write_text(path, json.dumps({'parameters': result.parameters, 'seconds': result.seconds,
-                                 'commit': result.commit, 'errors': errors}, allow_nan=False))
-
-
-def _plain(values: NDArray[np.float64]) -> list[float | None]:
-    """Return numbers for JSON, None for infinite ones."""
-    return [round(float(value), 4) if np.isfinite(value) else None for value in values]

@@ -14,45 +14,25 @@ from statistics import mean
 import numpy as np
 from numpy.typing import NDArray
 
-from pose_estimation_ros.core.errors import ConfigurationError
 from pose_estimation_ros.evaluation.ablation import AblationSettings, VariantResult, read_result
-from pose_estimation_ros.evaluation.ablation_variants import (
-    BASELINE,
-    CLAIMS,
-    VARIANTS,
-    Claim,
-    Variant,
+from pose_estimation_ros.evaluation.ablation_order import (
+    Judgement,
+    filled,
+    interval_text,
+    order_report,
+    order_table,
+    summary,
 )
+from pose_estimation_ros.evaluation.ablation_variants import BASELINE, CLAIMS, VARIANTS, Variant
 from pose_estimation_ros.evaluation.paired_statistics import Interval, paired_difference, share
 from pose_estimation_ros.evaluation.report import Report, markdown_table, write_text
 
 # The order is judged on the first of them.
 LIMITS: tuple[tuple[int, int], ...] = ((5, 2), (10, 5))
-REPRODUCED, REVERSED, OPEN = 'reproduced', 'reversed', 'not decided'
+_FIGURES = tuple(f'{degrees}°{centimetres}cm' for degrees, centimetres in LIMITS)
 _HASH_DIGITS = 12
 
 Hits = NDArray[np.bool_]
-
-
-@dataclass(frozen=True)
-class Judgement:
-    """What was measured of a step of the papers' order.
-
-    Attributes:
-        claim: The step.
-        gains: Percentage points by which the first variant is better, for each of `LIMITS`.
-    """
-
-    claim: Claim
-    gains: tuple[Interval, ...]
-
-    @property
-    def verdict(self) -> str:
-        """Whether the order is as in the papers, by the first of the limits."""
-        gain = self.gains[0]
-        if not gain.excludes_zero:
-            return OPEN
-        return REPRODUCED if gain.value > 0 else REVERSED
 
 
 @dataclass(frozen=True)
@@ -127,8 +107,11 @@ def write_ablation(settings: AblationSettings, runs: Path, docs: Path) -> None:
     text = filled(docs / 'ablation_template.md', {
         'budget': budget_text(measured),
         'variants': f'{variant_table(measured)}\n{variants.facts()}',
-        'order': f'{order_table(judgements)}\n{summary(judgements)}'})
-    for report in (variants, order_report(measured)):
+        'order': f'{order_table(judgements, [f"{name}, points" for name in _FIGURES])}\n'
+                 f'{summary(judgements, "the papers")}'})
+    order = order_report('ablation_order', judgements, _FIGURES, _facts(measured),
+                         _checkpoint(settings))
+    for report in (variants, order):
         report.write(docs / 'results')
     write_text(docs / 'ablation.md', text)
 
@@ -155,36 +138,6 @@ def variant_report(measured: Measured) -> Report:
     return Report('ablation', columns, rows, _facts(measured), _checkpoint(measured.settings))
 
 
-def order_report(measured: Measured) -> Report:
-    """Return what was measured of the papers' order."""
-    columns = ['claim', 'better', 'worse', 'verdict']
-    for a, b in LIMITS:
-        columns += [f'{a}°{b}cm gain', f'{a}°{b}cm low', f'{a}°{b}cm high']
-    rows = [[entry.claim.text, entry.claim.better, entry.claim.worse, entry.verdict,
-             *(value for gain in entry.gains for value in (gain.value, gain.low, gain.high))]
-            for entry in measured.judgements()]
-    return Report('ablation_order', columns, rows, _facts(measured),
-                  _checkpoint(measured.settings))
-
-
-def filled(template: Path, texts: Mapping[str, str]) -> str:
-    """Return a template with each `{{name}}` replaced by the text of that name.
-
-    Raises:
-        ConfigurationError: If it is missing, or has not exactly one mark for each text.
-    """
-    if not template.is_file():
-        raise ConfigurationError(f'{template} is missing; give the docs folder of the repository')
-    text = template.read_text(encoding='utf-8')
-    for name, content in texts.items():
-        mark = f'{{{{{name}}}}}'
-        if text.count(mark) != 1:
-            raise ConfigurationError(f'{template} holds {mark} {text.count(mark)} times; it '
-                                     'belongs there once')
-        text = text.replace(mark, content)
-    return text
-
-
 def variant_table(measured: Measured) -> str:
     """Return the table of all variants for readers."""
     domains = measured.domains()
@@ -206,14 +159,6 @@ def variant_table(measured: Measured) -> str:
     return markdown_table(columns, rows)
 
 
-def order_table(judgements: Sequence[Judgement]) -> str:
-    """Return the table of the papers' order for readers."""
-    return markdown_table(
-        ['claim', '5°2cm, points', '10°5cm, points', 'the order is'],
-        [[entry.claim.text, *map(interval_text, entry.gains), entry.verdict]
-         for entry in judgements])
-
-
 def budget_text(measured: Measured) -> str:
     """Return in words what each variant got."""
     settings = measured.settings
@@ -230,31 +175,6 @@ def budget_text(measured: Measured) -> str:
             f'{sum(counts.values())} test instances ({instances}), of which at least '
             f'{settings.visibility:.0%} are seen, with {settings.test_points} points, by the '
             'alignment and the errors of the other tables; the likeliest placement counts.')
-
-
-def summary(judgements: Sequence[Judgement]) -> str:
-    """Return in words where the papers' order is reproduced and where not."""
-    lines = []
-    for verdict, text in (
-            (REPRODUCED, 'The order is that of the papers in {0} of {1} comparisons: {2}.'),
-            (REVERSED, '**It is not** in {0} of {1}, where the interval lies below zero: {2}.'),
-            (OPEN, 'At this budget {0} of {1} cannot be decided: {2}.')):
-        found = [entry for entry in judgements if entry.verdict == verdict]
-        if found:
-            named = '; '.join(_named(entry) for entry in found)
-            lines.append(text.format(len(found), len(judgements), named))
-        elif verdict == REPRODUCED:
-            lines.append("**None of the papers' comparisons is reproduced** at this budget.")
-    return '\n\n'.join(lines)
-
-
-def interval_text(interval: Interval) -> str:
-    """Return a difference with its interval."""
-    return f'{interval.value:+.1f} ({interval.low:+.1f} to {interval.high:+.1f})'
-
-
-def _named(judgement: Judgement) -> str:
-    return f'{judgement.claim.text} ({judgement.gains[0].value:+.1f})'
 
 
 def _cost(measured: Measured, variant: Variant) -> tuple[int, float]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from pose_estimation_ros.evaluation.ablation_order import Claim
+
 if TYPE_CHECKING:
     from pose_estimation_ros.networks.relation import RelationKind
 
@@ -63,21 +65,6 @@ VARIANTS: tuple[Variant, ...] = (
     Variant('adversarial', '+ both and adversarial training = ACR-Pose', 'acr',
             pose_invariant='on', relational='on', adversarial=_ADVERSARIAL),
 )
-
-
-@dataclass(frozen=True)
-class Claim:
-    """One step of the papers' order: the first variant is the better one.
-
-    Attributes:
-        better: Name of a variant.
-        worse: Name of the one it is compared with.
-        text: The claim in words.
-    """
-
-    better: str
-    worse: str
-    text: str
 
 
 CLAIMS: tuple[Claim, ...] = (

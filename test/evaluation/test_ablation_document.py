@@ -12,14 +12,8 @@ import pytest
 
 from pose_estimation_ros.core.errors import ConfigurationError
 from pose_estimation_ros.evaluation.ablation import AblationSettings
-from pose_estimation_ros.evaluation.ablation_document import (
-    OPEN,
-    REPRODUCED,
-    REVERSED,
-    Measured,
-    filled,
-    write_ablation,
-)
+from pose_estimation_ros.evaluation.ablation_document import Measured, write_ablation
+from pose_estimation_ros.evaluation.ablation_order import OPEN, REPRODUCED, REVERSED, filled
 from pose_estimation_ros.evaluation.ablation_variants import BASELINE, CLAIMS, VARIANTS
 
 ROOT = Path(__file__).resolve().parents[2]
