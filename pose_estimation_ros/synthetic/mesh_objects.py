@@ -21,6 +21,7 @@ from pose_estimation_ros.core.categories import Category
 from pose_estimation_ros.core.errors import ConfigurationError, InvalidInputError
 from pose_estimation_ros.datasets.mesh_files import read_mesh
 from pose_estimation_ros.rendering.mesh import Mesh
+from pose_estimation_ros.rendering.mesh_symmetry import propose_symmetry
 from pose_estimation_ros.synthetic.colors import srgb_to_linear
 from pose_estimation_ros.synthetic.object_model import ObjectModel
 from pose_estimation_ros.synthetic.object_rules import FILE_NAME, UNITS, ObjectRules, read_rules
@@ -142,8 +143,6 @@ def _with_symmetry(source: MeshFolder, rules: ObjectRules) -> ObjectRules:
     """Return the rules of a known object with a proposed symmetry if nobody stated one."""
     if rules.frame != 'cad' or rules.is_symmetry_known:
         return rules
-    from pose_estimation_ros.rendering.mesh_symmetry import propose_symmetry
-
     model = source.model(rules.category.name, SPLITS[0], 0)
     proposed = propose_symmetry(model.mesh).symmetry
     return replace(rules, category=replace(rules.category, symmetry=proposed))

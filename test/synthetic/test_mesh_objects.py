@@ -126,7 +126,7 @@ def test_splits_are_disjoint_whole_and_independent_of_the_order():
     ('unit: inch', "unit of 'box' is 'inch'; it must be one of m, mm, cm"),
     ('up: y\nfront: -y', 'not along up'),
     ('categories: {cone: {}}', 'unknown entries cone'),
-    ('categories: {box: {symmetry: {axis: up}}}', 'axis must be x, y or z'),
+    ('categories: {box: {symmetry: {axis: up}}}', 'axis must be x, y, z or three'),
     ('categories: {box: {symmetry: {discrete: {about: y, fold: 1}}}}', 'fold from 2'),
     ('categories: {box: {symmetry: {discrete: [{about: y, fold: 7}, {about: x, fold: 5}]}}}',
      'generate more than'),
