@@ -11,12 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pose_estimation_ros.backends.base import BackendOptions, PoseBackend
-from pose_estimation_ros.backends.mrc_options import (
-    AUXILIARIES,
-    COPY_CHOICES,
-    ROTATED_COPIES,
-    MRCOptions,
-)
+from pose_estimation_ros.backends.mrc_options import MRCOptions
 from pose_estimation_ros.backends.registry import backend_names, create_backend
 from pose_estimation_ros.core.camera import CameraIntrinsics
 from pose_estimation_ros.core.detection import Detection
@@ -36,10 +31,9 @@ from pose_estimation_ros.segmentation.registry import (
 )
 from pose_estimation_ros.tracking.identity import IdentityTracker, TrackerOptions, TrackKey
 
-__all__ = ['AUXILIARIES', 'COPY_CHOICES', 'ROTATED_COPIES', 'BackendOptions', 'MRCOptions',
-           'Pipeline', 'PipelineOptions', 'PipelineResult', 'SegmentedFrame', 'Segmenter',
-           'SegmenterOptions', 'Selection', 'TrackerOptions', 'backend_names', 'check_depth',
-           'create_pipeline', 'segmenter_names']
+__all__ = ['BackendOptions', 'MRCOptions', 'Pipeline', 'PipelineOptions', 'PipelineResult',
+           'SegmentedFrame', 'Segmenter', 'SegmenterOptions', 'Selection', 'TrackerOptions',
+           'backend_names', 'check_depth', 'create_pipeline', 'segmenter_names']
 
 # Objects of interest stand in reach of a robot: a median beyond these is a wrong unit.
 _FARTHEST_MEDIAN_DEPTH = 20.0

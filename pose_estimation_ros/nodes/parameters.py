@@ -15,8 +15,6 @@ from rcl_interfaces.msg import (
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 
-from pose_estimation_ros.pipeline import AUXILIARIES, COPY_CHOICES, ROTATED_COPIES
-
 Value: TypeAlias = bool | int | float | str
 
 
@@ -79,14 +77,15 @@ ESTIMATOR_PARAMETERS: tuple[ParameterSpec, ...] = (
                   limits=(0, 2 ** 31 - 1), inactive_only=True),
     ParameterSpec('mrc.rotated_copies', 'auto', 'Backend mrc: how many copies of an object, '
                   'turned in the image plane, are estimated and compared; auto = four for '
-                  'published weights, else one.', choices=ROTATED_COPIES, inactive_only=True),
+                  'published weights, else one.', choices=('auto', 'one', 'four'),
+                  inactive_only=True),
     ParameterSpec('mrc.copy_choice', 'joint', 'Backend mrc with four copies: the surest gives '
                   'rotation and translation (joint), or each is that of the copy that is surest '
-                  'of it (separate, as the published code).', choices=COPY_CHOICES,
+                  'of it (separate, as the published code).', choices=('joint', 'separate'),
                   inactive_only=True),
     ParameterSpec('mrc.auxiliary', 'trained', 'Backend mrc: what the network is told of the place '
                   'of a crop: as in training, or as in the published inference, which differs '
-                  'by an oversight.', choices=AUXILIARIES, inactive_only=True),
+                  'by an oversight.', choices=('trained', 'published'), inactive_only=True),
     ParameterSpec('segmentation.method', 'mask_rcnn', 'Method that finds the objects.',
                   inactive_only=True),
     ParameterSpec('segmentation.model', '',

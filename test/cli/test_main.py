@@ -92,7 +92,7 @@ def test_help_loads_no_heavy_library():
 @pytest.mark.parametrize('command', ['demo', 'estimate', 'evaluate'])
 def test_the_methods_that_can_be_chosen_are_listed(command):
     answer = run(command, '--help')
-    assert ' '.join(answer.stdout.replace('│', ' ').split()).count('acr, crnet, spd') == 1
+    assert ' '.join(answer.stdout.replace('│', ' ').split()).count('acr, crnet, mrc, spd') == 1
 
 
 def test_a_method_is_completed_by_its_first_letters():

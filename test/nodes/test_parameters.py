@@ -4,6 +4,7 @@ import pytest
 import yaml
 from rclpy.parameter import Parameter
 
+from pose_estimation_ros.backends.mrc_options import AUXILIARIES, COPY_CHOICES, ROTATED_COPIES
 from pose_estimation_ros.nodes.parameters import (
     ESTIMATOR_PARAMETERS,
     REPLAY_CAMERA_PARAMETERS,
@@ -37,6 +38,17 @@ def test_a_wrong_value_is_refused_with_the_reason(name, value, reason):
     answer = check_changes(ESTIMATOR_PARAMETERS, [Parameter(name, value=value)], active=False)
     assert not answer.successful
     assert answer.reason == reason
+
+
+@pytest.mark.parametrize(('name', 'choices'), [
+    ('rotated_copies', ROTATED_COPIES), ('copy_choice', COPY_CHOICES),
+    ('auxiliary', AUXILIARIES)])
+def test_the_choices_of_mrc_are_those_of_the_backend(name, choices):
+    (spec,) = [spec for spec in ESTIMATOR_PARAMETERS if spec.name == f'mrc.{name}']
+    assert spec.choices == choices
+    values = {spec.name: spec.default for spec in ESTIMATOR_PARAMETERS}
+    settings = EstimatorSettings.from_values({**values, f'mrc.{name}': choices[-1]})
+    assert getattr(settings.pipeline.backend_options.mrc, name) == choices[-1]
 
 
 def test_most_parameters_change_only_while_inactive():
