@@ -95,7 +95,8 @@ def with_occluder(rgb: Image, mask: Mask, other: Image, shape: Mask,
     turn = cv2.getRotationMatrix2D((other.shape[1] / 2, other.shape[0] / 2), angle, scale)
     turn[:, 2] += middle - np.array([other.shape[1] / 2, other.shape[0] / 2])
     size = mask.shape[1::-1]
-    pasted = cv2.warpAffine(other, turn, size, flags=cv2.INTER_LINEAR)
+    pasted = cv2.warpAffine(other, turn, size, flags=cv2.INTER_LINEAR,
+                            borderMode=cv2.BORDER_REPLICATE)
     share = cv2.warpAffine(shape.astype(np.float32), turn, size, flags=cv2.INTER_LINEAR)
     left = np.where(share > 0.5, 0, mask).astype(np.uint8)
     return np.asarray(cv2.blendLinear(pasted.astype(np.uint8), rgb, share, 1.0 - share),

@@ -211,6 +211,12 @@ def object_views(frame: SyntheticFrame, names: Sequence[str], side: int) -> Iter
             yield _cut(frame, instance, names.index(instance.category), visibility, side)
 
 
+def pack_views(views: Sequence[ObjectView]) -> dict[str, NDArray[Any]]:
+    """Return the arrays of a shard file."""
+    packed = _Shard.of(views)
+    return {field.name: getattr(packed, field.name) for field in fields(packed)}
+
+
 def _cut(frame: SyntheticFrame, instance: Instance, number: int, visibility: float,
          side: int) -> ObjectView:
     intrinsics = frame.frame.intrinsics
@@ -242,8 +248,7 @@ def _shard(shards: Sequence[str], names: tuple[str, ...], side: int,
     if not views:
         raise InvalidInputError(f'{shards[number]} shows no known object of which enough is '
                                 'seen; make frames with more in a shard, or larger ones')
-    packed = _Shard.of(views)
-    return {field.name: getattr(packed, field.name) for field in fields(packed)}
+    return pack_views(views)
 
 
 def _read(path: Path) -> _Shard:
