@@ -1,15 +1,21 @@
 """Pictures of known objects whose truth is known without a renderer."""
 
+from pathlib import Path
+
 import numpy as np
 
 from pose_estimation_ros.core.camera import CameraIntrinsics
+from pose_estimation_ros.core.categories import Category
 from pose_estimation_ros.core.frame import RGBDFrame
 from pose_estimation_ros.core.rotation import axis_rotation
 from pose_estimation_ros.core.se3 import make_transform
 from pose_estimation_ros.core.symmetry import NO_SYMMETRY
 from pose_estimation_ros.rendering.mesh import Mesh
+from pose_estimation_ros.rendering.mesh_archive import write_mesh_archive
+from pose_estimation_ros.synthetic.shard_files import write_shards
 from pose_estimation_ros.synthetic.synthetic_frame import Instance, SyntheticFrame
 from pose_estimation_ros.training.mrc_objects import CadObject
+from pose_estimation_ros.training.mrc_views import KIND, object_views, pack_views
 
 K = np.array([[300.0, 0.0, 81.0], [0.0, 310.0, 58.0], [0.0, 0.0, 1.0]])
 WIDTH, HEIGHT = 160, 120
@@ -40,3 +46,16 @@ def spotted_frame(position: tuple[float, float, float] = (0.02, -0.03, 0.5),
     instance = Instance(3, 'wedge', 'wedge', T, np.full(3, 0.1), visibility, {}, box, 1.0)
     frame = RGBDFrame(0, 'camera', rgb, None, CameraIntrinsics(WIDTH, HEIGHT, K))
     return SyntheticFrame(frame, None, instances, (instance,))
+
+
+def store_views(folder: Path, names: tuple[str, ...] = ('cup', 'wedge')) -> Path:
+    """Write a folder of six views of the last of the named objects, all of them wedges."""
+    folder.mkdir()
+    generator = np.random.default_rng(0)
+    views = [view for _ in range(6) for view in object_views(
+        spotted_frame((*generator.uniform(-0.04, 0.04, 2), generator.uniform(0.4, 0.7))),
+        names, 96)]
+    write_mesh_archive(folder / 'meshes.npz', {name: wedge().mesh for name in names})
+    categories = [Category(name, wedge().symmetry).as_plain() for name in names]
+    write_shards(folder, 1, {'kind': KIND, 'categories': categories}, lambda _: pack_views(views))
+    return folder

@@ -9,12 +9,10 @@ import numpy as np
 import pytest
 import torch
 
-from pose_estimation_ros.core.categories import Category
 from pose_estimation_ros.core.errors import ConfigurationError
 from pose_estimation_ros.core.rotation import rotation_from_6d
 from pose_estimation_ros.core.site_translation import TranslationGrid
 from pose_estimation_ros.networks.mrc import MRCConfig, MRCNet
-from pose_estimation_ros.rendering.mesh_archive import write_mesh_archive
 from pose_estimation_ros.synthetic.shard_files import write_shards
 from pose_estimation_ros.training.batch_plan import BatchRequest
 from pose_estimation_ros.training.loop import run
@@ -22,17 +20,14 @@ from pose_estimation_ros.training.mrc_losses import MRCLossWeights, rotation_of,
 from pose_estimation_ros.training.mrc_objects import objects_from_notes
 from pose_estimation_ros.training.mrc_recipes import FULL, LITE, VARIANTS, CoarseSettings
 from pose_estimation_ros.training.mrc_training import make_mrc_task
-from pose_estimation_ros.training.mrc_views import (
-    KIND,
-    ViewShards,
-    object_views,
-    pack_views,
-)
+from pose_estimation_ros.training.mrc_views import ViewShards, object_views, pack_views
 from pose_estimation_ros.training.stages import StageSettings
 from pose_estimation_ros.training.task import TrainingData, TrainingSettings
 
 sys.path.insert(0, str(Path(__file__).parents[1] / 'support'))
-from mrc_views import spotted_frame, wedge
+from mrc_views import spotted_frame, store_views
+
+pytest.importorskip('open3d')
 
 TINY = MRCConfig(objects=1, crop=64, width=8, blocks=(1, 1, 1, 1), nside=1, depth_bins=16,
                  cells=8, dilations=(1, 2), hidden=16)
@@ -41,34 +36,27 @@ SETTINGS = TrainingSettings((StageSettings(2, 1e-3),), batch=4, threads=1, valid
                             log_every=1)
 
 
-def write_views(folder, names=('cup', 'wedge')):
-    folder.mkdir()
-    generator = np.random.default_rng(0)
-    views = [view for _ in range(6) for view in object_views(
-        spotted_frame((*generator.uniform(-0.04, 0.04, 2), generator.uniform(0.4, 0.7))),
-        names, 96)]
-    write_mesh_archive(folder / 'meshes.npz', {name: wedge().mesh for name in names})
-    categories = [Category(name, wedge().symmetry).as_plain() for name in names]
-    write_shards(folder, 1, {'kind': KIND, 'categories': categories}, lambda _: pack_views(views))
-    return folder
-
-
 @pytest.fixture(scope='module')
 def views(tmp_path_factory):
-    return write_views(tmp_path_factory.mktemp('views') / 'stored')
+    return store_views(tmp_path_factory.mktemp('views') / 'stored')
 
 
 def task_on(folder, recipe=RECIPE):
     return make_mrc_task('mrc-lite', TrainingData((str(folder),), folder, str(folder)), recipe)
 
 
-def losses_of(folder, recipe, seed=0):
+def first_step(folder, recipe):
+    """Return the network with all about it, and the losses of a first batch."""
     task = task_on(folder, recipe)
     torch.manual_seed(0)
     player = task.players(task.new_model())[0]
     batch = task.batch(BatchRequest(0, 0, 6))
-    torch.manual_seed(seed)
+    torch.manual_seed(0)
     return player.module, task.losses({'': player.module}, '', batch)
+
+
+def losses_of(folder, recipe):
+    return {name: float(value.detach()) for name, value in first_step(folder, recipe)[1].items()}
 
 
 def test_stored_views_are_read_as_they_were_written(views):
@@ -78,7 +66,7 @@ def test_stored_views_are_read_as_they_were_written(views):
     frame = spotted_frame()
     view = next(object_views(frame, ['wedge'], 96))
     folder = views.parent / 'one'
-    write_views(folder)
+    store_views(folder)
     write_shards(folder, 2, json.loads((folder / 'description.json').read_text()),
                  lambda _: pack_views([view]))
     last = ViewShards(folder)[6]
@@ -89,7 +77,7 @@ def test_stored_views_are_read_as_they_were_written(views):
 
 
 def test_every_part_of_the_network_learns(views):
-    module, losses = losses_of(views, RECIPE)
+    module, losses = first_step(views, RECIPE)
     assert set(losses) == {'total', 'rotation_bins', 'depth_bins', 'cells', 'mask', 'rotation',
                            'position', 'depth'}
     losses['total'].backward()
@@ -100,47 +88,46 @@ def test_every_part_of_the_network_learns(views):
 
 
 def test_the_total_is_the_published_weighted_sum(views):
-    _, losses = losses_of(views, replace(RECIPE, weights=MRCLossWeights()))
-    losses = {name: value.detach() for name, value in losses.items()}
+    losses = losses_of(views, replace(RECIPE, weights=MRCLossWeights()))
     weights = {'rotation_bins': 0.5, 'depth_bins': 2, 'cells': 2, 'mask': 10, 'rotation': 1,
                'position': 1, 'depth': 0.2}
-    total = sum(weights[name] * float(losses[name]) for name in weights)
-    assert float(losses['total']) == pytest.approx(total, rel=1e-5)
+    total = sum(weights[name] * losses[name] for name in weights)
+    assert losses['total'] == pytest.approx(total, rel=1e-5)
 
 
 @pytest.mark.parametrize('kind', ['none', 'parallel'])
 def test_the_regression_can_do_without_rendering_or_be_left_out(views, kind):
-    _, losses = losses_of(views, replace(RECIPE, network=replace(TINY, regression=kind)))
+    losses = losses_of(views, replace(RECIPE, network=replace(TINY, regression=kind)))
     assert ('rotation' in losses) == (kind == 'parallel')
-    assert torch.isfinite(losses['total'])
+    assert np.isfinite(losses['total'])
 
 
 def test_coarse_poses_near_the_truth_leave_little_to_the_regression(views):
     near = CoarseSettings(near_truth=1.0, least_label=0.0, flatness=20.0, cells=0.0, depth=0.0)
     far = replace(near, near_truth=0.0)
     fine = replace(RECIPE, network=replace(TINY, nside=2, cells=32, depth_bins=200))
-    _, close = losses_of(views, replace(fine, coarse=near))
-    _, guessed = losses_of(views, replace(fine, coarse=far))
+    close = losses_of(views, replace(fine, coarse=near))
+    guessed = losses_of(views, replace(fine, coarse=far))
     # A bin is at most 29 degrees from its truth, and a cell 1 / 32 of some 15 cm wide.
-    assert float(close['rotation']) < 25
-    assert float(close['position']) < 5
-    assert float(close['depth']) < 0.25 * float(guessed['depth'])
-    assert float(close['rotation']) < 0.5 * float(guessed['rotation'])
+    assert close['rotation'] < 25
+    assert close['position'] < 5
+    assert close['depth'] < 0.25 * guessed['depth']
+    assert close['rotation'] < 0.5 * guessed['rotation']
 
 
 def test_quite_wrong_coarse_poses_are_replaced(views):
     kept = CoarseSettings(near_truth=0.0, least_label=0.0)
-    _, with_wrong = losses_of(views, replace(RECIPE, coarse=kept))
-    _, without = losses_of(views, replace(RECIPE, coarse=replace(kept, least_label=0.5)))
-    assert float(without['rotation']) < 0.8 * float(with_wrong['rotation'])
+    with_wrong = losses_of(views, replace(RECIPE, coarse=kept))
+    without = losses_of(views, replace(RECIPE, coarse=replace(kept, least_label=0.5)))
+    assert without['rotation'] < 0.8 * with_wrong['rotation']
 
 
 def test_hard_labels_change_the_classification_alone(views):
-    _, soft = losses_of(views, RECIPE)
-    _, hard = losses_of(views, replace(RECIPE, labels='hard'))
-    assert float(hard['rotation_bins']) != pytest.approx(float(soft['rotation_bins']), rel=1e-3)
+    soft = losses_of(views, RECIPE)
+    hard = losses_of(views, replace(RECIPE, labels='hard'))
+    assert hard['rotation_bins'] != pytest.approx(soft['rotation_bins'], rel=1e-3)
     for name in ('mask', 'rotation', 'position', 'depth'):
-        assert float(hard[name]) == pytest.approx(float(soft[name]), rel=1e-5)
+        assert hard[name] == pytest.approx(soft[name], rel=1e-5)
 
 
 def test_torch_and_numpy_agree_on_poses():
@@ -186,7 +173,7 @@ def test_every_variant_can_be_built():
 
 
 def test_views_of_different_objects_are_not_mixed(views, tmp_path):
-    other = write_views(tmp_path / 'other', ('box', 'wedge'))
+    other = store_views(tmp_path / 'other', ('box', 'wedge'))
     with pytest.raises(ConfigurationError, match='cup, wedge, .* of box, wedge'):
         make_mrc_task('mrc-lite', TrainingData((str(views), str(other)), tmp_path), RECIPE)
 
