@@ -1,10 +1,17 @@
-"""Differences over the same instances: known values, and how wide their intervals are."""
+"""Figures over the same instances: known values, and how wide their intervals are."""
 
 import numpy as np
 import pytest
+from scipy.stats import norm
 
 from pose_estimation_ros.core.errors import InvalidInputError
-from pose_estimation_ros.evaluation.paired_statistics import Interval, paired_difference, share
+from pose_estimation_ros.evaluation.paired_statistics import (
+    Interval,
+    median,
+    median_difference,
+    paired_difference,
+    share,
+)
 
 
 def answers(right: float, shape=(2, 1000), seed=0):
@@ -71,3 +78,31 @@ def test_the_interval_covers_the_truth_about_as_often_as_it_says():
 def test_answers_that_do_not_belong_together_are_refused(shapes):
     with pytest.raises(InvalidInputError, match='cannot be compared'):
         paired_difference(*(np.zeros(shape, bool) for shape in shapes))
+
+
+def test_shares_of_answers_count_as_shares():
+    assert share(np.array([[0.5, 1.0], [0.0, 0.1]])).value == pytest.approx(40.0)
+
+
+def test_medians_are_over_all_seeds_and_instances():
+    errors = np.array([[1.0, 2.0, 30.0], [3.0, 4.0, 5.0]])
+    found = median(errors)
+    assert found.value == pytest.approx(3.5)
+    assert 1.0 <= found.low < found.value < found.high <= 30.0
+
+
+def test_the_interval_of_a_median_has_the_width_of_its_distribution():
+    errors = norm.ppf((np.arange(500) + 0.5) / 500)[None]
+    found = median(errors)
+    # The standard error of a normal distribution's median is sqrt(pi / 2) that of its mean.
+    assert found.high - found.low == pytest.approx(2 * 1.96 * np.sqrt(np.pi / 2 / 500), rel=0.1)
+    assert found.value == pytest.approx(0.0, abs=1e-6)
+
+
+def test_pairing_leaves_out_of_medians_what_is_common():
+    errors = np.random.default_rng(3).normal(10.0, 5.0, (2, 500))
+    found = median_difference(errors, errors - 1.0)
+    assert found.low == pytest.approx(1.0)
+    assert found.high == pytest.approx(1.0)
+    with pytest.raises(InvalidInputError, match='cannot be compared'):
+        median_difference(errors, errors[:1])
