@@ -55,6 +55,20 @@ def expected_position(entry, box):
     return np.linalg.inv(K) @ np.append(pixel, 1.0) * per_pixel * K[0, 0] * CROP / side
 
 
+def check_rotated_copies(client):
+    """Test-time rotations are a parameter that changes from one activation to the next."""
+    assert client.transition('deactivate')
+    assert 'choose one of auto, one, four' in client.set_parameter('mrc.rotated_copies',
+                                                                   'five').reason
+    assert client.set_parameter('mrc.rotated_copies', 'four').successful
+    assert client.transition('activate')
+    client.wait_until_active(with_depth=False)
+    client.forget()
+    client.result_of(SCENE)
+    client.wait_for(lambda: client.facts('model').get('pose.rotated copies') == '4', 'the choice')
+    assert client.facts('model')['pose.renderer'] == 'cpu'
+
+
 def test_poses_and_meshes_come_from_colour_alone(client: Client, node, model):
     node(backend='mrc', model=model)
     client.wait_until_active(with_depth=False)
@@ -83,17 +97,7 @@ def test_poses_and_meshes_come_from_colour_alone(client: Client, node, model):
     client.wait_for(lambda: 'spoon: not among the wanted labels block, can'
                     in client.facts('processing').values(), 'the reason for the spoon',
                     meanwhile=lambda: client.send(SCENE))
-
-
-def test_four_rotated_copies_are_a_parameter(client: Client, node, model):
-    node(backend='mrc', model=model, mrc__rotated_copies='four')
-    client.wait_until_active(with_depth=False)
-    assert 'choose one of auto, one, four' in client.set_parameter('mrc.rotated_copies',
-                                                                   'five').reason
-    client.forget()
-    client.result_of(SCENE)
-    client.wait_for(lambda: client.facts('model').get('pose.rotated copies') == '4', 'the choice')
-    assert client.facts('model')['pose.renderer'] == 'cpu'
+    check_rotated_copies(client)
 
 
 def test_a_model_without_its_meshes_is_told_and_can_be_cured(client: Client, node, model,
