@@ -11,7 +11,7 @@ weights of a trained SPD lite.
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import Any, Literal, NamedTuple, get_args
+from typing import Any, NamedTuple, get_args
 
 import numpy as np
 import torch
@@ -27,16 +27,12 @@ from pose_estimation_ros.networks.lite_relation import make_relation
 from pose_estimation_ros.networks.point_graphs import gather_neighbours, nearest_neighbours
 from pose_estimation_ros.networks.relation import RelationKind
 from pose_estimation_ros.networks.spd_lite import (
-    OFFERED_SCALE,
     OFFERS,
     OfferStage,
     PlacementStage,
     nearest_offer,
     ranked_offer,
 )
-from pose_estimation_ros.networks.turn_scorer import TurnScorer, nearest_turn
-
-Placement = Literal['offered', 'turned']
 
 # Of clouds of the usual size.
 _NEIGHBOURS, _USUAL_POINTS = 12, 256
@@ -56,9 +52,6 @@ class EncoderConfig:
         heads: Heads of every attention.
         instance_relation: How geometry and colour are related.
         offers: Placements offered: 24, of every side down in every turn, or the 9 of `SpdLite`.
-        placement: 'offered', the latents offer the placements as in `SpdLite`, or 'turned', the
-            cloud is looked at in every one of these turns before it is encoded, see
-            `turn_scorer`.
     """
 
     categories: int = 6
@@ -68,7 +61,6 @@ class EncoderConfig:
     heads: int = 4
     instance_relation: RelationKind = 'none'
     offers: int = 24
-    placement: Placement = 'offered'
 
     def __post_init__(self) -> None:
         """Check the values.
@@ -76,8 +68,7 @@ class EncoderConfig:
         Raises:
             ConfigurationError: If one is not among its choices.
         """
-        check_choices(self, 'the lite encoder', {'instance_relation': get_args(RelationKind),
-                                                 'placement': get_args(Placement)})
+        check_choices(self, 'the lite encoder', {'instance_relation': get_args(RelationKind)})
 
     def as_dict(self) -> dict[str, Any]:
         """Return the sizes by name, for a manifest."""
@@ -116,7 +107,7 @@ class Encoding(NamedTuple):
         latents: (B, K, C).
         placed: (B, N, 3) where the last stage places the points, NOCS coordinates.
         placements: (stages, B, N, 3) the same of every stage.
-        likelihood: (B, O) logits of the offered placements, or of the turns.
+        likelihood: (B, O) logits of the placements that the first stage offers.
         chosen: (B,) int64 which of them was taken.
     """
 
@@ -149,12 +140,8 @@ class LiteEncoder(nn.Module):
         for layer in (self.surface, self.fuse):
             nn.init.zeros_(layer.weight)
             nn.init.zeros_(layer.bias)
-        turns = offered_rotations(config.offers)
-        self.scorer = (TurnScorer(turns, config.categories) if config.placement == 'turned'
-                       else None)
         self.stages = nn.ModuleList(
-            [PlacementStage(width, config.heads) if self.scorer is not None
-             else OfferStage(width, config.heads, turns)]
+            [OfferStage(width, config.heads, offered_rotations(config.offers))]
             + [PlacementStage(width, config.heads) for _ in range(config.stages - 1)])
 
     def forward(self, points: Tensor, condition: Tensor, category: Tensor, color: Tensor,
@@ -165,33 +152,21 @@ class LiteEncoder(nn.Module):
         `extra` are (B, N, C) more features of the points' geometry.
         """
         context = self.category(category) + self.condition(condition)
-        # NaN is a colour that is not known; products with NaN would spread it.
-        known = ~torch.isnan(color[:, :, :1])
-        tone = torch.nan_to_num(color, nan=0.5) - 0.5
-        covariance = surface_covariance(points)
-        likelihood = chosen = None
-        if self.scorer is not None:
-            likelihood = self.scorer(points, covariance.flatten(2), tone, known, condition,
-                                     category)
-            chosen = (ranked_offer(likelihood, rank) if truth is None or member is None
-                      else nearest_turn(self.scorer.turns, points, truth, member))
-            points, covariance = turned(self.scorer.turns[chosen], points, covariance)
-        geometry = (self.coordinates(points) + self.surface(upper_triangle(covariance))
+        geometry = (self.coordinates(points) + self.surface(surface_shape(points))
                     + context[:, None])
         if extra is not None:
             geometry = geometry + extra
-        shade = self.color(tone)
+        # NaN is a colour that is not known; products with NaN would spread it.
+        known = ~torch.isnan(color[:, :, :1])
+        shade = self.color(torch.nan_to_num(color, nan=0.5) - 0.5)
         shade = torch.where(known, shade, self.no_color.to(shade.dtype)) + context[:, None]
         related, shade = self.instance_relation(geometry, shade)
         x = related + self.fuse(torch.cat([related, shade], dim=2))
         latents = self.latents + context[:, None]
-        if likelihood is None or chosen is None:
-            offers, likelihood, x, latents = self.stages[0].offer(points, x, latents)
-            chosen = (ranked_offer(likelihood, rank) if truth is None or member is None
-                      else nearest_offer(offers, truth, member))
-            placed = offers[torch.arange(points.shape[0], device=points.device), chosen]
-        else:
-            placed, x, latents = self.stages[0](points, OFFERED_SCALE * points, x, latents)
+        offers, likelihood, x, latents = self.stages[0].offer(points, x, latents)
+        chosen = (ranked_offer(likelihood, rank) if truth is None or member is None
+                  else nearest_offer(offers, truth, member))
+        placed = offers[torch.arange(points.shape[0], device=points.device), chosen]
         placements = [placed]
         for stage in self.stages[1:]:
             placed, x, latents = stage(points, placed, x, latents)
@@ -199,16 +174,8 @@ class LiteEncoder(nn.Module):
         return Encoding(x, latents, placed, torch.stack(placements), likelihood, chosen)
 
 
-def turned(R: Tensor, points: Tensor, covariance: Tensor) -> tuple[Tensor, Tensor]:
-    """Return (B, N, 3) points and (B, N, 3, 3) covariances, turned by (B, 3, 3) rotations."""
-    # In full precision: bfloat16 would quantise the coordinates.
-    with torch.autocast(points.device.type, enabled=False):
-        transposed = R.transpose(1, 2)
-        return (points @ transposed, R[:, None] @ covariance @ transposed[:, None])
-
-
-def surface_covariance(points: Tensor) -> Tensor:
-    """Return (B, N, 3, 3) covariances of each point's neighbours, relative to their spread.
+def surface_shape(points: Tensor) -> Tensor:
+    """Return (B, N, 6) covariances of each point's neighbours, relative to their spread.
 
     Args:
         points: (B, N, 3) normalised points; repeated ones do no harm.
@@ -219,12 +186,9 @@ def surface_covariance(points: Tensor) -> Tensor:
         offset = near - near.mean(dim=2, keepdim=True)
         covariance = offset.transpose(2, 3) @ offset
         spread = covariance.diagonal(dim1=2, dim2=3).sum(dim=2)[:, :, None, None]
-        return covariance / (spread + 1e-9)
-
-
-def upper_triangle(matrices: Tensor) -> Tensor:
-    """Return the (B, N, 6) upper triangles of (B, N, 3, 3) symmetric matrices."""
-    return matrices.flatten(2)[:, :, [0, 1, 2, 4, 5, 8]]
+        relative = (covariance / (spread + 1e-9)).flatten(2)
+        # The upper triangle of a 3x3 matrix.
+        return relative[:, :, [0, 1, 2, 4, 5, 8]]
 
 
 def scaled_neighbours(points: int) -> int:

@@ -98,7 +98,7 @@ OFFERS = np.stack([
     *(axis_rotation(axis, sign * np.pi / 2)
       for axis in ((1.0, 0.0, 0.0), (0.0, 0.0, 1.0)) for sign in (1, -1))])
 # A normalised radius of 1 is about this much in NOCS coordinates.
-OFFERED_SCALE = 0.3
+_OFFERED_SCALE = 0.3
 
 
 class PlacementStage(nn.Module):
@@ -171,7 +171,7 @@ class OfferStage(PlacementStage):
                 offers start; by default the usual ways to stand and lie.
         """
         super().__init__(width, heads, len(offers))
-        start = np.concatenate([OFFERED_SCALE * offers, np.zeros((len(offers), 3, 1))], axis=2)
+        start = np.concatenate([_OFFERED_SCALE * offers, np.zeros((len(offers), 3, 1))], axis=2)
         with torch.no_grad():
             self.correction.bias.copy_(torch.from_numpy(start).flatten())
         self.likelihood = nn.Linear(256, len(offers))

@@ -144,5 +144,5 @@ def make_task(data: TrainingData, settings: TrainingSettings) -> ACRLiteTask:
     """
     check_colors(data.sources, NETWORK)
     found = lite_data(data, settings, NETWORK, PRIOR_POINTS)
-    encoder = EncoderConfig(categories=len(found.priors.categories), placement='turned')
+    encoder = EncoderConfig(categories=len(found.priors.categories))
     return ACRLiteTask(found, ACRLiteConfig(encoder), AdversarialSettings())

@@ -86,5 +86,5 @@ def make_task(data: TrainingData, settings: TrainingSettings) -> CRNetLiteTask:
     check_colors(data.sources, NETWORK)
     found = lite_data(data, settings, NETWORK, PRIOR_POINTS)
     encoder = EncoderConfig(categories=len(found.priors.categories),
-                            instance_relation='transformer', placement='turned')
+                            instance_relation='transformer')
     return CRNetLiteTask(found, CRNetLiteConfig(encoder))

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from pose_estimation_ros.networks.lite_encoder import offered_rotations
-from pose_estimation_ros.networks.spd_lite import OFFERED_SCALE, OFFERS
+from pose_estimation_ros.networks.spd_lite import OFFERS
 from pose_estimation_ros.training.checkpoints import trained_weights
 
 _ENCODER = ('category', 'condition', 'latents', 'coordinates', 'stages')
@@ -38,7 +38,7 @@ def first_weights(content: Mapping[str, Any], fresh: Mapping[str, Tensor],
         prefix: What the names of the network's weights begin with in the model.
     """
     if not is_spd_lite(content):
-        return adapted(own(), fresh)
+        return more_offers(own(), fresh)
     network = {name.removeprefix(prefix): value for name, value in fresh.items()
                if name.startswith(prefix)}
     begun = weights_from_spd_lite(content, network)
@@ -63,46 +63,7 @@ def weights_from_spd_lite(content: Mapping[str, Any],
         part = _PARTS.get(name.partition('.')[0])
         renamed[name if part is None else f'{part}.{name}'] = value
     renamed.pop('prior', None)
-    return {**fresh, **adapted(renamed, fresh)}
-
-
-def adapted(weights: Mapping[str, Tensor], fresh: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Return weights with which the first stage is that of the new network.
-
-    Args:
-        weights: The weights to begin with, under the new network's names.
-        fresh: The new network's weights, initialised.
-    """
-    scorer = {name: value for name, value in fresh.items() if 'encoder.scorer.' in name}
-    if scorer:
-        return {**scorer, **upright_offer(weights)}
-    return more_offers(weights, fresh)
-
-
-def upright_offer(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Return weights whose first stage makes only the first of its offers, the upright one.
-
-    That is what a cloud that is turned before it is encoded looks like. The stage is now told
-    where the turn places the points; at first it does as if it were not.
-
-    Args:
-        weights: The weights to begin with, under the new network's names.
-    """
-    weights = dict(weights)
-    for name in [name for name in weights if name.endswith('stages.0.likelihood.weight')]:
-        stage = name.removesuffix('likelihood.weight')
-        del weights[name], weights[f'{stage}likelihood.bias']
-        weights[f'{stage}correction.weight'] = weights[f'{stage}correction.weight'][:12]
-        moves = weights[f'{stage}correction.bias'][:12].view(3, 4).clone()
-        moves[:, :3] -= OFFERED_SCALE * torch.eye(3)
-        weights[f'{stage}correction.bias'] = moves.flatten()
-        placed = weights[f'{stage}placed.linear.weight']
-        # It was shown zeros only: sines are 0 there, and cosines, the last third, 1.
-        waves = (placed.shape[1] - 3) // 2
-        weights[f'{stage}placed.linear.bias'] = (weights[f'{stage}placed.linear.bias']
-                                                 + placed[:, -waves:].sum(dim=1))
-        weights[f'{stage}placed.linear.weight'] = torch.zeros_like(placed)
-    return weights
+    return {**fresh, **more_offers(renamed, fresh)}
 
 
 def more_offers(weights: Mapping[str, Tensor], fresh: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -16,8 +16,7 @@ from pose_estimation_ros.networks.crnet_lite import CRNetLite, CRNetLiteConfig
 from pose_estimation_ros.networks.lite_encoder import (
     EncoderConfig,
     offered_rotations,
-    surface_covariance,
-    upper_triangle,
+    surface_shape,
 )
 from pose_estimation_ros.networks.lite_relation import make_relation
 from pose_estimation_ros.networks.spd_lite import SpdLite, SpdLiteConfig
@@ -266,7 +265,7 @@ def test_the_surface_around_points_of_a_plane_is_flat_along_its_normal() -> None
     flat = torch.rand(1, 256, 3, generator=generator)
     flat[..., 2] = 0.3
 
-    xx, _, xz, yy, yz, zz = upper_triangle(surface_covariance(flat))[0].unbind(dim=1)
+    xx, _, xz, yy, yz, zz = surface_shape(flat)[0].unbind(dim=1)
 
     torch.testing.assert_close(zz, torch.zeros(256), atol=1e-5, rtol=0.0)
     torch.testing.assert_close(xz.abs() + yz.abs(), torch.zeros(256), atol=1e-4, rtol=0.0)
@@ -274,4 +273,4 @@ def test_the_surface_around_points_of_a_plane_is_flat_along_its_normal() -> None
 
 
 def test_points_that_are_all_the_same_have_no_surface_but_no_nan_either() -> None:
-    assert torch.isfinite(surface_covariance(torch.zeros(1, 32, 3))).all()
+    assert torch.isfinite(surface_shape(torch.zeros(1, 32, 3))).all()
