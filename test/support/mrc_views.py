@@ -48,11 +48,12 @@ def spotted_frame(position: tuple[float, float, float] = (0.02, -0.03, 0.5),
     return SyntheticFrame(frame, None, instances, (instance,))
 
 
-def store_views(folder: Path, names: tuple[str, ...] = ('cup', 'wedge')) -> Path:
-    """Write a folder of six views of the last of the named objects, all of them wedges."""
+def store_views(folder: Path, names: tuple[str, ...] = ('cup', 'wedge'), count: int = 6,
+                seed: int = 0) -> Path:
+    """Write a folder of views of the last of the named objects, all of them wedges."""
     folder.mkdir()
-    generator = np.random.default_rng(0)
-    views = [view for _ in range(6) for view in object_views(
+    generator = np.random.default_rng(seed)
+    views = [view for _ in range(count) for view in object_views(
         spotted_frame((*generator.uniform(-0.04, 0.04, 2), generator.uniform(0.4, 0.7))),
         names, 96)]
     write_mesh_archive(folder / 'meshes.npz', {name: wedge().mesh for name in names})
