@@ -11,7 +11,7 @@ class ObjectConvolution(nn.Module):
     """A convolution with weights of its own for each object; maps keep their size."""
 
     def __init__(self, objects: int, inputs: int, outputs: int, kernel: int) -> None:
-        """Create random weights.
+        """Create random weights, the same for all objects.
 
         Args:
             objects: Number of objects.
@@ -22,8 +22,11 @@ class ObjectConvolution(nn.Module):
         super().__init__()
         self.weights = nn.Parameter(torch.empty(objects, outputs, inputs, kernel, kernel))
         self.bias = nn.Parameter(torch.zeros(objects, outputs, 1, 1))
-        for weight in self.weights:
-            nn.init.kaiming_normal_(weight, nonlinearity='relu')
+        # All objects begin equal: the layers behind, which they share, then see one kind of
+        # features from the start instead of a different one for each object.
+        with torch.no_grad():
+            nn.init.kaiming_normal_(self.weights[0], nonlinearity='relu')
+            self.weights.copy_(self.weights[:1].expand_as(self.weights).clone())
 
     def forward(self, x: Tensor, index: Tensor) -> Tensor:
         """Return (B, outputs, H, W) features.

@@ -113,6 +113,12 @@ def _answers(network: MRCNet, image: Tensor, rendering: Tensor, index: Tensor, a
     return [*network.classify(real, aux), *network.regress(real, rendered, aux), real.mask]
 
 
+def test_all_objects_begin_with_the_same_decoder() -> None:
+    for name, value in MRCNet(tiny_config()).decoder.named_parameters():
+        assert len(value) == 3 and torch.equal(value, value[:1].expand_as(value)), name
+        assert name.endswith('bias') or value.std() > 0.01, name
+
+
 def test_with_group_norm_an_answer_does_not_depend_on_the_batch() -> None:
     network, inputs = tiny_network(norm='group'), _random_inputs(5)
     with torch.no_grad():

@@ -29,6 +29,9 @@ def tiny_network(seed: int = 0, **changes: Any) -> MRCNet:
                 parameter.normal_()
             elif parameter.ndim == 1:
                 parameter += 0.3 * torch.randn_like(parameter)
+            elif parameter.ndim > 4:
+                # Decoders begin equal; a wrong one must show.
+                parameter += parameter.std() * torch.randn_like(parameter)
     return network
 
 
