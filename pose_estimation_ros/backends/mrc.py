@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import expit
 
 from pose_estimation_ros.backends import rejections
 from pose_estimation_ros.backends.base import BackendOptions, Need, PoseBackend
@@ -182,8 +183,7 @@ class MRCBackend:
         back = np.swapaxes(turns, 1, 2)
         poses = make_transform(back[by_rotation] @ T[by_rotation, :3, :3],
                                np.einsum('bij,bj->bi', back[by_depth], T[by_depth, :3, 3]))
-        # The sigmoid, without overflow.
-        return _Answers(poses, np.exp(-np.logaddexp(0.0, -coarse.rotation_logit[by_rotation])))
+        return _Answers(poses, expit(coarse.rotation_logit[by_rotation]))
 
     def _refined(self, coarse: CoarsePoses, views: Sequence[CropView], index: NDArray[np.int64],
                  K: FloatArray, features: dict[str, NDArray[np.float32]]) -> FloatArray:
@@ -202,8 +202,8 @@ class MRCBackend:
 
     def _pose(self, detection: Detection, entry: _Object, T: FloatArray,
               confidence: float) -> ObjectPose | Rejection:
-        if not np.isfinite(T).all() or T[2, 3] <= 0:
-            return rejections.no_pose_in_front(detection, T[:3, 3])
+        if not (np.isfinite(T).all() and np.isfinite(confidence)) or T[2, 3] <= 0:
+            return rejections.no_pose_in_front(detection, T[:3, 3], confidence)
         symmetry = self._model.manifest.symmetry_of(detection.label)
         mesh = self._model.meshes[detection.label]
         return ObjectPose(
@@ -237,17 +237,26 @@ class MRCBackend:
 
 
 def create_mrc(options: BackendOptions) -> PoseBackend:
-    """Create the backend for the model named in the options, or the shipped one.
+    """Create the backend for the model named in the options, or the default one.
 
     Raises:
         ModelError: If the model is missing, damaged, or made for another backend.
         ConfigurationError: If the device or the renderer's library is not there.
     """
-    model = ModelStore().find(options.model or _DEFAULT_MODEL, task='pose')
+    store = ModelStore()
+    if not options.model and _DEFAULT_MODEL not in store.names():
+        # Models of categories, which the store would list, are no help here.
+        raise ModelError(
+            f'the backend {MRCBackend.name!r} needs a model of your objects: none is named, and '
+            f'its default, {_DEFAULT_MODEL!r}, is in none of '
+            f'{", ".join(map(str, store.folders))}; make one of your CAD models as '
+            'docs/known_objects.md tells, or `pose-estimation import mrc` a published checkpoint, '
+            'and give its folder (model:=<folder>, --model <folder>)')
+    model = store.find(options.model or _DEFAULT_MODEL, task='pose')
     if model.manifest.backend != MRCBackend.name:
         raise ModelError(f'model {model.manifest.name!r} is made for the backend '
                          f'{model.manifest.backend!r}, not for {MRCBackend.name!r}; choose that '
-                         'backend, or a model that `pose-estimation train mrc` made')
+                         'backend, or a model of known objects (docs/known_objects.md)')
     return MRCBackend(MRCModel(model, options.device, options.threads), options)
 
 

@@ -59,16 +59,18 @@ def no_extent(detection: Detection) -> Rejection:
                      'detector is damaged')
 
 
-def no_pose_in_front(detection: Detection, t: NDArray[np.float64]) -> Rejection:
+def no_pose_in_front(detection: Detection, t: NDArray[np.float64],
+                     confidence: float) -> Rejection:
     """Return the rejection of an object whose pose is not finite or not before the camera.
 
     Args:
         detection: The object.
         t: (3,) position that was found, metres.
+        confidence: Of the pose.
     """
-    return Rejection(detection, 'the network gave no pose in front of the camera: position '
-                     f'{t.tolist()} m; the box probably covers something else, or the model is '
-                     'damaged')
+    return Rejection(detection, 'the network gave no finite pose in front of the camera: position '
+                     f'{t.tolist()} m, confidence {confidence:.3g}; the box probably covers '
+                     'something else, or the model is damaged')
 
 
 def is_size(size: NDArray[np.float64]) -> bool:

@@ -40,6 +40,7 @@ from pose_estimation_ros.core.so3_grid import so3_grid
 from pose_estimation_ros.core.symmetry import Y_AXIS_SYMMETRY
 from pose_estimation_ros.rendering.mesh import Mesh
 from pose_estimation_ros.rendering.primitives import box
+from pose_estimation_ros.runtime import ModelStore
 
 CAMERA = CameraIntrinsics.pinhole(160, 120, 140.0, 141.0, 79.5, 59.5)
 BLOCK = KnownObject('block', box([0.1, 0.06, 0.04]), rotation=17, depth=4, cell=5)
@@ -242,7 +243,31 @@ def test_answers_that_are_no_poses_are_refused_one_by_one(model, monkeypatch):
     monkeypatch.setattr(MRCModel, 'regress', spoilt)
     answers = make_backend(model).estimate(frame(), [detection(), detection('can')])
     for answer in answers:
-        assert 'no pose in front of the camera' in answer.reason
+        assert 'no finite pose in front of the camera' in answer.reason
+
+
+def test_an_answer_whose_confidence_is_no_number_is_refused(model, monkeypatch):
+    classify = MRCModel.classify
+
+    def spoilt(self, image, index, aux):
+        answers = classify(self, image, index, aux)
+        answers['rotation'][index == 1] = np.nan
+        return answers
+
+    monkeypatch.setattr(MRCModel, 'classify', spoilt)
+    block, can = make_backend(model).estimate(frame(), [detection(), detection('can')])
+    assert isinstance(block, ObjectPose)
+    assert 'confidence nan' in can.reason
+
+
+def test_without_a_model_it_is_told_how_to_make_one(monkeypatch, tmp_path):
+    monkeypatch.setattr('pose_estimation_ros.backends.mrc.ModelStore',
+                        lambda: ModelStore([tmp_path]))
+    cure = r"'mrc_lite', is in none of .*docs/known_objects\.md"
+    with pytest.raises(ModelError, match=cure) as told:
+        make_backend('')
+    assert str(tmp_path) in str(told.value)
+    assert 'spd_lite' not in str(told.value)
 
 
 def test_unknown_choices_are_refused():
