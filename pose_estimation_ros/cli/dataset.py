@@ -108,7 +108,11 @@ def generate(folder: Folder,
     can be added to the same folder if they are made of the same objects. Of known objects
     (docs/known_objects.md) it also gets symmetries.png, a picture to confirm them by.
     """
-    from pose_estimation_ros.synthetic.dataset_writing import generate_frames
+    from pose_estimation_ros.synthetic.dataset_writing import (
+        SCENE_SIZE,
+        claim_bop,
+        generate_frames,
+    )
     from pose_estimation_ros.synthetic.mesh_objects import MeshFolder
     from pose_estimation_ros.synthetic.recipe import FrameRecipe
     from pose_estimation_ros.synthetic.shard_files import Workers
@@ -118,6 +122,8 @@ def generate(folder: Folder,
         _BOP_INSTANCES if layout is Layout.bop else 0))
     recipe = FrameRecipe(domain.value, split.value, source, seed, resolution_of(resolution))
     if layout is Layout.bop and isinstance(source, MeshFolder) and source.is_known:
+        # Refuse before the picture of the data that are there is replaced.
+        claim_bop(folder, recipe, SCENE_SIZE)
         print('look whether the symmetries are right: '
               f'{write_symmetry_picture(folder, source)}')
     with progress_bar('shards') as report:

@@ -92,6 +92,18 @@ def write_nocs(root: Path, count: int, recipe: FrameRecipe, workers: Workers = A
     return folders * IMAGES_PER_FOLDER
 
 
+def claim_bop(root: Path, recipe: FrameRecipe, scene_size: int) -> None:
+    """Note in a folder what a split of a BOP data set is made of, or check that it is this.
+
+    Raises:
+        ConfigurationError: If the split holds other data, or another split other objects.
+    """
+    # All splits number their models alike.
+    claim_file(root / GENERATED_MODELS, recipe.source.describe())
+    claim_file(root / f'generated_{recipe.split}.json',
+               {'kind': 'bop', 'scene_size': scene_size, **recipe.describe()})
+
+
 def write_bop(root: Path, count: int, recipe: FrameRecipe, scene_size: int = SCENE_SIZE,
               workers: Workers = ALONE) -> int:
     """Write frames as a split of a BOP data set, with its models; resumable by scene.
@@ -115,10 +127,7 @@ def write_bop(root: Path, count: int, recipe: FrameRecipe, scene_size: int = SCE
             another split other objects.
     """
     root = root.resolve()
-    # All splits number their models alike.
-    claim_file(root / GENERATED_MODELS, recipe.source.describe())
-    claim_file(root / f'generated_{recipe.split}.json',
-               {'kind': 'bop', 'scene_size': scene_size, **recipe.describe()})
+    claim_bop(root, recipe, scene_size)
     scenes = -(-count // scene_size)
     ids = _object_ids(recipe.source)
     writer = BopWriter(root, recipe.split, ids)

@@ -97,6 +97,21 @@ def test_known_objects_come_with_a_picture_of_their_symmetries(tmp_path, monkeyp
     assert len(dataset.models[1].symmetry.rotations) == 2
 
 
+def test_the_picture_of_data_that_are_there_is_not_replaced_by_that_of_others(tmp_path,
+                                                                              monkeypatch):
+    monkeypatch.setattr(dataset_writing, 'generate_frames', lambda *values: None)
+    rules = tmp_path / 'cad' / 'objects.yaml'
+    save_mesh(tmp_path / 'cad' / 'plate.ply', box((0.1, 0.06, 0.03)))
+    command = ('generate', tmp_path / 'data', '--format', 'bop', '--objects', tmp_path / 'cad')
+    rules.write_text('frame: cad\ncategories: {plate: {symmetry: {axis: z}}}\n')
+    run(*command)
+    picture = (tmp_path / 'data' / 'symmetries.png').read_bytes()
+    rules.write_text('frame: cad\ncategories: {plate: {symmetry: none}}\n')
+    with pytest.raises(ConfigurationError, match='holds other data'):
+        run(*command)
+    assert (tmp_path / 'data' / 'symmetries.png').read_bytes() == picture
+
+
 def test_frames_and_shards_are_the_same_data(tmp_path, monkeypatch):
     from pose_estimation_ros.synthetic import frame_cache
 
