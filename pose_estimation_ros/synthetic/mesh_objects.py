@@ -131,8 +131,9 @@ def open_mesh_folder(root: Path, names: Sequence[str] = ()) -> MeshFolder:
     several = [name for name in chosen if rules[name].frame == 'cad' and len(found[name]) > 1]
     if several:
         raise ConfigurationError(f'{root}: known objects are one mesh each, but {several[0]!r} '
-                                 f'has {len(found[several[0]])}; give each its own name, or '
-                                 f'leave "frame: cad" out of {FILE_NAME}')
+                                 f'has {", ".join(found[several[0]])}; keep one of them, give '
+                                 'each its own name, or, for a category of many instances, write '
+                                 f'"frame: canonical" into {FILE_NAME}')
     source = MeshFolder(root, {name: rules[name] for name in chosen},
                         {name: split_names(found[name]) for name in chosen})
     return replace(source, rules={name: _with_symmetry(source, entry)

@@ -135,7 +135,7 @@ def test_a_known_object_is_one_mesh(tmp_path):
     folder = save_boxes_and_tubes(tmp_path / 'meshes')
     text = (folder / 'objects.yaml').read_text()
     (folder / 'objects.yaml').write_text(f'frame: cad\n{text}')
-    with pytest.raises(ConfigurationError, match='one mesh each'):
+    with pytest.raises(ConfigurationError, match='one mesh each, but .* has .*, .*; keep one'):
         open_mesh_folder(folder)
 
 
