@@ -141,8 +141,7 @@ class Pipeline:
     @property
     def needs_depth(self) -> bool:
         """Whether a frame must bring depth: for the backend or to find the objects."""
-        found_by_depth = self.segmenter is not None and self.segmenter.needs_depth
-        return 'depth' in self.backend.needs or found_by_depth
+        return bool(self._depth_users())
 
     def process(self, frame: RGBDFrame) -> PipelineResult:
         """Process one frame from beginning to end.
@@ -158,8 +157,8 @@ class Pipeline:
         Raises:
             InvalidInputError: If depth is needed and the frame has none that is usable.
         """
-        if self.needs_depth:
-            check_depth(frame.depth)
+        if users := self._depth_users():
+            check_depth(frame.depth, users)
         started = time.perf_counter()
         frame = self._undistorter.undistort(frame)
         undistorted = time.perf_counter()
@@ -201,6 +200,12 @@ class Pipeline:
         self.backend.close()
         if self.segmenter is not None:
             self.segmenter.close()
+
+    def _depth_users(self) -> list[str]:
+        users = [f'the backend {self.backend.name}'] if 'depth' in self.backend.needs else []
+        if self.segmenter is not None and self.segmenter.needs_depth:
+            users.append('the segmentation model')
+        return users
 
     def _labels(self) -> tuple[str, ...]:
         wanted = self._selection.labels
@@ -248,18 +253,21 @@ def _check_labels(segmenter: Segmenter, backend: PoseBackend) -> None:
         'segmentation model of the same objects (segmentation.model, --segmentation-model)')
 
 
-def check_depth(depth: NDArray[np.float32] | None) -> None:
+def check_depth(depth: NDArray[np.float32] | None, users: Sequence[str] = ()) -> None:
     """Check that a depth image holds depth in metres.
 
     Args:
         depth: (H, W) float32 metres, NaN = unknown.
+        users: Who needs it, for the message where there is none.
 
     Raises:
         InvalidInputError: If there is none, nothing is known, or the unit is wrong.
     """
     if depth is None:
-        raise InvalidInputError('there is no depth image but one is needed; '
-                                'publish depth aligned to colour or choose a colour-only backend')
+        by = f' by {" and ".join(users)}' if users else ''
+        raise InvalidInputError(f'there is no depth image but one is needed{by}; give depth '
+                                'aligned to colour, or choose a backend and a segmentation model '
+                                'that look at colour alone')
     known = depth[::_DEPTH_CHECK_STRIDE, ::_DEPTH_CHECK_STRIDE]
     known = known[np.isfinite(known) & (known != 0.0)]
     if known.size == 0:

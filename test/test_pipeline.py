@@ -143,7 +143,7 @@ def test_pixels_that_the_lens_did_not_see_are_unknown():
 
 
 @pytest.mark.parametrize(('depth', 'reason'), [
-    (None, 'there is no depth image'),
+    (None, 'there is no depth image but one is needed by the backend'),
     (np.nan, 'all zero or NaN'),
     (0.0, 'all zero or NaN'),
     (500.0, 'median depth is 500 m.*32FC1 metres'),
@@ -181,7 +181,7 @@ def test_a_segmenter_may_need_depth_where_the_backend_does_not():
     assert Pipeline(by_colour, Poses(), None).needs_depth
     assert [p.label for p in Pipeline(by_colour, ColourPoses(), None).process(
         frame(depth=None)).poses] == ['mug']
-    with pytest.raises(InvalidInputError, match='there is no depth image'):
+    with pytest.raises(InvalidInputError, match='one is needed by the segmentation model; give'):
         Pipeline(by_depth, ColourPoses(), None).process(frame(depth=None))
 
 
