@@ -44,6 +44,7 @@ setup(
         'demo': ['open3d', 'rosbags'],
         'training': ['open3d', 'torch', 'torchvision', 'onnx', 'tensorboard', 'tqdm',
                      'distributed'],
+        'mrc': ['open3d'],
         'gpu': ['warp-lang'],
         'evaluation': ['matplotlib', 'pycocotools', 'tqdm', 'distributed'],
     },

@@ -12,7 +12,7 @@ from pose_estimation_ros.cli.progress import progress_bar
 from pose_estimation_ros.cli.teaching import examples
 
 EPILOG = examples('dataset views data/views/train --frames data/frames/train --objects cad',
-                  docs='docs/training.md')
+                  docs='docs/known_objects.md')
 
 
 def views(folder: Folder,
