@@ -24,6 +24,8 @@ class AugmentationSettings:
     """How often a picture is changed in which way.
 
     Attributes:
+        jitter: How far a crop is shifted at most, in widths and heights of the box, and how much
+            larger or smaller it is at most; not above the published 0.25, see `mrc_views`.
         background: Chance that everything beside the object is replaced. Published is 0.8 for
             real pictures, and less for rendered scenes.
         occluders: Chance that other things are pasted before the object; 0 as published.
@@ -39,6 +41,7 @@ class AugmentationSettings:
         grey: Of no colours at all; 0 as published.
     """
 
+    jitter: float = 0.25
     background: float = 0.3
     occluders: float = 0.4
     colors: float = 0.8

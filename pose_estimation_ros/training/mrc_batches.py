@@ -30,8 +30,6 @@ from pose_estimation_ros.training.mrc_augmentation import (
 )
 from pose_estimation_ros.training.mrc_views import LEAST_SIDE, LEAST_VISIBILITY, ObjectView
 
-# Shift of the box and growth of the crop in training, see `crop_square`.
-_JITTER = 0.25
 # The mask is learnt at this share of the crop's resolution.
 _MASK_STRIDE = 4
 _MOST_OCCLUDERS = 3
@@ -72,20 +70,22 @@ def training_crop(view: ObjectView, another: AnotherView, crop: int, turned: flo
 
     Args:
         view: What is shown.
-        another: Draws other views, for backgrounds and occluders.
+        another: Draws other views, for backgrounds and occluders. What shows the same object is
+            no background, and is pasted in parts only: which of two is meant, nobody could tell.
         crop: Side of the crop, pixels.
         turned: Chance that the camera is turned by a random number of quarter turns.
-        settings: How often the picture is changed.
+        settings: How often the picture is changed, and how far the crop is moved.
         generator: Source of randomness.
     """
     if generator.random() < settings.background:
-        view = replace(view, rgb=with_background(view.rgb, view.mask, another(generator).rgb,
-                                                 generator))
+        other = another(generator)
+        if other.object != view.object:
+            view = replace(view, rgb=with_background(view.rgb, view.mask, other.rgb, generator))
     if generator.random() < settings.occluders:
         view = _occluded(view, another, generator)
     turns = int(generator.integers(QUARTER_TURNS)) if generator.random() < turned else 0
-    shift = _JITTER * generator.uniform(-1, 1, 2)
-    square = crop_square(view.box, shift, _JITTER * generator.uniform(-1, 1),
+    shift = settings.jitter * generator.uniform(-1, 1, 2)
+    square = crop_square(view.box, shift, settings.jitter * generator.uniform(-1, 1),
                          float(view.image_size.max()))
     seen = crop_view(view.K, square, crop, turns)
     rgb, mask = _pixels(view, seen)
@@ -116,7 +116,7 @@ def _occluded(view: ObjectView, another: AnotherView,
     """Paste things before the object, unless they hide too much of it."""
     for _ in range(int(generator.integers(1, _MOST_OCCLUDERS + 1))):
         other = another(generator)
-        if generator.random() < 0.5:
+        if other.object != view.object and generator.random() < 0.5:
             x, y, width, height = cv2.boundingRect(other.mask)
             window = (slice(y, y + height), slice(x, x + width))
             picture, shape = other.rgb[window], other.mask[window]

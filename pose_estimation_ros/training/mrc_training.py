@@ -70,7 +70,7 @@ class MRCTask(SourcedTask):
         """Return augmented crops."""
         recipe = self._recipe
         return joined([
-            training_crop(view, partial(_random_view, self._training[draw.source]),
+            training_crop(view, partial(_another_view, self._training[draw.source], view.object),
                           self._config.crop, recipe.turned, recipe.augmentation, grain.generator)
             for grain in request.grains(1) for draw in grain.draws
             for view in self._sources[draw.source].samples(draw)])
@@ -165,8 +165,10 @@ def _source(views: ViewShards) -> StoredSamples:
     return StoredSamples(take, WeightedOrder(1.0 / counts[views.object]))
 
 
-def _random_view(views: ViewShards, generator: np.random.Generator) -> ObjectView:
-    return views[int(generator.integers(len(views)))]
+def _another_view(views: ViewShards, number: int, generator: np.random.Generator) -> ObjectView:
+    """Return a view of another object than the given one, or of that if there is no other."""
+    others = np.flatnonzero(views.object != number)
+    return views[int(generator.choice(others) if len(others) else generator.integers(len(views)))]
 
 
 def _decays(name: str, parameter: nn.Parameter) -> bool:

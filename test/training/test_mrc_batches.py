@@ -1,12 +1,15 @@
 """Crops for MRC-Net: pixels, cameras and poses belong together after every change."""
 
 import sys
+from dataclasses import replace
 from pathlib import Path
+from unittest import mock
 
 import numpy as np
 import pytest
 import torch
 
+from pose_estimation_ros.training import mrc_batches
 from pose_estimation_ros.training.mrc_augmentation import (
     AugmentationSettings,
     changed_colors,
@@ -146,6 +149,45 @@ def test_occluders_leave_enough_of_the_object():
     plain = float(plain_crop(view, CROP).mask.sum())
     assert min(shares) > 0.2 * plain
     assert min(shares) < 0.85 * plain
+
+
+def test_backgrounds_show_other_objects_only():
+    view = view_of(spotted_frame())
+    always = AugmentationSettings(background=1, occluders=0, colors=0, jitter=0)
+    bright = replace(view, rgb=np.full_like(view.rgb, 255))
+    same, other = (training_crop(view, lambda _, drawn=drawn: drawn, CROP, 0.0, always,
+                                 np.random.default_rng(0)).image
+                   for drawn in (bright, replace(bright, object=0)))
+    plain = plain_crop(view, CROP).image
+    assert torch.equal(same, plain)
+    assert float((other - plain).abs().max()) > 0.5
+
+
+def test_no_whole_copy_of_the_own_object_is_pasted_before_it():
+    view = view_of(spotted_frame())
+    always = AugmentationSettings(background=0, occluders=1, colors=0, jitter=0)
+    # Without patches only cut-outs are pasted.
+    with mock.patch.object(mrc_batches, 'patch_shape', return_value=np.zeros_like(view.mask)):
+        masks = {number: [training_crop(view, lambda _, number=number: replace(
+            view, object=number), CROP, 0.0, always, np.random.default_rng(seed)).mask
+            for seed in range(6)] for number in (0, view.object)}
+    plain = plain_crop(view, CROP).mask
+    assert all(torch.equal(mask, plain) for mask in masks[view.object])
+    assert any(not torch.equal(mask, plain) for mask in masks[0])
+
+
+@pytest.mark.parametrize('jitter', [0.0, 0.1, 0.25])
+def test_crops_are_shifted_as_far_as_is_asked(jitter):
+    view = view_of(spotted_frame())
+    settings = replace(UNCHANGED, jitter=jitter)
+    middle = spot_in(plain_crop(view, CROP))
+    shifts = [np.abs(spot_in(training_crop(view, lambda _: view, CROP, 0.0, settings,
+                                           np.random.default_rng(seed))) - middle)
+              for seed in range(20)]
+    # In boxes; a crop is at least 1.5 (1 - jitter) of them wide.
+    farthest = np.max(shifts) / CROP * 1.5 * (1 - jitter)
+    assert farthest <= jitter + 0.02
+    assert farthest >= 0.6 * jitter
 
 
 def test_a_new_background_leaves_the_object():
