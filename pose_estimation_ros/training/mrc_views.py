@@ -7,7 +7,7 @@ or, if that is larger, at the given side; a batch is decoded from memory in mill
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from functools import partial
 from pathlib import Path
@@ -22,6 +22,7 @@ from pose_estimation_ros.rendering.mesh_archive import read_mesh_archive, write_
 from pose_estimation_ros.rendering.mesh_simplification import simplified
 from pose_estimation_ros.synthetic.frame_cache import read_frames
 from pose_estimation_ros.synthetic.mesh_objects import MeshFolder
+from pose_estimation_ros.synthetic.object_rules import FILE_NAME
 from pose_estimation_ros.synthetic.object_source import categories_of
 from pose_estimation_ros.synthetic.shard_files import (
     ALONE,
@@ -177,18 +178,22 @@ def write_views(folder: Path, frames: Path, objects: MeshFolder, side: int = 192
 
     Raises:
         InvalidInputError: If there are no frames, or they show other objects.
-        ConfigurationError: If the folder holds other data.
+        ConfigurationError: If the folder holds other data, or the objects are categories.
     """
+    if not objects.is_known:
+        raise ConfigurationError(f'{objects.root} is a folder of categories, but views are of '
+                                 'known objects in the frames of their files; write "frame: cad" '
+                                 f'into {objects.root / FILE_NAME} and make the frames anew')
     shards = list_shards(frames)
     if not shards:
         raise InvalidInputError(f'{frames} holds no frame shards; make some with: '
                                 f'pose-estimation dataset frames {frames}')
     made = read_description(frames, 'frames')
     known = objects.describe()
-    if made.get('objects') != known['objects']:
+    if _geometry(made) != _geometry(known):
         raise InvalidInputError(f'{frames} shows other objects than those of {objects.root}, or '
-                                'other versions of them; give the folder that the frames were '
-                                'made with')
+                                'the same in other versions, units or frames; give the folder '
+                                'that the frames were made with, or make them anew')
     folder.mkdir(parents=True, exist_ok=True)
     if not (folder / _MESHES).is_file():
         write_mesh_archive(folder / _MESHES, {
@@ -239,6 +244,13 @@ def _cut(frame: SyntheticFrame, instance: Instance, number: int, visibility: flo
     shift = factors * (0.5 - np.array([left, top])) - 0.5
     return ObjectView(rgb, mask, np.column_stack([np.diag(factors), shift]), intrinsics.K, size,
                       instance.box, instance.T_camera_object, number, visibility)
+
+
+def _geometry(description: Mapping[str, Any]) -> tuple[Any, ...]:
+    """Return what decides which meshes are in frames; symmetries may be corrected later."""
+    return (description.get('objects', {}).get('sha256'),
+            [(category['name'], category.get('unit'), category.get('frame'))
+             for category in description['categories']])
 
 
 def _shard(shards: Sequence[str], names: tuple[str, ...], side: int,

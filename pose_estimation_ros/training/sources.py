@@ -159,5 +159,5 @@ def data_path(source: str) -> tuple[Path, str]:
         path = Path(folder)
     if not path.is_dir():
         raise ConfigurationError(f'there is no folder {path} to train on; give that of the data, '
-                                 "or 'synthetic' to render while training")
+                                 "or, where the network can, 'synthetic' to render meanwhile")
     return path, split

@@ -9,7 +9,7 @@ import pytest
 from typer.testing import CliRunner
 
 from pose_estimation_ros.cli.main import app
-from pose_estimation_ros.core.errors import InvalidInputError
+from pose_estimation_ros.core.errors import ConfigurationError, InvalidInputError
 from pose_estimation_ros.datasets.mesh_files import write_ply
 from pose_estimation_ros.synthetic.mesh_objects import open_mesh_folder
 from pose_estimation_ros.synthetic.shard_files import write_shards
@@ -79,3 +79,36 @@ def test_frames_of_other_objects_are_refused(tmp_path):
     frames = write_frames(tmp_path / 'frames', write_cad(tmp_path / 'cad'))
     with pytest.raises(InvalidInputError, match='shows other objects'):
         write_views(tmp_path / 'views', frames, write_cad(tmp_path / 'larger', 1.5))
+
+
+def test_frames_made_before_the_unit_was_corrected_are_refused(tmp_path):
+    source = write_cad(tmp_path / 'cad')
+    frames = write_frames(tmp_path / 'frames', source)
+    rules = source.root / 'objects.yaml'
+    rules.write_text('unit: cm\n' + rules.read_text())
+    # The size is still that of a thing on a table.
+    write_ply(source.root / 'wedge.ply', CORNERS, FACES, 0.1)
+    larger = write_frames(tmp_path / 'larger', open_mesh_folder(source.root))
+    rules.write_text(rules.read_text().replace('unit: cm', 'unit: m'))
+    with pytest.raises(InvalidInputError, match='other versions, units or frames'):
+        write_views(tmp_path / 'views', larger, open_mesh_folder(source.root))
+    with pytest.raises(InvalidInputError, match='other versions, units or frames'):
+        write_views(tmp_path / 'views', frames, open_mesh_folder(source.root))
+
+
+def test_symmetries_may_be_corrected_after_the_frames_were_made(tmp_path):
+    source = write_cad(tmp_path / 'cad')
+    frames = write_frames(tmp_path / 'frames', source)
+    rules = source.root / 'objects.yaml'
+    rules.write_text(rules.read_text().replace('none', '{discrete: {about: z, fold: 2}}'))
+    write_views(tmp_path / 'views', frames, open_mesh_folder(source.root))
+    known, = ViewShards(tmp_path / 'views').objects
+    assert len(known.symmetry.rotations) == 2
+
+
+def test_categories_are_refused(tmp_path):
+    frames = write_frames(tmp_path / 'frames', write_cad(tmp_path / 'cad'))
+    (tmp_path / 'cad' / 'objects.yaml').unlink()
+    with pytest.raises(ConfigurationError, match='write "frame: cad" into .*objects.yaml'):
+        write_views(tmp_path / 'views', frames, open_mesh_folder(tmp_path / 'cad'))
+    assert not (tmp_path / 'views').exists()
