@@ -50,6 +50,28 @@ def test_crops_at_four_rotations_equal_the_published_ones(turns):
     np.testing.assert_allclose(view.K, EXCERPT[f'K{turns}'], atol=2e-3)
 
 
+@pytest.mark.parametrize('side', [100.0, 130.0, 257.0, 330.0, 470.0])
+@pytest.mark.parametrize('turns', [0, 1])
+def test_a_spot_is_where_the_map_says_however_much_the_crop_shrinks(side, turns):
+    x, y = np.meshgrid(np.arange(640), np.arange(480))
+    image = np.exp(-((x - 333.3) ** 2 + (y - 251.6) ** 2) / (2 * 12.0 ** 2)).astype(np.float32)
+    view = crop_view(K, CropSquare(np.array([330.0, 250.0]), side, np.ones(2)), 64, turns)
+    crop = crop_pixels(np.where(image > 0.3, image - 0.3, 0.0), view).astype(float)
+    rows, columns = np.indices(crop.shape)
+    found = np.array([(crop * columns).sum(), (crop * rows).sum()]) / crop.sum()
+    np.testing.assert_allclose(found, view.from_image @ [333.3, 251.6, 1.0], atol=0.05)
+
+
+@pytest.mark.parametrize('side', [128.0, 200.0, 256.0])
+def test_fine_stripes_become_grey_in_small_crops(side):
+    image = np.zeros((400, 400), dtype=np.float32)
+    image[:, ::2] = 200.0
+    crop = crop_pixels(image, crop_view(K, CropSquare(np.full(2, 200.0), side, np.ones(2)), 64))
+    # Bilinear samples alone range from 0 to 200.
+    np.testing.assert_allclose(crop, 100.0, atol=40)
+    assert crop.mean() == pytest.approx(100.0, abs=5)
+
+
 @pytest.mark.skipif(not WHOLE.is_dir(), reason='the whole fixtures are not beside the repository')
 def test_crops_and_box_maps_equal_the_whole_fixtures():
     geometry = np.load(WHOLE / 'mrcnet_geometry_fixture.npz')
