@@ -222,6 +222,9 @@ class _Search:
         means = self._rough_means(axis, orders)
         for order in [order for order, mean in zip(orders, means, strict=True)
                       if mean < _ROUGH_MEAN]:
+            turned = self._rough_distances(axis, self._centroid, _turns(order))
+            if turned.mean(axis=1).max() > _ROUGH_MEAN:
+                continue
             element = self._element(axis, self._centroid, order)
             if element.deviation > _FINE:
                 element = self._element(*self._refined(axis, order), order)
