@@ -85,9 +85,10 @@ class LiteBackend:
                 other tensors.
         """
         manifest = model.manifest
-        if manifest.size != 'lite':
+        if manifest.size != 'lite' or 'points' not in manifest.input:
             raise ModelError(f'model {manifest.name!r} is {manifest.backend} {manifest.size}; '
-                             'this backend runs lite models')
+                             'only lite models of points with depth, whose manifest says '
+                             'input.points, can be used here')
         self.name = manifest.backend
         self.categories: tuple[str, ...] = manifest.categories
         self.points = int(manifest.input['points'])

@@ -228,7 +228,7 @@ def test_a_shape_without_extent_is_rejected_and_the_others_are_kept(
 
 
 def test_other_models_are_refused(create: Create) -> None:
-    with pytest.raises(ModelError, match='is spd full; this backend runs lite models'):
+    with pytest.raises(ModelError, match='is spd full; only lite models'):
         create(size='full')
 
 

@@ -14,7 +14,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / 'support'))
 from lite_models import LITE_INPUTS, LITE_OUTPUTS
 
 from pose_estimation_ros.backends import lite
-from pose_estimation_ros.core.errors import ConfigurationError, InvalidInputError
+from pose_estimation_ros.core.errors import ConfigurationError, InvalidInputError, ModelError
 from pose_estimation_ros.core.pose_confidence import EVIDENCE, FRAME_EVIDENCE
 from pose_estimation_ros.core.rotation import axis_rotation, random_rotation
 from pose_estimation_ros.core.se3 import make_transform
@@ -175,6 +175,12 @@ def test_views_without_colours_are_refused_for_a_model_that_takes_them(
                         (*LITE_INPUTS, replace(LITE_INPUTS[0], name='color')))
     with pytest.raises(ConfigurationError, match='views without colours'):
         calibrate_model(model, [crops])
+
+
+def test_a_model_that_looks_at_no_points_is_refused(model: Model, tmp_path: Path) -> None:
+    del model.manifest.input['points']  # type: ignore[attr-defined]
+    with pytest.raises(ModelError, match='only lite models of points with depth'):
+        calibrate_model(model, [tmp_path / 'never looked for'])
 
 
 def test_a_model_that_cannot_be_written_is_refused_before_the_work(
