@@ -53,7 +53,7 @@ _DEFAULT_MODEL = 'mrc_lite'
 # More views than this go through the networks in several batches, for the sake of memory.
 _MOST_VIEWS = 32
 # Root mean square about each axis from a rotation to the nearest of the grid with nside 1.
-_GRID_DEVIATION = np.radians(4 * 7.05 / np.sqrt(3.0))
+_GRID_DEVIATION = np.radians(29.3 / np.sqrt(3.0))
 # How exactly the apparent size of an object is known, pixels of the crop.
 _SIZE_DEVIATION = 2.0
 

@@ -36,6 +36,7 @@ from pose_estimation_ros.core.detection import Detection
 from pose_estimation_ros.core.errors import ConfigurationError, ModelError
 from pose_estimation_ros.core.frame import RGBDFrame
 from pose_estimation_ros.core.object_pose import ObjectPose, Rejection
+from pose_estimation_ros.core.rotation import angle_between, random_rotation
 from pose_estimation_ros.core.so3_grid import so3_grid
 from pose_estimation_ros.core.symmetry import Y_AXIS_SYMMETRY
 from pose_estimation_ros.rendering.mesh import Mesh
@@ -220,6 +221,14 @@ def test_distance_is_less_certain_than_direction_and_spin_means_nothing(backend)
     axis = can.T_camera_object[:3, 1]
     assert axis @ can.covariance[3:, 3:] @ axis == pytest.approx(np.pi ** 2 / 3)
     assert np.linalg.eigvalsh(block.covariance).min() > 0
+
+
+def test_a_rotation_is_as_certain_as_the_grid_is_fine(backend):
+    generator = np.random.default_rng(0)
+    apart = [angle_between(so3_grid(NSIDE), random_rotation(generator)).min() for _ in range(500)]
+    (pose,) = backend.estimate(frame(), [detection()])
+    np.testing.assert_allclose(np.linalg.eigvalsh(pose.covariance[3:, 3:]),
+                               np.mean(np.square(apart)) / 3, rtol=0.05)
 
 
 def test_the_size_is_that_of_a_box_about_the_origin_of_the_cad_file(tmp_path):
