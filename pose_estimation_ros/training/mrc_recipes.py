@@ -99,7 +99,7 @@ LITE = MRCRecipe(
     MRCConfig(objects=1, crop=128, width=16, blocks=(2, 2, 2, 2), nside=2, depth_bins=200,
               cells=32, dilations=(1, 2, 3, 4)),
     coarse=CoarseSettings(), weights=_LITE_WEIGHTS,
-    augmentation=_LITE_AUGMENTATION, turned=0.5, regressed=0.25)
+    augmentation=_LITE_AUGMENTATION, turned=0.2, regressed=0.25)
 
 # What the paper's tables 1 and 2 vary, by short names.
 VARIANTS: dict[str, MRCRecipe] = {
