@@ -36,7 +36,9 @@ _EXAMPLES = {
     'estimate': examples(
         'estimate --color rgb.png --depth depth.png --camera camera.json',
         'estimate --color rgb.png --depth depth.png --fx 615 --fy 615 --cx 320 --cy 240 '
-        '--output poses.json --overlay overlay.png', docs='README.md'),
+        '--output poses.json --overlay overlay.png',
+        'estimate --color rgb.png --camera camera.json --backend mrc --model models/parts_mrc '
+        '--segmentation-model models/parts_detector', docs='README.md'),
     'train': examples(
         'train spd-lite --data data/crops/train --validation data/crops/val '
         '--priors models/shape_priors/priors.npz --out runs/spd_lite --minutes 60',
