@@ -6,7 +6,6 @@ variants share begin equal, and so do the samples of each step.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import lru_cache, partial
@@ -26,6 +25,7 @@ from pose_estimation_ros.evaluation.ablation_runs import (
 from pose_estimation_ros.evaluation.ablation_variants import VARIANTS, Variant
 from pose_estimation_ros.evaluation.crop_accuracy import CropErrors, crop_errors
 from pose_estimation_ros.evaluation.report import circumstances
+from pose_estimation_ros.evaluation.step_time import step_seconds
 from pose_estimation_ros.synthetic.crop_samples import Crops
 from pose_estimation_ros.synthetic.shard_files import read_description
 
@@ -136,9 +136,9 @@ def _measure(settings: AblationSettings, runs: Path, variant: Variant, seed: int
     """Train and measure one seed of a variant."""
     data, tests = _data(settings)
     training = _training_settings(settings, seed)
-    began = time.process_time()
-    network = _trained(_task(variant, data, settings), training, runs / f'{variant.name}_{seed}')
-    seconds = (time.process_time() - began) / settings.steps
+    task = _task(variant, data, settings)
+    seconds = step_seconds(task, training)
+    network = _trained(task, training, runs / f'{variant.name}_{seed}')
     errors = {domain: crop_errors(network, crops, settings.test_points, data.priors.categories)
               for domain, crops in tests.items()}
     count = sum(weight.numel() for weight in network.parameters())

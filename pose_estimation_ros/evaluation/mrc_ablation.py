@@ -7,12 +7,10 @@ step, and the first weights up to where a variant's layers differ.
 from __future__ import annotations
 
 import hashlib
-import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import lru_cache, partial
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from pose_estimation_ros.evaluation.ablation_runs import (
@@ -31,17 +29,17 @@ from pose_estimation_ros.evaluation.mrc_ablation_variants import (
     trainings,
 )
 from pose_estimation_ros.evaluation.report import circumstances
+from pose_estimation_ros.evaluation.step_time import step_seconds
 from pose_estimation_ros.evaluation.view_pose_errors import PoseErrors
 
 if TYPE_CHECKING:
     from pose_estimation_ros.training.mrc_recipes import MRCRecipe
     from pose_estimation_ros.training.mrc_training import MRCTask
     from pose_estimation_ros.training.mrc_views import ViewShards
-    from pose_estimation_ros.training.task import Precision, TrainingSettings, TrainingTask
+    from pose_estimation_ros.training.task import Precision, TrainingSettings
 
 _WARM_UP_SHARE = 0.08
 # Steps that take longer since memory is not taken yet, and those whose time counts.
-_FIRST_STEPS, _TIMED_STEPS = 2, 8
 _HASH_DIGITS = 12
 
 
@@ -147,7 +145,7 @@ def _measure(settings: MRCAblationSettings, runs: Path, training: Training, seed
     train, test = _data(settings)
     chosen = _training_settings(settings, seed)
     task = _task(train, _recipe(training.name, settings))
-    seconds = _step_seconds(task, chosen)
+    seconds = step_seconds(task, chosen)
     state = run(task, chosen, runs / f'{training.name}_{seed}')
     assert state.average is not None
     network = state.average.module
@@ -163,23 +161,6 @@ def _measure(settings: MRCAblationSettings, runs: Path, training: Training, seed
         'errors': {str(copies): {name: as_plain(getattr(found, name))
                                  for name in PoseErrors.__dataclass_fields__}
                    for copies, found in zip(training.copies, errors, strict=True)}})
-
-
-def _step_seconds(task: TrainingTask, training: TrainingSettings) -> float:
-    """Return the time of a step; that of the training itself is lost if it is interrupted."""
-    from pose_estimation_ros.training.loop import run
-
-    clock = time.process_time if training.device == 'cpu' else time.perf_counter
-    with TemporaryDirectory() as folder:
-        run(task, _shortened(training, _FIRST_STEPS), Path(folder))
-        began = clock()
-        run(task, _shortened(training, _FIRST_STEPS + _TIMED_STEPS), Path(folder))
-        return (clock() - began) / _TIMED_STEPS
-
-
-def _shortened(training: TrainingSettings, steps: int) -> TrainingSettings:
-    stage, = training.stages
-    return replace(training, stages=(replace(stage, steps=steps, warm_up=0),))
 
 
 @lru_cache(maxsize=1)

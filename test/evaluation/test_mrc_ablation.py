@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from pose_estimation_ros.core.errors import ConfigurationError
-from pose_estimation_ros.evaluation import mrc_ablation
+from pose_estimation_ros.evaluation import step_time
 from pose_estimation_ros.evaluation.mrc_ablation import (
     MRCAblationSettings,
     measure_all,
@@ -35,8 +35,8 @@ FIGURES = ('angle', 'surface', 'projection')
 @pytest.fixture(scope='module', autouse=True)
 def _short_clock():
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(mrc_ablation, '_TIMED_STEPS', 1)
-        patch.setattr(mrc_ablation, '_FIRST_STEPS', 1)
+        patch.setattr(step_time, 'TIMED_STEPS', 1)
+        patch.setattr(step_time, 'FIRST_STEPS', 1)
         yield
 
 
