@@ -6,7 +6,7 @@ and source of objects.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -303,14 +303,18 @@ class SceneGenerator:
         placed = place_group(targets, spacing, table.holds, generator)
         return placed + place_group(others, 1.5, table.holds, generator, placed)
 
-    def _target_names(self, style: LayoutStyle, generator: np.random.Generator) -> list[str]:
-        """Return the categories of the objects to be found; known ones occur once each."""
+    def _target_names(self, style: LayoutStyle, generator: np.random.Generator) -> Iterator[str]:
+        """Yield the categories of the objects to be found; known ones occur once each.
+
+        One by one: each object is drawn before the next category, as in all scenes so far.
+        """
         if not self._is_known:
-            return [str(generator.choice(self._categories))
-                    for _ in range(count(style.targets, generator))]
+            for _ in range(count(style.targets, generator)):
+                yield str(generator.choice(self._categories))
+            return
         low, high = (min(limit, len(self._categories)) for limit in style.targets)
-        return [self._categories[index] for index in generator.permutation(
-            len(self._categories))[:count((low, high), generator)]]
+        for index in generator.permutation(len(self._categories))[:count((low, high), generator)]:
+            yield self._categories[index]
 
     def _stranger(self, seed: int, generator: np.random.Generator) -> Solid:
         """Return an object of the six categories that is not to be found."""
