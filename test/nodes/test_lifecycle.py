@@ -100,6 +100,8 @@ def test_each_label_has_its_own_topic_if_wanted(client: Client, node):
     (pose,) = client.with_stamp('object_poses/can', stamp, 1)
     assert position(pose.pose) == pytest.approx(center(BOX, 0.5), abs=1e-5)
     assert client.received['object_poses/mug'] == []
+    # Published after the pose, and each topic comes on a way of its own.
+    client.wait_for(lambda: client.received['/tf'], 'the transform of the object')
     names = {t.child_frame_id for m in client.received['/tf'] for t in m.transforms}
     assert names == {'seen/can_0'}
 
