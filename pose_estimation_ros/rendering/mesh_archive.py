@@ -29,6 +29,7 @@ def write_mesh_archive(path: Path, meshes: Mapping[str, Mesh]) -> None:
         arrays |= {f'vertices_{number}': mesh.vertices, f'faces_{number}': mesh.faces}
     partial = path.with_name(f'{path.name}.{os.getpid()}.part')
     with partial.open('wb') as file:
+        # NumPy's stubs take every named array for `allow_pickle`, which is a bool.
         np.savez_compressed(file, **arrays)  # type: ignore[arg-type]
     partial.replace(path)
 

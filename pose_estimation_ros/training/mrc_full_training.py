@@ -13,6 +13,7 @@ DEFAULTS = TrainingSettings(
     stages=(StageSettings(230_000, 2e-4, 'cosine', warm_up=1000),), batch=128, workers=8)
 
 
+# The registry calls every network with its settings; these data do not depend on them.
 def make_task(data: TrainingData, settings: TrainingSettings) -> MRCTask:  # noqa: ARG001
     """Return the task on the given data; see `make_mrc_task`."""
     return make_mrc_task(NETWORK, data, FULL)

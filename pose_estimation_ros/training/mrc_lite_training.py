@@ -13,6 +13,7 @@ DEFAULTS = TrainingSettings(
     clip=5.0, average=0.999, workers=1)
 
 
+# The registry calls every network with its settings; these data do not depend on them.
 def make_task(data: TrainingData, settings: TrainingSettings) -> MRCTask:  # noqa: ARG001
     """Return the task on the given data; see `make_mrc_task`."""
     return make_mrc_task(NETWORK, data, LITE)

@@ -55,9 +55,9 @@ def test_coarse_and_final_poses_equal_the_published_ones():
 @pytest.fixture(scope='module', params=['group', 'batch'])
 def exported(request, tmp_path_factory):
     """Return a small network with random weights, its objects, and its folder."""
-    torch = pytest.importorskip('torch')
-    pytest.importorskip('onnx')
-    pytest.importorskip('open3d')
+    torch = pytest.importorskip('torch', reason='training only; a node runs without')
+    pytest.importorskip('onnx', reason='models are written with onnx, which a node does not need')
+    pytest.importorskip('open3d', reason='objects are rendered with Open3D, which is optional')
     from pose_estimation_ros.networks.mrc import MRCConfig, MRCNet
     from pose_estimation_ros.training.mrc_export import write_mrc_model
     from pose_estimation_ros.training.mrc_objects import CadObject

@@ -11,8 +11,8 @@ from typer.testing import CliRunner
 
 sys.path.insert(0, str(Path(__file__).parents[1] / 'evaluation'))
 sys.path.insert(0, str(Path(__file__).parents[1] / 'support'))
-pytest.importorskip('onnx')
-pytest.importorskip('open3d')
+pytest.importorskip('onnx', reason='models are written with onnx, which a node does not need')
+pytest.importorskip('open3d', reason='objects are rendered with Open3D, which is optional')
 
 from known_objects import SIZE, write_data_set
 from mrc_models import KnownObject, make_mrc_model

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[1] / 'support'))
-pytest.importorskip('onnx')
-pytest.importorskip('open3d')
+pytest.importorskip('onnx', reason='models are written with onnx, which a node does not need')
+pytest.importorskip('open3d', reason='objects are rendered with Open3D, which is optional')
 
 from mrc_models import (
     CELLS,

@@ -37,7 +37,7 @@ from pose_estimation_ros.synthetic.symmetry_picture import (
 )
 from pose_estimation_ros.synthetic.textures import Surface, own_colors
 
-pytest.importorskip('open3d')
+pytest.importorskip('open3d', reason='objects are rendered with Open3D, which is optional')
 
 RED, BLUE = (200, 30, 20), (10, 40, 220)
 SIZES = {'obj_000002': (0.10, 0.06, 0.03), 'obj_000005': (0.12, 0.07, 0.05)}

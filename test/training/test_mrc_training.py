@@ -27,7 +27,7 @@ from pose_estimation_ros.training.task import TrainingData, TrainingSettings
 sys.path.insert(0, str(Path(__file__).parents[1] / 'support'))
 from mrc_views import spotted_frame, store_views
 
-pytest.importorskip('open3d')
+pytest.importorskip('open3d', reason='objects are rendered with Open3D, which is optional')
 
 TINY = MRCConfig(objects=1, crop=64, width=8, blocks=(1, 1, 1, 1), nside=1, depth_bins=16,
                  cells=8, dilations=(1, 2), hidden=16)
@@ -167,9 +167,17 @@ def test_the_range_of_depth_follows_the_largest_object(views):
     assert published.farthest == pytest.approx(2.15e-3, rel=0.01)
 
 
-def test_every_variant_can_be_built():
-    for recipe in VARIANTS.values():
-        MRCNet(recipe.for_objects(2, 0.2))
+def test_every_variant_is_built_as_its_name_says():
+    built = {name: MRCNet(recipe.for_objects(2, 0.2)) for name, recipe in VARIANTS.items()}
+    assert not hasattr(built['classification'], 'regressor')
+    assert not built['parallel'].regressor.correlations
+    assert list(built['single-scale'].regressor.correlations) == ['16']
+    assert list(built['lite'].regressor.correlations) == ['4', '8', '16']
+    bins = [built[name].classifier.rotation.last.out_features
+            for name in ('nside1', 'lite', 'nside3')]
+    assert bins == [72, 576, 1944]
+    assert VARIANTS['hard'].labels == 'hard'
+    assert built['no-perspective'].config.camera == 'hidden'
 
 
 def test_views_of_different_objects_are_not_mixed(views, tmp_path):

@@ -18,7 +18,7 @@ from pose_estimation_ros.training.mrc_views import ViewShards, write_views
 sys.path.insert(0, str(Path(__file__).parents[1] / 'support'))
 from mrc_views import CORNERS, FACES, K, spotted_frame
 
-pytest.importorskip('open3d')
+pytest.importorskip('open3d', reason='objects are rendered with Open3D, which is optional')
 
 
 def write_cad(root, scale=1.0):
