@@ -31,7 +31,9 @@ class StyledFeatures(nn.Module):
     def forward(self, x: Tensor, shape: Tensor) -> Tensor:
         """Return (B, channels, H, W) of the same and of (B, code) codes of shape."""
         x = F.leaky_relu(x + self.bias[:, None, None], LEAK)
-        x = F.instance_norm(x, eps=_SMALL)
+        # With gains and offsets that do nothing, because the export to ONNX asks for some.
+        x = F.instance_norm(x, weight=torch.ones_like(self.bias),
+                            bias=torch.zeros_like(self.bias), eps=_SMALL)
         gain, offset = self.style(shape)[:, :, None, None].chunk(2, dim=1)
         styled: Tensor = x * (gain + 1) + offset
         return styled
