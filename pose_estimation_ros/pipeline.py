@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Literal, TypeVar
 
 import cv2
 import numpy as np
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 
 from pose_estimation_ros.backends.base import BackendOptions, PoseBackend
 from pose_estimation_ros.backends.mrc_options import MRCOptions
+from pose_estimation_ros.backends.neural_mesh_options import NeuralMeshOptions
 from pose_estimation_ros.backends.registry import backend_names, create_backend
 from pose_estimation_ros.core.camera import CameraIntrinsics
 from pose_estimation_ros.core.detection import Detection
@@ -31,9 +33,14 @@ from pose_estimation_ros.segmentation.registry import (
 )
 from pose_estimation_ros.tracking.identity import IdentityTracker, TrackerOptions, TrackKey
 
-__all__ = ['BackendOptions', 'MRCOptions', 'Pipeline', 'PipelineOptions', 'PipelineResult',
-           'SegmentedFrame', 'Segmenter', 'SegmenterOptions', 'Selection', 'TrackerOptions',
-           'backend_names', 'check_depth', 'create_pipeline', 'segmenter_names']
+__all__ = ['BackendOptions', 'DepthUse', 'MRCOptions', 'NeuralMeshOptions', 'Pipeline',
+           'PipelineOptions', 'PipelineResult', 'SegmentedFrame', 'Segmenter',
+           'SegmenterOptions', 'Selection', 'TrackerOptions', 'backend_names', 'check_depth',
+           'create_pipeline', 'segmenter_names']
+
+# Whether a pipeline looks at depth: never, where a frame brings it, or always.
+DepthUse = Literal['none', 'if_any', 'needed']
+_Found = TypeVar('_Found', Detection, ObjectPose)
 
 # Objects of interest stand in reach of a robot: a median beyond these is a wrong unit.
 _FARTHEST_MEDIAN_DEPTH = 20.0
@@ -62,7 +69,8 @@ class SegmentedFrame:
 
     Attributes:
         frame: The undistorted frame.
-        detections: Wanted detections, highest score first.
+        detections: Wanted detections, highest score first; none yet if the backend finds the
+            objects by itself.
         dropped: One sentence for each detection that was dropped.
         timings: Seconds by stage.
     """
@@ -79,7 +87,8 @@ class PipelineResult:
 
     Attributes:
         frame: The undistorted frame that all results refer to.
-        detections: Wanted detections, highest score first.
+        detections: Wanted detections, highest score first. Of a backend that finds objects by
+            itself those of its poses.
         poses: One pose per detection that got one, in the detections' order.
         lost: Tracks that ended with this frame.
         dropped: One sentence for each detection or pose that was dropped.
@@ -139,9 +148,11 @@ class Pipeline:
         self._undistorter = _Undistorter()
 
     @property
-    def needs_depth(self) -> bool:
-        """Whether a frame must bring depth: for the backend or to find the objects."""
-        return bool(self._depth_users())
+    def depth_use(self) -> DepthUse:
+        """Whether depth is looked at, by the backend or to find the objects."""
+        if self._depth_users():
+            return 'needed'
+        return 'if_any' if 'depth_if_any' in self.backend.needs else 'none'
 
     def process(self, frame: RGBDFrame) -> PipelineResult:
         """Process one frame from beginning to end.
@@ -159,6 +170,8 @@ class Pipeline:
         """
         if users := self._depth_users():
             check_depth(frame.depth, users)
+        elif frame.depth is not None and self.depth_use == 'if_any':
+            frame = _with_usable_depth(frame, frame.depth)
         started = time.perf_counter()
         frame = self._undistorter.undistort(frame)
         undistorted = time.perf_counter()
@@ -166,13 +179,18 @@ class Pipeline:
         detections, dropped = _select(found, self._labels(), self._selection.max_objects)
         timings = {'undistort': undistorted - started,
                    'segmentation': time.perf_counter() - undistorted}
-        return SegmentedFrame(frame, tuple(detections), tuple(dropped), timings)
+        return SegmentedFrame(frame, detections, dropped, timings)
 
     def estimate(self, segmented: SegmentedFrame) -> PipelineResult:
         """Estimate the poses of the objects found, and their identities."""
         started = time.perf_counter()
         answers = self.backend.estimate(segmented.frame, segmented.detections)
         poses, dropped = _split_answers(answers, self._selection.min_pose_score)
+        detections = segmented.detections
+        if 'detections' not in self.backend.needs:
+            poses, surplus = _select(poses, self._labels(), self._selection.max_objects)
+            dropped += surplus
+            detections = tuple(pose.detection for pose in poses if pose.detection is not None)
         estimated = time.perf_counter()
         lost: tuple[TrackKey, ...] = ()
         if self._tracker is not None:
@@ -180,7 +198,7 @@ class Pipeline:
             poses, lost = tracked.poses, tracked.lost
         timings = {**segmented.timings, 'pose': estimated - started,
                    'tracking': time.perf_counter() - estimated}
-        return PipelineResult(segmented.frame, segmented.detections, poses, lost,
+        return PipelineResult(segmented.frame, detections, poses, lost,
                               segmented.dropped + dropped, timings)
 
     def describe(self) -> dict[str, str]:
@@ -220,7 +238,8 @@ def create_pipeline(options: PipelineOptions) -> Pipeline:
             segmenter finds nothing that the backend knows.
         ModelError: If a model is missing, damaged or of another kind.
     """
-    backend = create_backend(options.backend, options.backend_options)
+    backend = create_backend(options.backend, replace(options.backend_options,
+                                                      labels=options.selection.labels))
     unknown = [label for label in options.selection.labels if label not in backend.categories]
     if unknown:
         backend.close()
@@ -284,16 +303,28 @@ def check_depth(depth: NDArray[np.float32] | None, users: Sequence[str] = ()) ->
             'millimetres and 32FC1 metres')
 
 
-def _select(detections: Sequence[Detection],
-            labels: tuple[str, ...],
-            max_objects: int) -> tuple[list[Detection], list[str]]:
-    best_first = sorted(detections, key=lambda detection: -detection.score)
-    dropped = [f'{detection.label}: not among the wanted labels {", ".join(labels)}'
-               for detection in best_first if detection.label not in labels]
-    wanted = [detection for detection in best_first if detection.label in labels]
-    dropped += [f'{detection.label}: {len(wanted)} objects are more than max_objects {max_objects}'
-                for detection in wanted[max_objects:]]
-    return wanted[:max_objects], dropped
+def _with_usable_depth(frame: RGBDFrame, depth: NDArray[np.float32]) -> RGBDFrame:
+    """Return a frame whose depth may be used, or without depth if nothing of it is known.
+
+    Raises:
+        InvalidInputError: If the unit of the depth is wrong.
+    """
+    if not (np.isfinite(depth) & (depth != 0.0)).any():
+        return replace(frame, depth=None)
+    check_depth(depth)
+    return frame
+
+
+def _select(found: Sequence[_Found], labels: tuple[str, ...],
+            max_objects: int) -> tuple[tuple[_Found, ...], tuple[str, ...]]:
+    """Return the wanted ones, highest score first, and a sentence for each other."""
+    best_first = sorted(found, key=lambda entry: -entry.score)
+    dropped = [f'{entry.label}: not among the wanted labels {", ".join(labels)}'
+               for entry in best_first if entry.label not in labels]
+    wanted = [entry for entry in best_first if entry.label in labels]
+    dropped += [f'{entry.label}: {len(wanted)} objects are more than max_objects {max_objects}'
+                for entry in wanted[max_objects:]]
+    return tuple(wanted[:max_objects]), tuple(dropped)
 
 
 def _split_answers(

@@ -171,14 +171,66 @@ def test_a_colour_only_backend_needs_neither_depth_nor_segmenter():
     assert [p.label for p in result.poses] == ['mug']
 
 
+class Finder(Poses):
+    """A backend that finds its objects itself, and looks at depth where there is one."""
+
+    needs = frozenset({'depth_if_any'})
+
+    def estimate(self, seen, detections):
+        assert not detections
+        return super().estimate(seen, [detection('can', 0.6), detection('mug', 0.9, x=3),
+                                       detection('bowl', 0.8), detection('can', 0.7)])
+
+
+def test_a_backend_that_finds_objects_itself_gives_the_detections_too():
+    result = Pipeline(None, Finder(), IdentityTracker()).process(frame())
+    assert [(p.label, p.score, p.track_id) for p in result.poses] == [
+        ('mug', 0.9, 1), ('can', 0.7, 2), ('can', 0.6, 3)]
+    assert [(d.label, d.score) for d in result.detections] == [
+        ('mug', 0.9), ('can', 0.7), ('can', 0.6)]
+    assert result.dropped == ('bowl: too round',)
+
+
+def test_what_a_backend_finds_itself_is_selected_as_detections_are():
+    pipeline = Pipeline(None, Finder(), None, Selection(('can',), max_objects=1))
+    result = pipeline.process(frame())
+    assert [d.score for d in result.detections] == [p.score for p in result.poses] == [0.7]
+    assert result.dropped == ('bowl: too round', 'mug: not among the wanted labels can',
+                              'can: 2 objects are more than max_objects 1')
+
+
+def test_depth_that_may_be_used_is_used_if_something_of_it_is_known():
+    backend = Finder()
+    pipeline = Pipeline(None, backend, None)
+    assert pipeline.depth_use == 'if_any'
+    for depth, is_there in ((None, False), (np.nan, False), (0.0, False), (0.5, True)):
+        pipeline.process(frame(depth=depth))
+        assert (backend.seen[-1].depth is not None) == is_there
+    with pytest.raises(InvalidInputError, match='unit does not fit'):
+        pipeline.process(frame(depth=500.0))
+
+
+def test_a_backend_is_told_which_labels_are_wanted(monkeypatch):
+    given = []
+
+    def create(_, options):
+        given.append(options)
+        return Finder()
+
+    monkeypatch.setattr('pose_estimation_ros.pipeline.create_backend', create)
+    pipeline = create_pipeline(PipelineOptions(selection=Selection(('mug',))))
+    assert given[0].labels == ('mug',)
+    assert pipeline.segmenter is None
+
+
 def test_a_segmenter_may_need_depth_where_the_backend_does_not():
     class ColourPoses(Poses):
         needs = frozenset({'detections'})
 
     by_colour, by_depth = Found(detection('mug', 0.5)), Found()
     by_depth.needs_depth = True
-    assert not Pipeline(by_colour, ColourPoses(), None).needs_depth
-    assert Pipeline(by_colour, Poses(), None).needs_depth
+    assert Pipeline(by_colour, ColourPoses(), None).depth_use == 'none'
+    assert Pipeline(by_colour, Poses(), None).depth_use == 'needed'
     assert [p.label for p in Pipeline(by_colour, ColourPoses(), None).process(
         frame(depth=None)).poses] == ['mug']
     with pytest.raises(InvalidInputError, match='one is needed by the segmentation model; give'):

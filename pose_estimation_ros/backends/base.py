@@ -7,11 +7,13 @@ from dataclasses import dataclass, field
 from typing import Literal, Protocol, runtime_checkable
 
 from pose_estimation_ros.backends.mrc_options import MRCOptions
+from pose_estimation_ros.backends.neural_mesh_options import NeuralMeshOptions
 from pose_estimation_ros.core.detection import Detection
 from pose_estimation_ros.core.frame import RGBDFrame
 from pose_estimation_ros.core.object_pose import ObjectPose, Rejection
 
-Need = Literal['depth', 'detections', 'cad_models']
+# 'depth_if_any': depth is used where a frame brings it; colour alone is enough.
+Need = Literal['depth', 'depth_if_any', 'detections', 'cad_models']
 
 
 @dataclass(frozen=True)
@@ -24,6 +26,9 @@ class BackendOptions:
         threads: Threads of the inference session; 0 lets ONNX Runtime choose.
         seed: Seed of everything random, so that equal frames give equal poses.
         mrc: Choices that MRC-Net models offer; the other backends have no use for them.
+        neural_mesh: Choices of the backend 'neural_mesh', likewise.
+        labels: Wanted labels, empty = all; a backend that finds objects by itself need look for
+            no others.
     """
 
     model: str = ''
@@ -31,15 +36,20 @@ class BackendOptions:
     threads: int = 0
     seed: int = 0
     mrc: MRCOptions = field(default_factory=MRCOptions)
+    neural_mesh: NeuralMeshOptions = field(default_factory=NeuralMeshOptions)
+    labels: tuple[str, ...] = ()
 
 
 @runtime_checkable
 class PoseBackend(Protocol):
-    """Estimates poses of detected objects in one frame.
+    """Estimates poses of the objects in one frame.
+
+    A backend whose `needs` lack 'detections' finds the objects by itself: no segmenter is loaded
+    for it, and the detections that are published are those of its answers.
 
     Attributes:
         name: Name in the registry, and `ObjectPose.source`.
-        needs: What a frame must bring.
+        needs: What a frame must bring, and 'depth_if_any' for what it may bring.
         categories: Labels it can handle.
     """
 
@@ -53,10 +63,13 @@ class PoseBackend(Protocol):
 
         Args:
             frame: The undistorted frame.
-            detections: What was found in it; empty is fine.
+            detections: What was found in it; empty is fine, and so it always is for a backend
+                that finds objects by itself.
 
         Returns:
-            One entry per detection, in order: its pose, or the reason why there is none.
+            One entry per detection, in order: its pose, or the reason why there is none. Of a
+            backend that finds objects by itself one entry per object or candidate that it found,
+            each with a detection of its own pixels.
         """
         ...
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pose_estimation_ros.backends.mrc_options import AUXILIARIES, COPY_CHOICES, ROTATED_COPIES
+from pose_estimation_ros.backends.neural_mesh_options import COMPETITIONS, PROPOSALS, SCALES
 from pose_estimation_ros.backends.registry import BUILT_IN, backend_names
 
 COPIES_HELP = ('Backend mrc: copies of an object, turned in the image plane, that are estimated '
@@ -14,6 +15,14 @@ CHOICE_HELP = (f'Backend mrc with four copies: {" or ".join(COPY_CHOICES)}; join
 AUXILIARY_HELP = (f'Backend mrc: {" or ".join(AUXILIARIES)}: what the network is told of the '
                   'place of a crop; the published inference differs from the training by an '
                   'oversight.')
+PROPOSALS_HELP = (f'Backend neural_mesh: {" or ".join(PROPOSALS)}: it finds the objects itself, '
+                  'or a detector says where they are.')
+SCALE_HELP = (f'Backend neural_mesh: {", ".join(SCALES)}: distance and size follow from the '
+              'mean size of the category, from depth, or (auto) from depth where there is one.')
+INITIAL_POSES_HELP = ('Backend neural_mesh: how many poses of each object are refined, the best '
+                      'is taken; 0 = as the model says.')
+COMPETITION_HELP = (f'Backend neural_mesh: {" or ".join(COMPETITIONS)}: whether objects compete '
+                    'for pixels.')
 BACKEND_HELP = (f'Method that estimates the poses: {", ".join(BUILT_IN)}, or one of an installed '
                 'package.')
 

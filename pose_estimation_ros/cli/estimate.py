@@ -7,7 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from pose_estimation_ros.cli.backend_option import BACKEND_HELP, COPIES_HELP, complete_backend
+from pose_estimation_ros.cli.backend_option import (
+    BACKEND_HELP,
+    COPIES_HELP,
+    SCALE_HELP,
+    complete_backend,
+)
 from pose_estimation_ros.cli.camera_options import read_camera
 from pose_estimation_ros.cli.json_output import json_text, write_whole
 from pose_estimation_ros.cli.models import model_names
@@ -46,6 +51,7 @@ def estimate(
                                                autocompletion=model_names),
         device: str = typer.Option('auto', help='auto, cpu, cuda or tensorrt.'),
         mrc_rotated_copies: str = typer.Option('auto', help=COPIES_HELP),
+        neural_mesh_scale: str = typer.Option('auto', help=SCALE_HELP),
 ) -> None:
     """Estimate pose and size of every object in one frame, with depth or without.
 
@@ -57,6 +63,7 @@ def estimate(
     from pose_estimation_ros.pipeline import (
         BackendOptions,
         MRCOptions,
+        NeuralMeshOptions,
         PipelineOptions,
         SegmenterOptions,
         create_pipeline,
@@ -68,7 +75,8 @@ def estimate(
     frame = FrameFiles(color.stem, color, depth, calibration).load(stamp_ns=0)
     pipeline = create_pipeline(PipelineOptions(
         backend=backend, backend_options=BackendOptions(
-            model, device, mrc=MRCOptions(mrc_rotated_copies)),
+            model, device, mrc=MRCOptions(mrc_rotated_copies),
+            neural_mesh=NeuralMeshOptions(scale=neural_mesh_scale)),
         segmenter_options=SegmenterOptions(segmentation_model, device), tracker=None))
     try:
         result = pipeline.process(frame)

@@ -12,7 +12,11 @@ from pose_estimation_ros.cli.backend_option import (
     AUXILIARY_HELP,
     BACKEND_HELP,
     CHOICE_HELP,
+    COMPETITION_HELP,
     COPIES_HELP,
+    INITIAL_POSES_HELP,
+    PROPOSALS_HELP,
+    SCALE_HELP,
     complete_backend,
 )
 from pose_estimation_ros.core.errors import ConfigurationError
@@ -84,10 +88,15 @@ def evaluate(
         mrc_rotated_copies: Annotated[str, typer.Option(help=COPIES_HELP)] = 'auto',
         mrc_copy_choice: Annotated[str, typer.Option(help=CHOICE_HELP)] = 'joint',
         mrc_auxiliary: Annotated[str, typer.Option(help=AUXILIARY_HELP)] = 'trained',
+        neural_mesh_proposals: Annotated[str, typer.Option(help=PROPOSALS_HELP)] = 'generative',
+        neural_mesh_scale: Annotated[str, typer.Option(help=SCALE_HELP)] = 'auto',
+        neural_mesh_initial_poses: Annotated[int, typer.Option(help=INITIAL_POSES_HELP)] = 0,
+        neural_mesh_competition: Annotated[str, typer.Option(help=COMPETITION_HELP)] = 'on',
 ) -> None:
     """Run a method over a data set with truth, and print and write its figures."""
     # The other commands must start without images and networks.
     from pose_estimation_ros.backends.mrc_options import MRCOptions
+    from pose_estimation_ros.backends.neural_mesh_options import NeuralMeshOptions
     from pose_estimation_ros.evaluation.data_folders import EVERYTHING, Data
     from pose_estimation_ros.evaluation.methods import Method
     from pose_estimation_ros.evaluation.runner import Workers
@@ -98,7 +107,10 @@ def evaluate(
     method = Method(backend, model, masks, segmentation_model=segmentation_model,
                     min_score=None if min_score < 0 else min_score, device=device,
                     threads=0 if alone else 1, seed=seed,
-                    mrc=MRCOptions(mrc_rotated_copies, mrc_copy_choice, mrc_auxiliary))
+                    mrc=MRCOptions(mrc_rotated_copies, mrc_copy_choice, mrc_auxiliary),
+                    neural_mesh=NeuralMeshOptions(neural_mesh_proposals, neural_mesh_scale,
+                                                  neural_mesh_initial_poses,
+                                                  neural_mesh_competition))
     if protocol is Protocol.detection:
         tables = _detections(data, method, out, workers, predictions)
     else:

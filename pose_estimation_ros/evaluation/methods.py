@@ -11,8 +11,9 @@ from typing import Literal
 
 from pose_estimation_ros.backends.base import BackendOptions
 from pose_estimation_ros.backends.mrc_options import MRCOptions
+from pose_estimation_ros.backends.neural_mesh_options import NeuralMeshOptions
 from pose_estimation_ros.backends.registry import create_backend
-from pose_estimation_ros.core.errors import InvalidInputError, ModelError
+from pose_estimation_ros.core.errors import ConfigurationError, InvalidInputError, ModelError
 from pose_estimation_ros.datasets.annotated_frame import AnnotatedFrame
 from pose_estimation_ros.evaluation.detection_files import FrameDetections
 from pose_estimation_ros.evaluation.detection_sources import (
@@ -55,6 +56,7 @@ class Method:
         threads: Of each network; 0 lets ONNX Runtime choose.
         seed: Of the robust fit and of mask errors.
         mrc: Choices of the backend 'mrc'.
+        neural_mesh: Choices of the backend 'neural_mesh'.
     """
 
     backend: str = 'spd'
@@ -67,6 +69,7 @@ class Method:
     threads: int = 0
     seed: int = 0
     mrc: MRCOptions = field(default_factory=MRCOptions)
+    neural_mesh: NeuralMeshOptions = field(default_factory=NeuralMeshOptions)
 
     def segmenter_options(self) -> SegmenterOptions:
         """Return how the detector is set."""
@@ -75,11 +78,12 @@ class Method:
 
     def backend_options(self) -> BackendOptions:
         """Return how the backend is set."""
-        return BackendOptions(self.model, self.device, self.threads, self.seed, self.mrc)
+        return BackendOptions(self.model, self.device, self.threads, self.seed, self.mrc,
+                              self.neural_mesh)
 
     def settings(self) -> dict[str, object]:
         """Return what makes a difference to the answers, by name."""
-        without = {'device', 'threads'} | (set() if self.backend == 'mrc' else {'mrc'})
+        without = {'device', 'threads'} | ({'mrc', 'neural_mesh'} - {self.backend})
         return {name: value for name, value in asdict(self).items() if name not in without}
 
 
@@ -128,7 +132,8 @@ class FrameEstimator:
         """Load detector and backend.
 
         Raises:
-            ConfigurationError: If there is no such backend or detector.
+            ConfigurationError: If there is no such backend or detector, or masks are given to a
+                backend that finds the objects by itself.
             ModelError: If a model is missing, damaged or of another kind.
             InvalidInputError: If `masks` names no source.
         """
@@ -140,7 +145,13 @@ class FrameEstimator:
                 segmenter_options=method.segmenter_options(), tracker=None))
         else:
             self._source = open_source(method.masks, method.seed)
-            self.pipeline = Pipeline(None, create_backend(method.backend, options), None)
+            backend = create_backend(method.backend, options)
+            if 'detections' not in backend.needs:
+                backend.close()
+                raise ConfigurationError(
+                    f'masks {method.masks!r} are for backends that are told where objects are, '
+                    f'and {method.backend} finds them by itself; leave --masks out')
+            self.pipeline = Pipeline(None, backend, None)
 
     def estimate(self, frame: AnnotatedFrame) -> FrameAnswer:
         """Return the poses of a frame, and why detections got none.
@@ -170,7 +181,8 @@ def _refuse_distortion(frame: AnnotatedFrame) -> None:
 def models_of(method: Method, task: Task) -> dict[str, str]:
     """Return name and beginning of the hash of the models that are run."""
     found: dict[str, str] = {}
-    if method.masks == MODEL and method.segmenter == MASK_RCNN:
+    detects = task == 'detections' or estimator_of(method).pipeline.segmenter is not None
+    if detects and method.masks == MODEL and method.segmenter == MASK_RCNN:
         found |= model_identity(ModelStore().find(
             method.segmentation_model or DEFAULT_SEGMENTATION_MODEL, 'segmentation'))
     if task == 'poses':

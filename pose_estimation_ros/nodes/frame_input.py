@@ -25,6 +25,7 @@ from pose_estimation_ros.nodes.conversions import (
 from pose_estimation_ros.nodes.diagnostics import InputFacts, Monitor
 from pose_estimation_ros.nodes.ros_compat import SubscriptionEventCallbacks
 from pose_estimation_ros.nodes.synchronizer import StampSynchronizer
+from pose_estimation_ros.pipeline import DepthUse
 
 COLOR_TOPIC = 'color/image_raw'
 COLOR_INFO_TOPIC = 'color/camera_info'
@@ -49,7 +50,9 @@ class InputOptions:
         reliable: Ask for reliable transport; False receives from every publisher.
         rectified: Images are rectified: the camera is P without distortion.
         slop_ns: Largest difference of the stamps of colour and depth, nanoseconds.
-        with_depth: Depth is needed.
+        depth: Whether depth is subscribed: 'none', 'needed', or 'if_any' = colour waits for it
+            only while it arrives.
+        patience_ns: Silence of depth after which colour no longer waits for it, nanoseconds.
     """
 
     color_transport: str
@@ -57,7 +60,8 @@ class InputOptions:
     reliable: bool
     rectified: bool
     slop_ns: int
-    with_depth: bool
+    depth: DepthUse
+    patience_ns: int
 
 
 @dataclass(frozen=True)
@@ -66,7 +70,7 @@ class RawFrame:
 
     Attributes:
         color: Colour image.
-        depth: Depth image with the nearest stamp, None for colour-only backends.
+        depth: Depth image with the nearest stamp, None where colour is used alone.
         color_info: Of the colour camera, with the image's stamp or else the newest.
         depth_info: The same of the depth camera, None if nobody publishes it.
     """
@@ -115,16 +119,17 @@ class FrameInput:
         self._color_infos = _Infos()
         self._depth_infos = _Infos()
         self._infos_follow = True
+        self._last_depth_ns: int | None = None
         self._waiting: tuple[_AnyImage, _AnyImage | None] | None = None
         self._subscriptions: dict[str, Subscription] = {}
         # Infos first: what is ready at the same time is taken in this order.
         self._subscribe('camera_info', CameraInfo, COLOR_INFO_TOPIC, self._receive_color_info)
-        if options.with_depth:
+        if options.depth != 'none':
             self._subscribe('depth camera_info', CameraInfo, DEPTH_INFO_TOPIC,
                             self._depth_infos.add)
         self._subscribe_images('colour', COLOR_TOPIC, COLOR_TRANSPORTS[options.color_transport],
                                self._receive_color)
-        if options.with_depth:
+        if options.depth != 'none':
             self._subscribe_images('depth', DEPTH_TOPIC, DEPTH_TRANSPORTS[options.depth_transport],
                                    self._receive_depth)
 
@@ -139,7 +144,8 @@ class FrameInput:
         return [InputFacts(name, self._subscriptions[name].topic_name,
                            self._node.count_publishers(self._subscriptions[name].topic_name),
                            cure)
-                for name, cure in cures.items() if name in self._subscriptions]
+                for name, cure in cures.items() if name in self._subscriptions
+                and not (name == 'depth' and self._options.depth == 'if_any')]
 
     def destroy(self) -> None:
         """Unsubscribe from everything."""
@@ -168,7 +174,7 @@ class FrameInput:
                     name, qos_policy_name_from_kind(event.last_policy_kind).lower())))
 
     def _receive_color(self, message: _AnyImage) -> None:
-        if not self._options.with_depth:
+        if not self._waits_for_depth():
             self._complete(message, None)
             return
         pair = self._pairs.add_color(stamp_to_ns(message.header.stamp), message)
@@ -181,7 +187,16 @@ class FrameInput:
                 f'{self._options.slop_ns / 1e9:g} s; switch synchronisation on in the camera '
                 '(RealSense: enable_sync:=true) or raise sync.slop')
 
+    def _waits_for_depth(self) -> bool:
+        if self._options.depth != 'if_any':
+            return self._options.depth == 'needed'
+        if self._last_depth_ns is None:
+            return False
+        silence = abs(self._clock.now().nanoseconds - self._last_depth_ns)
+        return silence <= self._options.patience_ns
+
     def _receive_depth(self, message: _AnyImage) -> None:
+        self._last_depth_ns = self._clock.now().nanoseconds
         pair = self._pairs.add_depth(stamp_to_ns(message.header.stamp), message)
         if pair is not None:
             self._complete(*pair)

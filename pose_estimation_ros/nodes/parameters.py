@@ -65,8 +65,8 @@ class ParameterSpec:
 ESTIMATOR_PARAMETERS: tuple[ParameterSpec, ...] = (
     ParameterSpec('autostart', default=True, read_only=True,
                   description='Configure and activate the node by itself at the start.'),
-    ParameterSpec('backend', 'spd', 'Method that estimates the poses: spd, crnet, acr, mrc, or '
-                  'that of an installed package.', inactive_only=True),
+    ParameterSpec('backend', 'spd', 'Method that estimates the poses: spd, crnet, acr, mrc, '
+                  'neural_mesh, or that of an installed package.', inactive_only=True),
     ParameterSpec('model', '', "Name or folder of the backend's model; empty = its default.",
                   inactive_only=True),
     ParameterSpec('device', 'auto', 'Where the networks run.',
@@ -86,6 +86,19 @@ ESTIMATOR_PARAMETERS: tuple[ParameterSpec, ...] = (
     ParameterSpec('mrc.auxiliary', 'trained', 'Backend mrc: what the network is told of the place '
                   'of a crop: as in training, or as in the published inference, which differs '
                   'by an oversight.', choices=('trained', 'published'), inactive_only=True),
+    ParameterSpec('neural_mesh.proposals', 'generative', 'Backend neural_mesh: it finds the '
+                  'objects itself (generative), or a detector says where they are (detector).',
+                  choices=('generative', 'detector'), inactive_only=True),
+    ParameterSpec('neural_mesh.scale', 'auto', 'Backend neural_mesh: distance and size follow '
+                  "from the category's mean size (category), from depth (depth), or from depth "
+                  'while it arrives (auto).', choices=('auto', 'category', 'depth'),
+                  inactive_only=True),
+    ParameterSpec('neural_mesh.initial_poses', 0, 'Backend neural_mesh: how many poses of each '
+                  'object are refined, the best is taken; 0 = as the model says.',
+                  limits=(0, 16), inactive_only=True),
+    ParameterSpec('neural_mesh.competition', 'on', 'Backend neural_mesh: objects compete for '
+                  'pixels (on), or each is judged as if it were alone (off).',
+                  choices=('on', 'off'), inactive_only=True),
     ParameterSpec('segmentation.method', 'mask_rcnn', 'Method that finds the objects.',
                   inactive_only=True),
     ParameterSpec('segmentation.model', '',

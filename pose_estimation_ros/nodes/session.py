@@ -92,7 +92,7 @@ class EstimationSession:
         self._worker: TwoStageWorker[_Job, _HalfJob] = TwoStageWorker(
             self._segment, self._estimate, self._on_error)
         try:
-            options = replace(settings.input, with_depth=pipeline.needs_depth)
+            options = replace(settings.input, depth=pipeline.depth_use)
             self._frames = FrameInput(node, options, monitor, self._on_frame, self._report)
         except Exception:
             self._worker.stop()

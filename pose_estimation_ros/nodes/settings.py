@@ -11,6 +11,7 @@ from pose_estimation_ros.nodes.publishers import OutputOptions
 from pose_estimation_ros.pipeline import (
     BackendOptions,
     MRCOptions,
+    NeuralMeshOptions,
     PipelineOptions,
     SegmenterOptions,
     Selection,
@@ -54,11 +55,7 @@ class EstimatorSettings:
         return cls(
             pipeline=PipelineOptions(
                 backend=values['backend'],
-                backend_options=BackendOptions(values['model'], values['device'],
-                                               values['threads'], values['seed'], MRCOptions(
-                                                   values['mrc.rotated_copies'],
-                                                   values['mrc.copy_choice'],
-                                                   values['mrc.auxiliary'])),
+                backend_options=_backend_options(values),
                 segmenter=values['segmentation.method'],
                 segmenter_options=SegmenterOptions(
                     values['segmentation.model'], values['device'], values['threads'],
@@ -70,7 +67,8 @@ class EstimatorSettings:
                 depth_transport=values['depth.transport'],
                 reliable=values['input_reliability'] == 'reliable',
                 rectified=values['color.rectified'],
-                slop_ns=round(values['sync.slop'] * 1e9), with_depth=True),
+                slop_ns=round(values['sync.slop'] * 1e9), depth='needed',
+                patience_ns=round(values['sync.timeout'] * 1e9)),
             output=OutputOptions(
                 max_objects=values['max_objects'], per_label=(),
                 publish_tf=values['tf.publish'], tf_prefix=values['tf.prefix'],
@@ -80,3 +78,13 @@ class EstimatorSettings:
             output_frame=values['output_frame'], tf_timeout=values['tf.timeout'],
             on_demand=values['mode'] == 'on_demand',
             silence=values['sync.timeout'])
+
+
+def _backend_options(values: Mapping[str, Any]) -> BackendOptions:
+    return BackendOptions(
+        values['model'], values['device'], values['threads'], values['seed'],
+        mrc=MRCOptions(values['mrc.rotated_copies'], values['mrc.copy_choice'],
+                       values['mrc.auxiliary']),
+        neural_mesh=NeuralMeshOptions(
+            values['neural_mesh.proposals'], values['neural_mesh.scale'],
+            values['neural_mesh.initial_poses'], values['neural_mesh.competition']))

@@ -19,7 +19,7 @@ def test_a_failed_activation_leaves_no_publishers_and_no_threads(client, monkeyp
     settings = EstimatorSettings.from_values(
         {spec.name: spec.default for spec in ESTIMATOR_PARAMETERS})
     backend = SimpleNamespace(needs=frozenset({'depth'}), categories=('mug',))
-    pipeline = SimpleNamespace(reset_tracks=lambda: (), backend=backend, needs_depth=True)
+    pipeline = SimpleNamespace(reset_tracks=lambda: (), backend=backend, depth_use='needed')
     publishers, threads = len(list(client.node.publishers)), threading.active_count()
     with pytest.raises(RuntimeError, match='no subscription'):
         session.EstimationSession(client.node, settings, pipeline, None, Monitor(), print)
