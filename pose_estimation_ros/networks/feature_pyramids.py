@@ -72,6 +72,7 @@ class LiteFeatures(nn.Module):
                                       for width in used)
         self.joins = nn.ModuleList(_grouped_convolution(decoder) for _ in used[1:])
         self.last = _grouped_convolution(decoder)
+        self.channels = decoder
         for module in self.modules():
             if isinstance(module, nn.Conv2d):
                 nn.init.kaiming_normal_(module.weight, mode='fan_out', nonlinearity='relu')

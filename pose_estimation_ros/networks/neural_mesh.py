@@ -18,13 +18,16 @@ from torch.nn import functional as F
 
 from pose_estimation_ros.core.errors import ConfigurationError
 from pose_estimation_ros.networks.choices import check_choices
+from pose_estimation_ros.networks.detector_features import DetectorFeatures
 from pose_estimation_ros.networks.feature_pyramids import LiteFeatures, PublishedFeatures
 
-ExtractorSize = Literal['lite', 'full']
+PyramidKind = Literal['own', 'detector', 'published']
 LinearBias = Literal['none', 'training']
+ModelSize = Literal['lite', 'full']
 
-_STRIDES = (4, 8)
-_FULL_MULTIPLE = 32
+_STRIDES: dict[PyramidKind, tuple[int, ...]] = {
+    'own': (4, 8), 'detector': (4,), 'published': (8,)}
+_COARSEST = 32
 
 
 @dataclass(frozen=True)
@@ -32,23 +35,24 @@ class NeuralMeshConfig:
     """What the extractor is made of; `lite` by default, see `full_config` for the published one.
 
     Attributes:
-        size: 'lite' or 'full'.
+        pyramid: What the features come from: for lite networks 'detector', the backbone of the
+            lite detector, or 'own', a smaller one; or 'published'.
         features: Length of a feature, D.
-        stride: Image pixels per feature along a side; 8 or 4, `full` has 8.
-        widths: Channels of the four stages, at strides 4, 8, 16 and 32. The stages of `full`
-            give four times as many.
-        blocks: Residual blocks of each stage.
-        decoder: Channels of the decoder of `lite`; that of `full` follows from `widths`.
+        stride: Image pixels per feature along a side; 4, 'own' may have 8, 'published' has 8.
+        widths: Channels of the four stages of 'own', at strides 4, 8, 16 and 32; the stages of
+            'published' give four times as many.
+        blocks: Residual blocks of each of these stages.
+        decoder: Channels of the decoder of 'own'.
         bias: Whether the last layer adds a bias: 'none', or as published in 'training' only,
             which the published weights need.
     """
 
-    size: ExtractorSize = 'lite'
+    pyramid: PyramidKind = 'detector'
     features: int = 64
-    stride: int = 8
-    widths: tuple[int, ...] = (40, 80, 128, 160)
+    stride: int = 4
+    widths: tuple[int, ...] = (32, 64, 128, 160)
     blocks: tuple[int, ...] = (1, 2, 2, 2)
-    decoder: int = 96
+    decoder: int = 64
     bias: LinearBias = 'none'
 
     def __post_init__(self) -> None:
@@ -57,9 +61,10 @@ class NeuralMeshConfig:
         Raises:
             ConfigurationError: If one is out of range.
         """
-        check_choices(self, 'the neural mesh', {
-            'size': get_args(ExtractorSize), 'bias': get_args(LinearBias),
-            'stride': _STRIDES if self.size == 'lite' else _STRIDES[1:]})
+        check_choices(self, 'the neural mesh', {'pyramid': get_args(PyramidKind),
+                                                'bias': get_args(LinearBias)})
+        check_choices(self, f'the neural mesh with the {self.pyramid} pyramid',
+                      {'stride': _STRIDES[self.pyramid]})
         if len(self.widths) != 4 or len(self.blocks) != 4 or min(self.blocks) < 1:
             raise ConfigurationError(
                 'the extractor of a neural mesh has four stages of at least one block, not the '
@@ -70,9 +75,14 @@ class NeuralMeshConfig:
                 f'{self.features}, {self.decoder} and {self.widths}')
 
     @property
+    def size(self) -> ModelSize:
+        """Whether it is the published network or a smaller one."""
+        return 'full' if self.pyramid == 'published' else 'lite'
+
+    @property
     def side_multiple(self) -> int:
         """What the sides of an image must be multiples of, pixels."""
-        return _FULL_MULTIPLE if self.size == 'full' else self.stride
+        return self.stride if self.pyramid == 'own' else _COARSEST
 
     def as_dict(self) -> dict[str, Any]:
         """Return everything by name in plain values, for a manifest."""
@@ -93,8 +103,8 @@ def full_config(width: int = 64) -> NeuralMeshConfig:
     Args:
         width: Inner channels of the first stage; 64 as published, the others are in proportion.
     """
-    return NeuralMeshConfig('full', 128, 8, tuple(width << stage for stage in range(4)),
-                            (3, 4, 6, 3), 4 * width, 'training')
+    return NeuralMeshConfig('published', 128, 8, tuple(width << stage for stage in range(4)),
+                            (3, 4, 6, 3), bias='training')
 
 
 class FeatureExtractor(nn.Module):
@@ -109,15 +119,9 @@ class FeatureExtractor(nn.Module):
         """Create the network with random weights."""
         super().__init__()
         self.config = config
-        if config.size == 'full':
-            published = PublishedFeatures(config.widths, config.blocks)
-            self.pyramid: nn.Module = published
-            channels = published.channels
-        else:
-            self.pyramid = LiteFeatures(config.widths, config.blocks, config.decoder,
-                                        config.stride)
-            channels = config.decoder
-        self.project = nn.Conv2d(channels, config.features, 1, bias=config.bias == 'training')
+        self.pyramid = _pyramid(config)
+        self.project = nn.Conv2d(self.pyramid.channels, config.features, 1,
+                                 bias=config.bias == 'training')
 
     def forward(self, image: Tensor) -> Tensor:
         """Return (B, D, H / stride, W / stride) unit features as they are compared at run time.
@@ -139,3 +143,11 @@ class FeatureExtractor(nn.Module):
                 f'not {width}x{height}; resize or pad the image')
         projected = F.conv2d(self.pyramid(image), self.project.weight, bias)
         return F.normalize(projected.float(), dim=1)
+
+
+def _pyramid(config: NeuralMeshConfig) -> DetectorFeatures | LiteFeatures | PublishedFeatures:
+    if config.pyramid == 'detector':
+        return DetectorFeatures()
+    if config.pyramid == 'own':
+        return LiteFeatures(config.widths, config.blocks, config.decoder, config.stride)
+    return PublishedFeatures(config.widths, config.blocks)
