@@ -7,8 +7,8 @@ are computed once.
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping, Sequence
+from copy import deepcopy
 from pathlib import Path
 from typing import Any, Literal
 
@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from pose_estimation_ros.core.errors import ModelError, PoseEstimationError
 from pose_estimation_ros.networks.mrc import AUXILIARY, MRCConfig, MRCNet, Pyramid
+from pose_estimation_ros.networks.sample_decoder import SampleDecoder
 from pose_estimation_ros.rendering.mesh_archive import write_mesh_archive
 from pose_estimation_ros.runtime.manifest import ModelFile, ModelManifest, write_manifest
 from pose_estimation_ros.training.checkpoints import (
@@ -26,6 +27,7 @@ from pose_estimation_ros.training.checkpoints import (
     trained_weights,
 )
 from pose_estimation_ros.training.mrc_objects import CadObject, objects_from_notes
+from pose_estimation_ros.training.onnx_files import write_onnx
 from pose_estimation_ros.training.provenance import training_facts
 
 ModelSize = Literal['lite', 'full']
@@ -33,7 +35,6 @@ ModelSize = Literal['lite', 'full']
 BACKEND = 'mrc'
 CLASSIFIER, REGRESSOR, MESHES = 'classifier', 'regressor', 'meshes'
 
-_OPSET = 17
 _MESHES_FILE = 'meshes.npz'
 _FEATURES = ('x4', 'x8', 'x16')
 _ANSWERS = ('rotation', 'depth', 'xy')
@@ -108,7 +109,8 @@ def export_networks(network: MRCNet, folder: Path) -> dict[str, Path]:
         The files by their role.
     """
     config = network.config
-    network.eval()
+    network = deepcopy(network).eval()
+    network.decoder = SampleDecoder(network.decoder, config.crop // 16)
     batch = 2  # one object would let the exporter fix the batch
     index = torch.arange(batch) % config.objects
     example = {'image': torch.rand(batch, 4, config.crop, config.crop), 'index': index,
@@ -123,23 +125,10 @@ def export_networks(network: MRCNet, folder: Path) -> dict[str, Path]:
                              ParallelRegressorGraph)(network)
     files = {role: folder / f'mrc_{role}.onnx' for role in graphs}
     for role, graph in graphs.items():
-        _write_onnx(graph.eval(), graph.inputs, graph.outputs, example, files[role])
+        inputs = {name: example[name] for name in graph.inputs}
+        write_onnx(graph, inputs, graph.outputs, files[role],
+                   {name: {0: 'crops'} for name in (*inputs, *graph.outputs)})
     return files
-
-
-def _write_onnx(graph: nn.Module, inputs: Sequence[str], outputs: Sequence[str],
-                example: Mapping[str, Tensor], path: Path) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_suffix('.partial')
-    with warnings.catch_warnings(), torch.inference_mode():
-        # It tells of its successor, of sizes that it takes as constants, which they are, and of
-        # what it leaves unfolded. Tests compare what it wrote with the network.
-        warnings.simplefilter('ignore')
-        torch.onnx.export(
-            graph, tuple(example[name] for name in inputs), str(temporary), dynamo=False,
-            opset_version=_OPSET, input_names=list(inputs), output_names=list(outputs),
-            dynamic_axes={name: {0: 'crops'} for name in (*inputs, *outputs)})
-    temporary.replace(path)
 
 
 def write_mrc_model(network: MRCNet, objects: Sequence[CadObject], size: ModelSize, out: Path,
