@@ -40,10 +40,9 @@ class EnlargedConvolution(nn.Conv2d):
         """
         super().__init__(in_channels, out_channels, _TAPS, padding=1)
         self.size = size
-        enlarged = F.pad(_interpolation(size, 2 * size), (0, 0, 1, 1))
-        shifts = torch.stack([enlarged[tap:tap + 2 * size] for tap in range(_TAPS)], dim=1)
         # What the network knows by construction is not in its checkpoints.
-        self.register_buffer('shifts', shifts.flatten(1), persistent=False)
+        self.register_buffer('shifts', enlarging_shifts(_interpolation(size, 2 * size)),
+                             persistent=False)
         refinement = [torch.kron(_interpolation(coarse, size), _interpolation(coarse, size))
                       for coarse in coarser_sizes]
         self.register_buffer('refinement', torch.cat([*refinement, torch.zeros(size**2, 0)], dim=1)
@@ -51,18 +50,12 @@ class EnlargedConvolution(nn.Conv2d):
 
     def forward(self, parts: Sequence[Tensor]) -> Tensor:
         """Map parts (B, C_i, S_i, S_i) to (B, out_channels, 2 S, 2 S)."""
-        weights = self.weight.permute(0, 3, 2, 1).reshape(-1, self.in_channels).split(
-            [part.shape[1] for part in parts], dim=1)
+        weights = tap_weights(self.weight).split([part.shape[1] for part in parts], dim=1)
         fine, *coarse = [weight @ part.flatten(2)
                          for weight, part in zip(weights, parts, strict=True)]
         if coarse:
             fine = fine + torch.cat(coarse, dim=2) @ self.refinement
-        size, channels = self.size, self.out_channels
-        rows = self.shifts @ fine.unflatten(2, (size, size)).reshape(
-            -1, channels * _TAPS, _TAPS * size, size)
-        columns = rows.unflatten(1, (channels, _TAPS)).transpose(2, 3).flatten(3)
-        answer: Tensor = columns @ self.shifts.T + self.bias[:, None, None]
-        return answer
+        return assembled(fine, self.shifts, self.out_channels) + self.bias[:, None, None]
 
     def at(self, feature: Tensor, pixel_index: Tensor) -> Tensor:
         """Return the answer at chosen pixels alone.
@@ -90,6 +83,39 @@ class EnlargedConvolution(nn.Conv2d):
         weight = self.weight.flatten(2).transpose(1, 2).flatten(1)
         patches = patches.permute(0, 3, 1, 2).flatten(1, 2)
         return weight @ patches + self.bias[:, None]
+
+
+def tap_weights(weight: Tensor) -> Tensor:
+    """Return (..., 9 outputs, inputs) of (..., outputs, inputs, 3, 3): a row for every tap."""
+    rows: Tensor = weight.movedim(-3, -1).transpose(-3, -2).flatten(-4, -2)
+    return rows
+
+
+def enlarging_shifts(interpolation: Tensor) -> Tensor:
+    """Return the (2 S, 3 S) matrix that enlarges a line for each of three taps and adds them up.
+
+    Args:
+        interpolation: (2 S, S), from a line to the enlarged one; zeros surround that.
+    """
+    enlarged, size = interpolation.shape
+    padded = F.pad(interpolation, (0, 0, 1, 1))
+    return torch.stack([padded[tap:tap + enlarged] for tap in range(_TAPS)],
+                       dim=1).reshape(enlarged, _TAPS * size)
+
+
+def assembled(products: Tensor, shifts: Tensor, outputs: int) -> Tensor:
+    """Return the (B, outputs, 2 S, 2 S) convolution of an enlarged map, without the bias.
+
+    Args:
+        products: (B, 9 outputs, S^2), `tap_weights` times the map.
+        shifts: (2 S, 3 S), see `enlarging_shifts`.
+        outputs: Channels of the answer.
+    """
+    size = shifts.shape[1] // _TAPS
+    rows = shifts @ products.reshape(-1, outputs * _TAPS, _TAPS * size, size)
+    columns = rows.reshape(-1, outputs, _TAPS, 2 * size, size).transpose(2, 3).flatten(3)
+    answer: Tensor = columns @ shifts.T
+    return answer
 
 
 def _interpolation(size: int, enlarged: int) -> Tensor:

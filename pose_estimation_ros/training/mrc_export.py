@@ -110,7 +110,7 @@ def export_networks(network: MRCNet, folder: Path) -> dict[str, Path]:
     """
     config = network.config
     network = deepcopy(network).eval()
-    network.decoder = SampleDecoder(network.decoder, config.crop // 16)
+    network.register_module('decoder', SampleDecoder(network.decoder, config.crop // 16))
     batch = 2  # one object would let the exporter fix the batch
     index = torch.arange(batch) % config.objects
     example = {'image': torch.rand(batch, 4, config.crop, config.crop), 'index': index,
