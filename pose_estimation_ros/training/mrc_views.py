@@ -34,6 +34,12 @@ from pose_estimation_ros.synthetic.shard_files import (
 )
 from pose_estimation_ros.synthetic.synthetic_frame import Instance, SyntheticFrame
 from pose_estimation_ros.training.mrc_objects import CadObject
+from pose_estimation_ros.training.packed_pictures import (
+    packed_colors,
+    packed_maps,
+    unpacked_colors,
+    unpacked_map,
+)
 
 KIND = 'views'
 # Smaller or less visible objects are not learnt, as published.
@@ -41,8 +47,6 @@ LEAST_SIDE = 10
 LEAST_VISIBILITY = 0.1
 # A crop is 1.5 boxes wide, up to a quarter wider and shifted by up to a quarter of the box.
 _REACH = 1.5 * 1.25 + 2 * 0.25
-_JPEG = [cv2.IMWRITE_JPEG_QUALITY, 95,
-         cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444]
 _MESHES = 'meshes.npz'
 # Scans have ten times as many, which only makes checkpoints and models larger.
 _FACES = 5000
@@ -94,12 +98,9 @@ class _Shard:
 
     @classmethod
     def of(cls, views: Sequence[ObjectView]) -> _Shard:
-        pictures = [cv2.imencode('.jpg', view.rgb[..., ::-1], _JPEG)[1] for view in views]
-        masks = [cv2.imencode('.png', view.mask)[1] for view in views]
         return cls(
-            *(array for files in (pictures, masks) for array in (
-                np.concatenate([file.ravel() for file in files]),
-                np.cumsum([file.size for file in files]))),
+            *packed_colors([view.rgb for view in views]),
+            *packed_maps([view.mask for view in views]),
             *(np.array([getattr(view, field.name) for view in views])
               for field in fields(ObjectView)[2:]))
 
@@ -107,10 +108,9 @@ class _Shard:
         return len(self.object)
 
     def __getitem__(self, row: int) -> ObjectView:
-        bgr = _decoded(self.pictures, self.picture_ends, row, cv2.IMREAD_COLOR)
         return ObjectView(
-            np.ascontiguousarray(bgr[..., ::-1]),
-            _decoded(self.masks, self.mask_ends, row, cv2.IMREAD_GRAYSCALE),
+            unpacked_colors(self.pictures, self.picture_ends, row),
+            unpacked_map(self.masks, self.mask_ends, row),
             self.from_image[row], self.K[row],
             self.image_size[row], self.box[row], self.T_camera_object[row],
             int(self.object[row]), float(self.visibility[row]))
@@ -266,15 +266,6 @@ def _shard(shards: Sequence[str], names: tuple[str, ...], side: int,
 def _read(path: Path) -> _Shard:
     with opened_shard(path) as stored:
         return _Shard(*(stored[field.name] for field in fields(_Shard)))
-
-
-def _decoded(files: NDArray[np.uint8], ends: NDArray[np.int64], row: int,
-             kind: int) -> NDArray[np.uint8]:
-    pixels = cv2.imdecode(files[ends[row - 1] if row else 0:ends[row]], kind)
-    if pixels is None:
-        raise InvalidInputError(f'picture {row} of a shard of views is damaged; delete the '
-                                'shards and give the command that made them again')
-    return np.asarray(pixels, dtype=np.uint8)
 
 
 def _cure(folder: Path) -> str:
