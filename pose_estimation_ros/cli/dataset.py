@@ -34,6 +34,7 @@ from pose_estimation_ros.cli.dataset_options import (
 )
 from pose_estimation_ros.cli.progress import progress_bar
 from pose_estimation_ros.cli.teaching import examples
+from pose_estimation_ros.core.errors import ConfigurationError
 
 _DOCS = 'docs/custom_categories.md'
 # A BOP data set is of known objects, each with a model; most have thirty or fewer.
@@ -74,11 +75,23 @@ def frames(folder: Folder, count: Count = 480, domain: DomainOption = Domain.pri
            width: Annotated[int, typer.Option(min=16, help='Pixels.')] = 640,
            height: Annotated[int, typer.Option(min=16, help='Pixels.')] = 480,
            objects: Objects = GENERATED, categories: Categories = '',
+           occluded: Annotated[bool, typer.Option(
+               '--occluded', help='Objects of the six categories stand and hide each other, as '
+               'docs/occlusion.md measures.')] = False,
            cluster: Cluster = '') -> None:
     """Make RGB-D frames of tabletop scenes with instance masks and poses."""
     from pose_estimation_ros.synthetic.frame_cache import write_frame_shards
+    from pose_estimation_ros.synthetic.occlusion import write_occluded_shards
     from pose_estimation_ros.synthetic.shard_files import Workers
 
+    if occluded:
+        if (objects, categories) != (GENERATED, ''):
+            raise ConfigurationError('--occluded is for the generated objects of the six '
+                                     'categories; leave --objects and --categories out')
+        with progress_bar('shards') as report:
+            write_occluded_shards(folder, count, domain.value, split.value, (width, height), seed,
+                                  Workers(processes, cluster, report))
+        return
     source = object_source(objects, categories, domain.value)
     with progress_bar('shards') as report:
         write_frame_shards(folder, count, domain.value, split.value, resolution=(width, height),

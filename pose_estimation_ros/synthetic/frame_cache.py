@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -107,13 +107,18 @@ def frame_shard(domain: str, split: str, seed: int, resolution: tuple[int, int],
                 shard_size: int, source: ObjectSource, number: int) -> dict[str, NDArray[Any]]:
     """Render the frames of a shard; arguments as of `write_frame_shards`."""
     scenes = SceneGenerator(domain, split, source)
-    arrays: dict[str, NDArray[Any]] = {}
-    truths = []
     # Whole blocks of scenes that share objects, so that no two shards share a scene.
     blocks = -(-shard_size // SCENES_PER_POOL)
     first = ((seed << 20) + number * blocks) * SCENES_PER_POOL
-    for index in range(shard_size):
-        truth = render_frame(scenes.scene(first + index), resolution)
+    return stored_frames(render_frame(scenes.scene(first + index), resolution)
+                         for index in range(shard_size))
+
+
+def stored_frames(frames: Iterable[SyntheticFrame]) -> dict[str, NDArray[Any]]:
+    """Return the arrays of a shard of frames."""
+    arrays: dict[str, NDArray[Any]] = {}
+    truths = []
+    for index, truth in enumerate(frames):
         arrays[f'rgb_{index}'] = truth.frame.rgb
         assert truth.frame.depth is not None
         arrays[f'depth_{index}'] = np.round(

@@ -210,13 +210,17 @@ class Scene:
 class SceneGenerator:
     """Makes scenes of one domain and split."""
 
-    def __init__(self, domain: str, split: str, source: ObjectSource | None = None) -> None:
+    def __init__(self, domain: str, split: str, source: ObjectSource | None = None,
+                 layout: LayoutStyle | None = None,
+                 viewpoints: ViewpointStyle | None = None) -> None:
         """Prepare empty object caches.
 
         Args:
             domain: 'primary', or 'second', which is made differently and never trained on.
             split: 'train', 'val' or 'test': which object instances appear.
             source: The objects to be found; None = the generated ones of the six categories.
+            layout: What stands on the tables; None = as usual for the domain and the source.
+            viewpoints: Where cameras stand; None likewise.
 
         Raises:
             ConfigurationError: If domain or split is unknown.
@@ -231,17 +235,20 @@ class SceneGenerator:
         source = generated if source is None else source
         self._categories = tuple(category.name for category in source.categories)
         self._is_known = source.is_known
+        known = self._is_known
+        self._layout = layout or (KNOWN_OBJECTS if known else LAYOUT_STYLES[domain])
+        self._viewpoints = viewpoints or (KNOWN_OBJECT_VIEWS if known
+                                          else VIEWPOINT_STYLES[domain])
         self._targets = SolidCache(source, split)
         self._generated = SolidCache(generated, split)
 
     def scene(self, seed: int) -> Scene:
         """Return the scene of a seed, 0 or more."""
         layout = _generator(self.domain, self.split, seed, 0)
-        style = KNOWN_OBJECTS if self._is_known else LAYOUT_STYLES[self.domain]
-        viewpoints = KNOWN_OBJECT_VIEWS if self._is_known else VIEWPOINT_STYLES[self.domain]
+        viewpoints = self._viewpoints
         surroundings = DESKS if self._is_known else SURROUNDINGS_STYLES[self.domain]
         table = sample_table(surroundings, layout)
-        placed = self._furnish(style, table, seed, layout)
+        placed = self._furnish(self._layout, table, seed, layout)
         room = sample_room(surroundings, table, layout)
         looks = _generator(self.domain, self.split, seed, 1)
         # A stable sort: the instances come first.
