@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import pickle
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -120,18 +120,20 @@ def first_fault(error: Exception) -> str:
     return fault if len(fault) <= _FAULT_LENGTH else f'{fault[:_FAULT_LENGTH]}…'
 
 
-def load_plain(path: Path, cure: str) -> Any:
+def load_plain(path: Path, cure: str, records: Sequence[type] = ()) -> Any:
     """Return what a file of PyTorch holds: tensors and plain values, never code that would run.
 
     Args:
         path: The file.
         cure: What to do if it cannot be read, a sentence.
+        records: Classes whose objects may be in it as well, because making them runs nothing.
 
     Raises:
         ModelError: If it is damaged, of another kind, or holds anything else.
     """
     try:
-        return torch.load(path, map_location='cpu', weights_only=True)
+        with torch.serialization.safe_globals(list(records)):
+            return torch.load(path, map_location='cpu', weights_only=True)
     except pickle.UnpicklingError as error:
         # What torch says here explains how to run the file's code.
         raise ModelError(f'{path} cannot be read: it is damaged, no file of PyTorch, or holds '

@@ -1,4 +1,4 @@
-"""Checkpoints of the SPD family and of MRC-Net as their authors published them.
+"""Checkpoints of the SPD family, MRC-Net and neural meshes as their authors published them.
 
 They are state dictionaries, some written by PyTorch 1.0 in the container without zip, some with
 the prefix `module.` of DataParallel. They do not say whose they are: their tensors do.
@@ -6,8 +6,10 @@ the prefix `module.` of DataParallel. They do not say whose they are: their tens
 
 from __future__ import annotations
 
+from argparse import Namespace
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -20,6 +22,7 @@ CRNET_NETWORK = 'CR-Net as released'
 CRNET_FORK_NETWORK = "CR-Net of the authors' development fork"
 AUTOENCODER_NETWORK = 'the shape prior auto-encoder'
 MRC_NETWORK = 'MRC-Net'
+NEURAL_MESH_NETWORK = 'a neural mesh'
 
 LICENCE = 'LicenseRef-NOCS-non-commercial'
 LICENCE_NOTE = ('the authors state no licence for their weights, and the NOCS data they were '
@@ -38,11 +41,33 @@ def read_tensors(file: Path, entry: str = '') -> dict[str, Tensor]:
     Raises:
         ModelError: If the file is missing, damaged, or holds anything but named tensors.
     """
+    content = read_content(file)
+    return named_tensors(file, content[entry] if isinstance(content, Mapping) and entry in content
+                         else content)
+
+
+def read_content(file: Path) -> Any:
+    """Return what a checkpoint holds; the arguments of its program may be among it.
+
+    Raises:
+        ModelError: If the file is missing or damaged, or holds more than tensors, plain values
+            and arguments.
+    """
     if not file.is_file():
         raise ModelError(f'There is no checkpoint at {file}. Check the path.')
-    content = load_plain(file, 'Download it again.')
-    if isinstance(content, Mapping) and entry in content:
-        content = content[entry]
+    return load_plain(file, 'Download it again.', [Namespace])
+
+
+def named_tensors(file: Path, content: Any) -> dict[str, Tensor]:
+    """Return the tensors of a checkpoint's content, without the prefix of torch's DataParallel.
+
+    Args:
+        file: The checkpoint, for messages.
+        content: What it or one of its entries holds.
+
+    Raises:
+        ModelError: If that is anything but named tensors.
+    """
     if (
         not isinstance(content, Mapping)
         or not content
@@ -61,6 +86,8 @@ def network_of(state: Mapping[str, Tensor]) -> str:
         return 'SGPA'
     if any(name.startswith('backbone.decoder.') for name in state):
         return MRC_NETWORK
+    if any(name.startswith('net.upsample0.') for name in state):
+        return NEURAL_MESH_NETWORK
     if any(name.startswith('transformer64.') for name in state):
         first = state.get('assignment0.0.weight')
         width = first.shape[1] if first is not None and first.ndim == 3 else None
