@@ -112,6 +112,50 @@ def mrc(
                        dataset))
 
 
+@imports.command(epilog=examples(
+    'import disp6d tless_f18/chkpt-50000',
+    'import disp6d real275_ours_per/mug/chkpt-50000 --output models/disp6d_mug', docs=_DOCS))
+def disp6d(
+        checkpoint: Path = typer.Argument(..., help="The authors' checkpoint: the path before "
+                                          '.index and .data-00000-of-00001.'),
+        categories: str = typer.Option(None, help='What it knows without CAD models, with commas '
+                                       'between. Default: told from its folder.'),
+        output: Path = typer.Option(None, help=_FOLDER_HELP),
+) -> None:
+    """Import a published DISP6D checkpoint of TensorFlow, without TensorFlow."""
+    _require_torch()
+    from pose_estimation_ros.training.disp6d_import import import_disp6d
+
+    _report(import_disp6d(checkpoint, output or cache_folder() / 'disp6d_published',
+                          categories.split(',') if categories else None))
+
+
+@imports.command('neural_mesh', epilog=examples(
+    'import neural_mesh car.pth --diagonal 4.8',
+    'import neural_mesh best.pth --category sofa --output models/sofa', docs=_DOCS))
+def neural_mesh(
+        checkpoint: Path = typer.Argument(..., help="The authors' checkpoint of one category."),
+        category: str = typer.Option('', help="What it knows. Default: what the file's name "
+                                     'says.'),
+        cad_models: Path = typer.Option(None, help='Folder CAD of a data set like PASCAL3D+, to '
+                                        "make the category's mesh from. Default: the published "
+                                        'meshes of the twelve classes of PASCAL3D+.'),
+        diagonal: float = typer.Option(None, help="Of a typical object's box, metres. Default: "
+                                       'sizes and distances are in units of its CAD models.'),
+        output: Path = typer.Option(None, help=_FOLDER_HELP),
+) -> None:
+    """Import a published neural mesh (C2F, NeMo) of one category.
+
+    Its poses are in this package's frame: y up, the origin in the middle of the category's box.
+    """
+    _require_torch()
+    from pose_estimation_ros.training.neural_mesh_import import import_neural_mesh
+
+    _report(import_neural_mesh(
+        checkpoint, output or cache_folder() / f'neural_mesh_{checkpoint.stem}', category,
+        cad_models, diagonal))
+
+
 def _require_torch() -> None:
     if find_spec('torch') is None:
         raise ConfigurationError('importing needs PyTorch, which is not installed; run '
