@@ -23,12 +23,15 @@ from pose_estimation_ros.core.so3_grid import grid_size
 from pose_estimation_ros.networks.aspp import ASPP, DILATIONS, ConvGroupSilu
 from pose_estimation_ros.networks.choices import check_choices
 from pose_estimation_ros.networks.correlation import ProjectedCorrelation
+from pose_estimation_ros.networks.detector_encoder import DetectorEncoder
 from pose_estimation_ros.networks.normalization import NormKind, group_norm
 from pose_estimation_ros.networks.object_decoder import ObjectDecoder
 from pose_estimation_ros.networks.residual_encoder import ResidualEncoder
 
 RegressionKind = Literal['sequential', 'parallel', 'none']
 CameraKnowledge = Literal['told', 'hidden']
+EncoderKind = Literal['residual', 'detector']
+CellsKind = Literal['vector', 'map']
 
 AUXILIARY = 3
 LEVELS = (4, 8, 16)
@@ -45,12 +48,17 @@ class MRCConfig:
         objects: Number of known objects, each with a decoder of its own.
         crop: Side of the crop in pixels, a multiple of 32.
         width: Channels at half of the crop's size; all others are in proportion.
+        encoder: 'residual' as published, or 'detector', the lite detector's backbone, which
+            begins with the weights of a trained detector; it has no use for blocks and norm.
         blocks: Residual blocks of the encoder's four stages.
         norm: How the encoder's features are normalised: by 'group', or as published by 'batch',
             with which an answer depends on what else is in the batch.
         nside: Resolution of the grid of rotations, see `so3_grid`.
         depth_bins: Bins of depth.
         cells: Cells along a side of the crop.
+        cells_from: Where the answer about cells comes from: a 'vector' of the whole crop as
+            published, or the 'map' of its finest features, a cell being a pixel of it. That is
+            learnt from far fewer pictures, for all cells share its weights.
         nearest: Least depth, metres per pixel of the crop, see `TranslationGrid`.
         farthest: Greatest depth, metres per pixel of the crop.
         radius: Largest shift that is correlated, pixels of the feature maps.
@@ -67,10 +75,12 @@ class MRCConfig:
     crop: int = 256
     width: int = 64
     blocks: tuple[int, ...] = (3, 4, 6, 3)
+    encoder: EncoderKind = 'residual'
     norm: NormKind = 'group'
     nside: int = 4
     depth_bins: int = 1000
     cells: int = 64
+    cells_from: CellsKind = 'vector'
     nearest: float = 1e-5
     farthest: float = 2.15e-3
     radius: int = 5
@@ -86,13 +96,19 @@ class MRCConfig:
         Raises:
             ConfigurationError: If one is out of range.
         """
-        check_choices(self, 'MRC-Net', {'norm': get_args(NormKind),
+        check_choices(self, 'MRC-Net', {'encoder': get_args(EncoderKind),
+                                        'norm': get_args(NormKind),
+                                        'cells_from': get_args(CellsKind),
                                         'regression': get_args(RegressionKind),
                                         'camera': get_args(CameraKnowledge)})
         if self.objects < 1 or self.crop < _COARSEST or self.crop % _COARSEST:
             raise ConfigurationError(
                 f'MRC-Net needs at least 1 object and a crop of a multiple of {_COARSEST} pixels,'
                 f' not {self.objects} and {self.crop}')
+        if self.cells_from == 'map' and self.cells != self.crop // LEVELS[0]:
+            raise ConfigurationError(
+                f'cells from the map of a crop of {self.crop} pixels are '
+                f'{self.crop // LEVELS[0]} along a side, not {self.cells}')
         if len(self.blocks) != 4 or min(self.blocks) < 1:
             raise ConfigurationError("MRC-Net's encoder has four stages of at least one block, "
                                      f'not {self.blocks}')
@@ -191,6 +207,38 @@ class AnswerHead(nn.Module):
         return answer.float()
 
 
+class CellMap(nn.Module):
+    """Features of a whole crop and its finest ones to a number for each cell."""
+
+    places: Tensor
+
+    def __init__(self, channels: int, fine: int, hidden: int, cells: int) -> None:
+        """Create the layers.
+
+        Args:
+            channels: Channels of the coarse features.
+            fine: Channels of the finest features.
+            hidden: Channels between.
+            cells: Side of the finest features.
+        """
+        super().__init__()
+        self.coarse = nn.Conv2d(channels, hidden, 1)
+        # Two more channels say where a cell lies: objects are in the middle, more or less.
+        self.join = ConvGroupSilu(hidden + fine + 2, hidden)
+        self.last = nn.Conv2d(hidden, 1, 1)
+        place = torch.linspace(-1.0, 1.0, cells)
+        self.register_buffer('places', torch.stack(torch.meshgrid(place, place, indexing='ij')),
+                             persistent=False)
+
+    def forward(self, x: Tensor, fine: Tensor) -> Tensor:
+        """Return (B, cells^2) float32 from (B, channels, h, w) and (B, fine, cells, cells)."""
+        places = self.places.to(fine.dtype).expand(len(fine), -1, -1, -1)
+        coarse = F.interpolate(self.coarse(x), size=fine.shape[-2:], mode='bilinear',
+                               align_corners=False)
+        answer: Tensor = self.last(self.join(torch.cat([coarse, fine, places], dim=1)))
+        return answer.flatten(1).float()
+
+
 class PoseClassifier(nn.Module):
     """The coarse pose from the features of a crop."""
 
@@ -198,14 +246,18 @@ class PoseClassifier(nn.Module):
         """Create the layers."""
         super().__init__()
         self.context = ASPP(2 * config.width, config.dilations)
-        self.rotation, self.depth, self.xy = (
-            AnswerHead(self.context.channels, config.crop // 16, config.hidden, outputs)
-            for outputs in (config.rotations, config.depth_bins, config.cells ** 2))
+        channels, side = self.context.channels, config.crop // 16
+        self.rotation = AnswerHead(channels, side, config.hidden, config.rotations)
+        self.depth = AnswerHead(channels, side, config.hidden, config.depth_bins)
+        self.xy = (CellMap(channels, config.width + 1, 2 * config.width, config.cells)
+                   if config.cells_from == 'map' else
+                   AnswerHead(channels, side, config.hidden, config.cells ** 2))
 
-    def forward(self, x16: Tensor, aux: Tensor) -> PoseLogits:
-        """Return the logits of a crop with `Pyramid.x16` and its camera, see `MRCNet`."""
-        x = self.context(x16)
-        return PoseLogits(self.rotation(x, aux), self.depth(x, aux), self.xy(x, aux))
+    def forward(self, pyramid: Pyramid, aux: Tensor) -> PoseLogits:
+        """Return the logits of a crop and its camera, see `MRCNet`."""
+        x = self.context(pyramid.x16)
+        xy = self.xy(x, pyramid.x4 if isinstance(self.xy, CellMap) else aux)
+        return PoseLogits(self.rotation(x, aux), self.depth(x, aux), xy)
 
 
 class PoseRegressor(nn.Module):
@@ -269,7 +321,8 @@ class MRCNet(nn.Module):
         super().__init__()
         self.config = config
         width = config.width
-        self.encoder = ResidualEncoder(width, config.blocks, config.norm)
+        self.encoder = (DetectorEncoder(width) if config.encoder == 'detector' else
+                        ResidualEncoder(width, config.blocks, config.norm))
         context = ASPP(8 * width, config.dilations)
         self.context = nn.Sequential(context, nn.Conv2d(context.channels, 8 * width, 1),
                                      group_norm(8 * width), nn.SiLU())
@@ -301,7 +354,7 @@ class MRCNet(nn.Module):
             pyramid: Features of crops.
             aux: (B, 3) of the box.
         """
-        logits: PoseLogits = self.classifier(pyramid.x16, self._told(aux))
+        logits: PoseLogits = self.classifier(pyramid, self._told(aux))
         return logits
 
     def regress(self, real: Pyramid, rendered: Pyramid | None, aux: Tensor) -> PoseResidual:

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from functools import partial
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+
+Convolution = Callable[[Tensor], Tensor]
 
 
 class ObjectConvolution(nn.Module):
@@ -29,20 +34,15 @@ class ObjectConvolution(nn.Module):
             self.weights.copy_(self.weights[:1].expand_as(self.weights).clone())
 
     def forward(self, x: Tensor, index: Tensor) -> Tensor:
-        """Return (B, outputs, H, W) features.
+        """Return (B, outputs, H, W) features, as products of matrices.
+
+        ONNX has no convolution with weights by sample.
 
         Args:
             x: (B, inputs, H, W) features.
-            index: () int64, the object that all samples show, or (B,) the object of each.
+            index: (B,) int64, the object of each sample.
         """
-        padding = self.weights.shape[-1] // 2
-        if index.ndim == 0:
-            return F.conv2d(x, self.weights[index], self.bias[index].flatten(), padding=padding)
-        return self._gathered(x, index, padding)
-
-    def _gathered(self, x: Tensor, index: Tensor, padding: int) -> Tensor:
-        """Convolve as products of matrices, for ONNX has no convolution with weights by sample."""
-        outputs = self.weights.shape[1]
+        padding, outputs = self._padding, self.weights.shape[1]
         height, width = x.shape[2:]
         # Laid out before they are gathered, which the exporter does once and for all.
         by_place = self.weights.permute(0, 1, 3, 4, 2).flatten(2)
@@ -51,6 +51,19 @@ class ObjectConvolution(nn.Module):
                             for dy in range(2 * padding + 1) for dx in range(2 * padding + 1)], 1)
         product = by_place[index] @ around.flatten(2)
         return product.reshape(-1, outputs, height, width) + self.bias[index]
+
+    def of_objects(self, present: Tensor) -> list[Convolution]:
+        """Return the convolutions of (P,) int64 objects, for samples that show one of them.
+
+        They are taken in one piece: taken one by one, the gradient of each would be a tensor of
+        the size of all.
+        """
+        return [partial(F.conv2d, weight=weights, bias=bias.flatten(), padding=self._padding)
+                for weights, bias in zip(self.weights[present], self.bias[present], strict=True)]
+
+    @property
+    def _padding(self) -> int:
+        return self.weights.shape[-1] // 2
 
 
 class ObjectDecoder(nn.Module):
@@ -75,23 +88,28 @@ class ObjectDecoder(nn.Module):
             sixteenth: (B, 8 width, H/16, W/16) features.
             index: (B,) int64, the object of each sample.
         """
+        layers = (self.coarse, self.middle, self.join_middle, self.fine, self.join_fine, self.last)
         if torch.onnx.is_in_onnx_export():
-            return self._decode(quarter, eighth, sixteenth, index)
+            return _decoded(quarter, eighth, sixteenth,
+                            [partial(layer, index=index) for layer in layers])
         # The samples of an object share its weights, so they are one ordinary convolution.
         order = torch.argsort(index, stable=True)
         present, counts = torch.unique_consecutive(index[order], return_counts=True)
         samples = torch.split(order, counts.tolist())
-        decoded = [self._decode(quarter[own], eighth[own], sixteenth[own], one)
-                   for one, own in zip(present, samples, strict=True)]
+        chosen = zip(*(layer.of_objects(present) for layer in layers), strict=True)
+        decoded = [_decoded(quarter[own], eighth[own], sixteenth[own], convolutions)
+                   for convolutions, own in zip(chosen, samples, strict=True)]
         return torch.cat(decoded)[torch.argsort(order)]
 
-    def _decode(self, quarter: Tensor, eighth: Tensor, sixteenth: Tensor, index: Tensor) -> Tensor:
-        x = _doubled(F.silu(self.coarse(sixteenth, index)))
-        x = torch.cat([x, F.silu(self.middle(eighth, index))], dim=1)
-        x = _doubled(F.silu(self.join_middle(x, index)))
-        x = torch.cat([x, F.silu(self.fine(quarter, index))], dim=1)
-        decoded: Tensor = self.last(F.silu(self.join_fine(x, index)), index)
-        return decoded
+
+def _decoded(quarter: Tensor, eighth: Tensor, sixteenth: Tensor,
+             convolutions: Sequence[Convolution]) -> Tensor:
+    coarse, middle, join_middle, fine, join_fine, last = convolutions
+    x = _doubled(F.silu(coarse(sixteenth)))
+    x = torch.cat([x, F.silu(middle(eighth))], dim=1)
+    x = _doubled(F.silu(join_middle(x)))
+    x = torch.cat([x, F.silu(fine(quarter))], dim=1)
+    return last(F.silu(join_fine(x)))
 
 
 def _doubled(x: Tensor) -> Tensor:

@@ -28,6 +28,7 @@ class MRCLossWeights:
     rotation: float = 1.0
     depth: float = 0.2
     position: float = 1.0
+    coordinates: float = 0.0
 
 
 def rotation_bin_loss(logits: Tensor, labels: Tensor) -> Tensor:
@@ -55,6 +56,21 @@ def one_of_many_loss(logits: Tensor, labels: Tensor) -> Tensor:
     log_shares = logits.log_softmax(dim=1)
     right = (labels * log_shares.exp()).sum(dim=1)
     return ((1 - right).square() * -(labels * log_shares).sum(dim=1)).mean()
+
+
+def coordinate_loss(predicted: Tensor, true: Tensor, shown: Tensor) -> Tensor:
+    """Return how far the points that pixels show are from where the network has them; ours.
+
+    Args:
+        predicted: (B, 3, H, W) in units of the object's radius.
+        true: The same.
+        shown: (B, 1, H, W): 1 where the object is seen, 0 elsewhere.
+
+    Returns:
+        Scalar: the mean over the pixels that show an object; 0 if none does.
+    """
+    distance = functional.smooth_l1_loss(predicted, true, reduction='none', beta=0.1)
+    return (distance * shown).sum() / (3 * shown.sum()).clamp_min(1.0)
 
 
 def smooth_distance(error: Tensor) -> Tensor:

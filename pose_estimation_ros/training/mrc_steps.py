@@ -14,7 +14,7 @@ from torch.nn import functional
 from pose_estimation_ros.backends.mrc_crops import rendering_input
 from pose_estimation_ros.core.so3_grid import so3_grid
 from pose_estimation_ros.networks.mrc import MRCNet, PoseLogits, Pyramid
-from pose_estimation_ros.rendering.view_renderer import ViewRenderer, make_view_renderer
+from pose_estimation_ros.rendering.view_renderer import ViewRenderer, Views, make_view_renderer
 from pose_estimation_ros.training.mrc_batches import CropBatch
 from pose_estimation_ros.training.mrc_labels import (
     ObjectTables,
@@ -23,6 +23,7 @@ from pose_estimation_ros.training.mrc_labels import (
     depth_labels,
 )
 from pose_estimation_ros.training.mrc_losses import (
+    coordinate_loss,
     depth_distance,
     one_of_many_loss,
     position_distance,
@@ -35,6 +36,9 @@ from pose_estimation_ros.training.mrc_losses import (
 from pose_estimation_ros.training.mrc_objects import CadObject
 from pose_estimation_ros.training.mrc_recipes import CoarseSettings, MRCRecipe
 from pose_estimation_ros.training.task import Losses
+
+# Stride of the finest features.
+_FINEST = 4
 
 
 class Pose(NamedTuple):
@@ -84,15 +88,38 @@ class CoarseRenderer:
 
     def __call__(self, index: Tensor, R: Tensor, t: Tensor, K_crop: Tensor, crop: int) -> Tensor:
         """Return the (B, 4, crop, crop) input that shows objects in (B, 3, 3), (B, 3) poses."""
+        views = self._rendered(index, R, t, K_crop, crop)
+        return torch.from_numpy(np.stack([
+            rendering_input(shade, depth)
+            for shade, depth in zip(views.shade, views.depth, strict=True)])).to(index.device)
+
+    def points(self, index: Tensor, R: Tensor, t: Tensor, K_crop: Tensor, crop: int) -> Tensor:
+        """Return the points of the objects that pixels of a quarter of the crop's size show.
+
+        Returns:
+            (B, 3, crop/4, crop/4) metres, object frame; NaN where there is no object.
+        """
+        size = crop // _FINEST
+        # The crop's pixel i lies at i, that of the rendering at i + 0.5.
+        K = K_crop.clone()
+        K[:, :2, 2] += 0.5
+        K[:, :2] /= _FINEST
+        depth = torch.from_numpy(self._rendered(index, R, t, K, size).depth).to(index.device)
+        centers = torch.arange(size, device=depth.device) + 0.5
+        across = ((centers - K[:, :1, 2]) / K[:, :1, 0])[:, None, :]
+        down = ((centers - K[:, 1:2, 2]) / K[:, 1:2, 1])[:, :, None]
+        rays = torch.stack([across.expand_as(depth), down.expand_as(depth),
+                            torch.ones_like(depth)], dim=1)
+        seen = torch.where(depth > 0, depth, torch.nan)[:, None] * rays
+        return torch.einsum('bji,bjhw->bihw', R, seen - t[:, :, None, None])
+
+    def _rendered(self, index: Tensor, R: Tensor, t: Tensor, K: Tensor, size: int) -> Views:
         device = str(index.device)
         if device not in self._renderers:
             self._renderers[device] = make_view_renderer(self._meshes, device)
         T = np.tile(np.eye(4), (len(index), 1, 1))
         T[:, :3, :3], T[:, :3, 3] = R.cpu().numpy(), t.cpu().numpy()
-        views = self._renderers[device].render(index.cpu().numpy(), T, K_crop.cpu().numpy(), crop)
-        return torch.from_numpy(np.stack([
-            rendering_input(shade, depth)
-            for shade, depth in zip(views.shade, views.depth, strict=True)])).to(index.device)
+        return self._renderers[device].render(index.cpu().numpy(), T, K.cpu().numpy(), size)
 
 
 class RenderedPoseNetwork(nn.Module):
@@ -135,6 +162,8 @@ class RenderedPoseNetwork(nn.Module):
                             depth_labels(true.tau[:, 2], self.bins, recipe.labels),
                             cell_labels(true.tau[:, :2], self.cells, recipe.labels))
             losses = self._classification(real, logits, labels, batch)
+            if recipe.weights.coordinates:
+                losses['coordinates'] = self._coordinates(real.x4[:, :3], batch)
             nearness = (labels.rotation if recipe.labels == 'soft' else
                         self._nearness(true.R, batch.index))
             coarse = self._taught_coarse(logits, nearness, true, recipe.coarse)
@@ -166,6 +195,16 @@ class RenderedPoseNetwork(nn.Module):
             'depth_bins': one_of_many_loss(logits.depth.float(), labels.depth),
             'cells': one_of_many_loss(logits.xy.float(), labels.xy),
             'mask': functional.binary_cross_entropy_with_logits(real.mask.float(), batch.mask)}
+
+    def _coordinates(self, features: Tensor, batch: CropBatch) -> Tensor:
+        # Of all equivalent poses always the same one: what looks the same has the same points.
+        upright = torch.eye(3, device=batch.R.device).expand_as(batch.R)
+        R = self.tables.closest(batch.R, upright, batch.index)
+        points = self._renderer.points(batch.index, R, batch.t, batch.K_crop,
+                                       self.network.config.crop)
+        radius = 0.5 * self.tables.diameters[batch.index][:, None, None, None]
+        shown = batch.mask * points[:, :1].isfinite()
+        return coordinate_loss(features.float(), points.nan_to_num() / radius, shown)
 
     def _regression(self, final: Pose, true: Pose, batch: CropBatch) -> Losses:
         crop = self.network.config.crop

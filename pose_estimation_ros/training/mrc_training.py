@@ -4,16 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import lru_cache, partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 
-from pose_estimation_ros.core.errors import ConfigurationError
+from pose_estimation_ros.core.errors import ConfigurationError, ModelError
 from pose_estimation_ros.evaluation.view_pose_errors import PoseErrors
+from pose_estimation_ros.networks.detector_encoder import DetectorEncoder
 from pose_estimation_ros.networks.mrc import MRCNet
+from pose_estimation_ros.networks.object_decoder import ObjectDecoder
 from pose_estimation_ros.training.batch_plan import BatchRequest, WeightedOrder
+from pose_estimation_ros.training.checkpoints import trained_weights
 from pose_estimation_ros.training.mrc_batches import CropBatch, joined, training_crop
 from pose_estimation_ros.training.mrc_labels import ObjectTables
 from pose_estimation_ros.training.mrc_measurement import view_errors
@@ -58,8 +62,27 @@ class MRCTask(SourcedTask):
         """Return the network with random weights."""
         return MRCNet(self._config)
 
+    def first_weights(self, content: Mapping[str, Any], path: Path) -> dict[str, Tensor]:
+        """Return the weights of the same network, or of a detector for the encoder.
+
+        Raises:
+            ModelError: If they are of another network.
+        """
+        if content.get('notes', {}).get('network') != 'maskrcnn':
+            return super().first_weights(content, path)
+        model = self.new_model()
+        assert isinstance(model, MRCNet)
+        if not isinstance(model.encoder, DetectorEncoder):
+            raise ModelError(f'{path} is a detector, whose backbone {self.network} does not have; '
+                             'begin without it')
+        model.encoder.load_state_dict(model.encoder.begun_with(trained_weights(content)))
+        return model.state_dict()
+
     def players(self, model: nn.Module) -> list[Player]:
         """Return the network as the one player; biases and normalisations do not decay."""
+        if self._recipe.shared:
+            assert isinstance(model, MRCNet)
+            share_gradients(model.decoder, self._recipe.shared)
         decayed = [p for name, p in model.named_parameters() if _decays(name, p)]
         free = [p for name, p in model.named_parameters() if not _decays(name, p)]
         groups = [{'params': decayed, 'weight_decay': WEIGHT_DECAY},
@@ -153,6 +176,18 @@ def check_same_objects(first: str, wanted: Sequence[CadObject], other: str,
             f'{first} is of the objects {", ".join(known.name for known in wanted)}, {other} of '
             f'{", ".join(known.name for known in found)}; give views of the same objects with '
             'the same symmetries')
+
+
+def share_gradients(decoder: ObjectDecoder, share: float) -> None:
+    """Have every object's weights also follow the gradients of all objects'.
+
+    Args:
+        decoder: Whose gradients, from now on, are changed.
+        share: How much of the sum over the objects is added to the gradient of each.
+    """
+    for parameter in decoder.parameters():
+        parameter.register_hook(  # type: ignore[no-untyped-call]  # torch has no types for it
+            lambda own: own + share * own.sum(dim=0, keepdim=True))
 
 
 def _source(views: ViewShards) -> StoredSamples:

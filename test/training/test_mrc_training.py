@@ -79,7 +79,7 @@ def test_stored_views_are_read_as_they_were_written(views):
 def test_every_part_of_the_network_learns(views):
     module, losses = first_step(views, RECIPE)
     assert set(losses) == {'total', 'rotation_bins', 'depth_bins', 'cells', 'mask', 'rotation',
-                           'position', 'depth'}
+                           'position', 'depth', 'coordinates'}
     losses['total'].backward()
     still = [name for name, parameter in module.named_parameters()
              if parameter.grad is None or not torch.isfinite(parameter.grad).all()
