@@ -207,7 +207,16 @@ class Pipeline:
         facts |= {f'pose.{key}': value for key, value in self.backend.describe().items()}
         if self.segmenter is not None:
             facts['segmentation.providers'] = ', '.join(self.segmenter.providers)
-        return facts
+        return facts | self.label_gaps()
+
+    def label_gaps(self) -> dict[str, str]:
+        """Return which labels are found and get no pose, and which are known and never found."""
+        if self.segmenter is None:
+            return {}
+        found, known = self.segmenter.categories, self.backend.categories
+        gaps = {'found without a pose': [label for label in found if label not in known],
+                'never found': [label for label in known if label not in found]}
+        return {name: ', '.join(labels) for name, labels in gaps.items() if labels}
 
     def reset_tracks(self) -> tuple[TrackKey, ...]:
         """End all tracks, as after a jump in time, and return their names."""

@@ -248,6 +248,16 @@ def test_a_segmenter_that_finds_nothing_the_backend_knows_is_refused(monkeypatch
     assert segmenter.closed
 
 
+def test_labels_that_only_one_of_both_models_knows_are_told():
+    segmenter = Found()
+    segmenter.categories = ('mug', 'drill', 'duck')
+    gaps = {'found without a pose': 'drill, duck', 'never found': 'bowl, can'}
+    pipeline = Pipeline(segmenter, Poses(), None)
+    assert pipeline.label_gaps() == gaps
+    assert gaps.items() <= pipeline.describe().items()
+    assert Pipeline(None, Poses(), None).label_gaps() == {}
+
+
 def test_closing_frees_all_stages():
     segmenter, backend = Found(), Poses()
     Pipeline(segmenter, backend, None).close()

@@ -144,7 +144,7 @@ def _poses(data: Data, method: Method, out: Path, workers: Workers, stored: Path
            protocol: Protocol, visibility: float) -> Tables:
     from pose_estimation_ros.cli.progress import progress_bar
     from pose_estimation_ros.evaluation.data_folders import Data
-    from pose_estimation_ros.evaluation.methods import labels_of, models_of
+    from pose_estimation_ros.evaluation.methods import label_gaps_of, labels_of, models_of
     from pose_estimation_ros.evaluation.runner import (
         check_labels,
         commit_of,
@@ -180,6 +180,8 @@ def _poses(data: Data, method: Method, out: Path, workers: Workers, stored: Path
     if unknown:
         counts = ', '.join(f'{label} ({count})' for label, count in unknown.items())
         print(f'The model does not know these labels, whose objects count as missed: {counts}')
+    for fault, labels in label_gaps_of(method).items():
+        print(f'Segmentation model and backend know different objects; {fault}: {labels}')
     with progress_bar('shards') as report:
         frames = run_poses(data, method, out, workers, report)
     seconds = [frame.seconds for frame in frames]

@@ -200,6 +200,11 @@ def labels_of(method: Method) -> tuple[str, ...]:
     return estimator_of(method).pipeline.backend.categories
 
 
+def label_gaps_of(method: Method) -> dict[str, str]:
+    """Return the labels on which the method's detector and backend differ."""
+    return estimator_of(method).pipeline.label_gaps()
+
+
 def estimator_of(method: Method) -> FrameEstimator:
     """Return the loaded method; each thread of a worker keeps its own from shard to shard."""
     return _estimator(method, threading.get_ident())

@@ -128,6 +128,9 @@ class PoseEstimator(LifecycleNode):
         self._settings = settings
         facts = ', '.join(f'{key}: {value}' for key, value in self._pipeline.describe().items())
         self.get_logger().info(f'loaded in {time.perf_counter() - started:.1f} s ({facts})')
+        for fault, labels in self._pipeline.label_gaps().items():
+            self.get_logger().warning('segmentation model and backend know different objects; '
+                                      f'{fault}: {labels}')
 
     def _unload(self) -> None:
         if self._pipeline is not None:
