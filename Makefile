@@ -3,6 +3,7 @@
 # make accuracy  shipped models measured anew, docs/accuracy.md written from it (FRAMES=336)
 # make ablation  what each module of CR-Net and ACR-Pose adds, docs/ablation.md (START=checkpoint)
 # make ablation-mrc  what each choice in MRC-Net adds, docs/ablation_mrc.md (OBJECTS=cad PARTS=data)
+# make occlusion  objects that others hide, docs/occlusion.md (FRAMES=112)
 # make setup   only the set-up of the demo (setup-test: of the tests)
 #
 # SOURCE=folder   demo on recorded RGB-D frames instead of the simulated camera
@@ -24,10 +25,10 @@ unexport ROS_DISTRO ROS_VERSION ROS_PYTHON_VERSION RMW_IMPLEMENTATION
 unexport _ROS_WHEELS_BOOTSTRAP_COMPLETE
 endif
 
-.PHONY: help setup setup-test demo test lint benchmark accuracy ablation ablation-mrc clean
+.PHONY: help setup setup-test demo test lint benchmark accuracy ablation ablation-mrc occlusion clean
 
 help:
-	@sed -n 's/^# \{0,1\}//p' Makefile | head -11
+	@sed -n 's/^# \{0,1\}//p' Makefile | head -12
 
 setup:
 	@$(PYTHON) tools/setup_environment.py --set demo --ort $(ORT)
@@ -94,6 +95,11 @@ $(VIEWS): FORCE
 ablation-mrc: setup-test $(VIEWS)
 	$(BIN)/python -m pose_estimation_ros.cli.main benchmark ablation_mrc -- \
 		--data $(word 1,$(VIEWS)) --test $(word 2,$(VIEWS)) --steps $(MRC_STEPS)
+
+# Frames of the occlusion benchmark.
+occlusion: FRAMES = 112
+occlusion: setup-test
+	$(BIN)/python -m pose_estimation_ros.cli.main benchmark occlusion -- --frames $(FRAMES)
 
 FORCE:
 
