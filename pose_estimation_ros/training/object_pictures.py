@@ -225,4 +225,5 @@ def _read(path: Path) -> _Shard:
 
 def _unpacked(stored: Mapping[str, NDArray[Any]]) -> _Shard:
     objects = PictureObjects(*(stored[entry.name] for entry in fields(PictureObjects)))
-    return _Shard(*(stored[entry.name] for entry in fields(_Shard)[:-1]), objects)
+    return _Shard(stored['colors'], stored['color_ends'], stored['maps'], stored['map_ends'],
+                  stored['K'], stored['object_ends'], objects)

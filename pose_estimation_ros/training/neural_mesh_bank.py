@@ -1,0 +1,87 @@
+"""The features of all vertices and of clutter, learnt as moving averages of what is seen.
+
+The likelihood of a vertex's feature is a von Mises-Fisher distribution about its mean direction,
+whose maximum-likelihood estimate is the normalised mean of the features that were seen there.
+
+Source: spec 2.6; Ma et al., "Robust category-level 6D pose estimation with coarse-to-fine
+rendering of neural features" (ECCV 2022), section 3.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+
+class FeatureBank(nn.Module):
+    """Unit features of the vertices of all categories, one after the other, and of clutter.
+
+    Attributes:
+        vertices: (V, D) float32 unit features.
+        clutter: (M, D) float32 unit features of the latest clutter, a ring.
+        next_slot: () int64, where in the ring the next one goes.
+    """
+
+    vertices: Tensor
+    clutter: Tensor
+    next_slot: Tensor
+
+    def __init__(self, counts: Sequence[int], clutter: int, features: int) -> None:
+        """Fill the bank with random directions.
+
+        Args:
+            counts: Vertices of each category.
+            clutter: Size of the ring.
+            features: Length of a feature.
+        """
+        super().__init__()
+        self.starts = [sum(counts[:number]) for number in range(len(counts) + 1)]
+        for name, size in (('vertices', self.starts[-1]), ('clutter', clutter)):
+            self.register_buffer(name, F.normalize(torch.randn(size, features), dim=1))
+        self.register_buffer('next_slot', torch.zeros((), dtype=torch.int64))
+
+    @property
+    def memory(self) -> Tensor:
+        """(V + M, D) vertices, then clutter."""
+        return torch.cat([self.vertices, self.clutter])
+
+    @property
+    def clutter_center(self) -> Tensor:
+        """(D,) unit mean of the clutter, what it is compared with at run time."""
+        return F.normalize(self.clutter.mean(dim=0), dim=0)
+
+    def of_category(self, number: int) -> slice:
+        """Return the rows of a category's vertices."""
+        return slice(self.starts[number], self.starts[number + 1])
+
+    @torch.no_grad()
+    def learn_vertices(self, features: Tensor, vertex: Tensor, momentum: float,
+                       images: int | None = None) -> None:
+        """Move vertices towards what was seen of them.
+
+        Args:
+            features: (N, D) unit features.
+            vertex: (N,) int64 which vertices they show.
+            momentum: Share of the old direction.
+            images: What the sum over all views of a vertex is divided by; None = by their number.
+                With the number of images, as published, a vertex that few of them show moves
+                less.
+        """
+        features = features.float()
+        total = torch.zeros_like(self.vertices).index_add_(0, vertex, features)
+        seen = torch.bincount(vertex, minlength=len(total))
+        count = seen.clamp(min=1)[:, None] if images is None else images
+        moved = F.normalize(momentum * self.vertices + (1 - momentum) * total / count, dim=1)
+        self.vertices.copy_(torch.where(seen[:, None] > 0, moved, self.vertices))
+
+    @torch.no_grad()
+    def learn_clutter(self, features: Tensor) -> None:
+        """Put (N, D) features of clutter in the place of the oldest ones."""
+        size = len(self.clutter)
+        latest = F.normalize(features.float(), dim=1)[-size:]
+        slots = (self.next_slot + torch.arange(len(latest), device=latest.device)) % size
+        self.clutter.index_copy_(0, slots, latest)
+        self.next_slot.copy_((self.next_slot + len(latest)) % size)
