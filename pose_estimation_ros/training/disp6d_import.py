@@ -88,7 +88,7 @@ def from_published(name: str, value: NDArray[Any], config: Disp6dConfig) -> Tens
         value = value.T
     if name.endswith('StyleMod/weight'):
         value = value / np.sqrt(config.code)
-    return torch.from_numpy(np.ascontiguousarray(value, dtype=np.float32))
+    return torch.from_numpy(np.array(value, dtype=np.float32, order='C'))
 
 
 def load_disp6d_checkpoint(prefix: Path, config: Disp6dConfig | None = None) -> Disp6d:
