@@ -15,13 +15,13 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from pose_estimation_ros.backends.neural_mesh_scores import FeatureScores
 from pose_estimation_ros.core.cuboid_mesh import CuboidMesh
-from pose_estimation_ros.core.cuboid_raster import CuboidRaster, rasterize
+from pose_estimation_ros.core.cuboid_raster import rasterize
 from pose_estimation_ros.core.rotation import axis_rotation
 from pose_estimation_ros.core.se3 import make_transform
 
 FloatArray = NDArray[np.float64]
-Float32Array = NDArray[np.float32]
 
 # The renderer's world has y up where the mesh has z up.
 _WORLD_FROM_MESH = np.array([[1.0, 0.0, 0.0], [0.0, 0.0, 1.0], [0.0, -1.0, 0.0]])
@@ -162,21 +162,6 @@ class PublishedPose:
 
 
 @dataclass(frozen=True)
-class FeatureScores:
-    """How well each pixel's feature fits each vertex and the clutter.
-
-    Attributes:
-        vertices: (h w, V) float32 products of unit features.
-        clutter: (h w,) float32.
-        owned: (h w,) bool, the pixels that the object may use; others count as not its own.
-    """
-
-    vertices: Float32Array
-    clutter: Float32Array
-    owned: NDArray[np.bool_]
-
-
-@dataclass(frozen=True)
 class PublishedFit:
     """What the loss of equation 5 sees at one pose.
 
@@ -192,8 +177,18 @@ class PublishedFit:
 
 
 def evaluate(pose: PublishedPose, mesh: CuboidMesh, scores: FeatureScores,
+             owned: NDArray[np.bool_] | None = None,
              settings: PublishedSettings = PUBLISHED) -> PublishedFit:
-    """Return loss and gradient of a pose."""
+    """Return loss and gradient of a pose.
+
+    Args:
+        pose: Of the object.
+        mesh: Its cuboid.
+        scores: Of the image.
+        owned: (h w,) bool, the pixels that the object may use, in the others it scores nothing;
+            None = all.
+        settings: Of the released code.
+    """
     raster = rasterize(mesh, pose.T_camera_mesh[None], settings.K, settings.shape)
     row_of_pixel = np.full(settings.shape[0] * settings.shape[1], -1)
     row_of_pixel[raster.pixel] = np.arange(raster.pixel.size)
@@ -202,14 +197,14 @@ def evaluate(pose: PublishedPose, mesh: CuboidMesh, scores: FeatureScores,
     by_flow = np.zeros((2, row_of_pixel.size))
     by_twist = np.zeros((6, row_of_pixel.size))
     for source, weight, slope in _warp(pose.flow * settings.flow_unit, settings.shape):
-        target = np.flatnonzero(scores.owned & (row_of_pixel[source] >= 0))
+        usable = row_of_pixel[source] >= 0
+        target = np.flatnonzero(usable if owned is None else usable & owned)
         row = row_of_pixel[source[target]]
-        value, change = _sample(raster, row, scores.vertices[target[:, None],
-                                                             raster.corners[row]])
+        value, change = raster.sample(scores.at(target, raster.corners[row]), row)
         object_scores[target] += weight[target] * value
         by_flow[:, target] += slope[:, target] * value
         by_twist[:, target] += weight[target] * np.einsum(
-            'ns,skn->kn', change, along_face[:, :, row])
+            'sn,skn->kn', change, along_face[:, :, row])
     won = object_scores > scores.clutter
     gain = np.where(won, object_scores - scores.clutter, 0.0)
     gradient = np.concatenate([by_twist[:, won].sum(axis=1) @ pose.twist(),
@@ -244,11 +239,15 @@ class Adam:
 
 
 def refine(pose: PublishedPose, mesh: CuboidMesh, scores: FeatureScores,
+           owned: NDArray[np.bool_] | None = None,
            settings: PublishedSettings = PUBLISHED) -> PublishedPose:
-    """Minimise the loss by Adam, as published, and return the pose after the last step."""
+    """Minimise the loss by Adam, as published, and return the pose after the last step.
+
+    Arguments are as for `evaluate`.
+    """
     parameters, adam = pose.parameters, Adam()
     for _ in range(settings.steps):
-        fit = evaluate(PublishedPose.from_parameters(parameters), mesh, scores, settings)
+        fit = evaluate(PublishedPose.from_parameters(parameters), mesh, scores, owned, settings)
         adam, step = adam.step(fit.gradient, settings)
         parameters = parameters + step
     return PublishedPose.from_parameters(parameters)
@@ -281,14 +280,6 @@ def _warp(flow: FloatArray, shape: tuple[int, int]) -> list[
             neighbours.append((source.ravel(), np.outer(along_y, along_x).ravel(),
                                np.stack([by_x.ravel(), by_y.ravel()])))
     return neighbours
-
-
-def _sample(raster: CuboidRaster, row: NDArray[np.intp],
-            corner_scores: Float32Array) -> tuple[FloatArray, FloatArray]:
-    """Return the scores at seen points and their (n, 2) slopes along row and column."""
-    value = np.einsum('nc,nc->n', raster.weights[row], corner_scores)
-    slopes = (corner_scores[:, 1:] - corner_scores[:, :1]) * raster.side[row, None]
-    return np.asarray(value), np.asarray(slopes, dtype=np.float64)
 
 
 def _centered_camera(focal: float, shape: tuple[int, int]) -> FloatArray:

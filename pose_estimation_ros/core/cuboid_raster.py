@@ -44,8 +44,10 @@ class CuboidRaster:
         side: (n,) +1.0 where row and column lead from the right angle to larger coordinates,
             -1.0 in the other triangle of a cell.
         axis: (3, n) of the face: fast axis, slow axis, the axis it is square to.
-        point: (3, n) float64 metres, object frame.
-        direction: (3, n) float64 of the ray in the object frame; z of the camera's frame is 1.
+        depth: (n,) float64 metres along the camera's optical axis.
+        point: (3, n) float64 metres, on the mesh, before `stretch`.
+        direction: (3, n) float64 of the ray there; z of the camera's frame is 1.
+        stretch: (3, n) float64 how many times as long as the mesh the cuboid is along each axis.
     """
 
     shape: tuple[int, int]
@@ -56,8 +58,10 @@ class CuboidRaster:
     offset: FloatArray
     side: FloatArray
     axis: IndexArray
+    depth: FloatArray
     point: FloatArray
     direction: FloatArray
+    stretch: FloatArray
 
     @property
     def weights(self) -> FloatArray:
@@ -82,6 +86,24 @@ class CuboidRaster:
         """Return the (n, D) features of the points from (V, D) features of the vertices."""
         return np.asarray(np.einsum('nc,ncd->nd', self.weights, features[self.corners]))
 
+    def sample(self, values: NDArray[np.floating],
+               rows: IndexArray | slice = slice(None)) -> tuple[FloatArray, FloatArray]:
+        """Return interpolated values and how they change over the face.
+
+        Args:
+            values: (m, 3) at the corners of some of the n pixels.
+            rows: (m,) which of the pixels; all by default.
+
+        Returns:
+            (m,) values and their (2, m) derivatives by the coordinates along row and column, in
+            vertices.
+        """
+        along_row, along_column = self.offset[:, rows]
+        corner, beside, below = values.T.astype(np.float64)
+        slope = np.stack([beside - corner, below - corner])
+        return (corner + along_row * slope[0] + along_column * slope[1],
+                slope * self.side[rows])
+
     def motion(self, mesh: CuboidMesh) -> FloatArray:
         """Return how fast the seen points move over the face's grid as the pose changes.
 
@@ -91,11 +113,11 @@ class CuboidRaster:
         """
         rays = np.arange(self.pixel.size)
         fast, slow, normal = self.axis
-        x, y, z = self.point
+        x, y, z = self.point * self.stretch
         zero, one = np.zeros_like(x), np.ones_like(x)
         # -(dt + w x X), one (3, n) block for each of the six numbers.
         moved = -np.array([[one, zero, zero], [zero, one, zero], [zero, zero, one],
-                           [zero, -z, y], [z, zero, -x], [-y, x, zero]])
+                           [zero, -z, y], [z, zero, -x], [-y, x, zero]]) / self.stretch
         through = moved[:, normal, rays] / self.direction[normal, rays]
         return np.stack([
             (moved[:, axis, rays] - through * self.direction[axis, rays]) / mesh.spacing[axis]
@@ -103,7 +125,7 @@ class CuboidRaster:
 
 
 def rasterize(mesh: CuboidMesh, T_camera_object: FloatArray, K: FloatArray,
-              shape: tuple[int, int]) -> CuboidRaster:
+              shape: tuple[int, int], stretch: FloatArray | None = None) -> CuboidRaster:
     """Find what each pixel's ray meets of a cuboid, for a batch of poses.
 
     Args:
@@ -111,15 +133,20 @@ def rasterize(mesh: CuboidMesh, T_camera_object: FloatArray, K: FloatArray,
         T_camera_object: (B, 4, 4), optical frame.
         K: (3, 3) camera matrix of the picture, whose pixels' centres are whole numbers.
         shape: (height, width) of the picture, pixels.
+        stretch: (B, 3) how many times as long as the mesh each cuboid is along its axes, about
+            the object's origin; None = they are like the mesh.
 
     Returns:
         The pixels that meet it. A camera within the cuboid sees none.
     """
-    R, t = T_camera_object[:, :3, :3], T_camera_object[:, :3, 3]
-    pose, column, row = _pixels_around(mesh, R, t, K, shape)
-    # d = R^T K^-1 (u, v, 1)
-    lift = np.swapaxes(R, 1, 2) @ np.linalg.inv(K)
-    eye = -np.einsum('bji,bj->bi', R, t)
+    t = T_camera_object[:, :3, 3]
+    scale = np.ones_like(t) if stretch is None else stretch
+    # Rays are brought to the mesh: d = S^-1 R^T K^-1 (u, v, 1).
+    to_mesh = np.swapaxes(T_camera_object[:, :3, :3], 1, 2) / scale[..., None]
+    lift = to_mesh @ np.linalg.inv(K)
+    eye = -np.einsum('bij,bj->bi', to_mesh, t)
+    pose, column, row = _pixels_around(mesh, T_camera_object[:, :3, :3] * scale[:, None], t, K,
+                                       shape)
     directions = (lift[pose, :, 0] * column[:, None] + lift[pose, :, 1] * row[:, None]
                   + lift[pose, :, 2])
     hits = enter_box(eye[pose], directions, mesh.lower, mesh.upper)
@@ -127,19 +154,25 @@ def rasterize(mesh: CuboidMesh, T_camera_object: FloatArray, K: FloatArray,
     pose, direction = pose[met], directions[met].T.copy()
     point = eye.T[:, pose] + hits.distance[met] * direction
     pixel = row[met] * shape[1] + column[met]
-    return _on_triangles(mesh, shape, len(R), pose, pixel, point, direction,
-                         mesh.face_index(hits.axis[met], hits.upper[met]))
+    face = mesh.face_index(hits.axis[met], hits.upper[met])
+    return CuboidRaster(shape, len(t), pose, pixel, *_on_triangles(mesh, point, face),
+                        _face_axes(mesh)[:, face], hits.distance[met], point, direction,
+                        scale.T[:, pose])
 
 
-def _pixels_around(mesh: CuboidMesh, R: FloatArray, t: FloatArray, K: FloatArray,
+def _pixels_around(mesh: CuboidMesh, to_camera: FloatArray, t: FloatArray, K: FloatArray,
                    shape: tuple[int, int]) -> tuple[IndexArray, IndexArray, IndexArray]:
-    """Return pose, column and row of all pixels of the rectangles around the cuboids."""
+    """Return pose, column and row of all pixels of the rectangles around the cuboids.
+
+    A point X of the mesh is at to_camera X + t in the camera's frame.
+    """
     height, width = shape
     corner = np.stack(np.meshgrid(*np.stack([mesh.lower, mesh.upper], axis=1), indexing='ij'),
                       axis=-1).reshape(-1, 3)
-    points = corner @ np.swapaxes(R, 1, 2) + t[:, None]
+    points = corner @ np.swapaxes(to_camera, 1, 2) + t[:, None]
     # A cuboid that reaches behind the camera may be seen anywhere.
-    before = points[..., 2].min(axis=1) > 1e-6 * np.linalg.norm(mesh.extents)
+    nearest = points[..., 2].min(axis=1)
+    before = nearest > 1e-6 * np.linalg.norm(mesh.extents)
     with np.errstate(divide='ignore', invalid='ignore'):
         projected = points @ K.T
         projected = projected[..., :2] / projected[..., 2:]
@@ -149,23 +182,26 @@ def _pixels_around(mesh: CuboidMesh, R: FloatArray, t: FloatArray, K: FloatArray
     low = np.clip(first_pixel, 0, last + 1).astype(np.intp)
     size = np.maximum(np.clip(last_pixel, -1, last).astype(np.intp) - low + 1, 0)
     count = size.prod(axis=1)
-    pose = np.repeat(np.arange(len(R)), count)
+    pose = np.repeat(np.arange(len(t)), count)
     place = np.arange(pose.size) - np.repeat(np.cumsum(count) - count, count)
     columns = np.maximum(size[pose, 0], 1)
     return pose, low[pose, 0] + place % columns, low[pose, 1] + place // columns
 
 
-def _on_triangles(mesh: CuboidMesh, shape: tuple[int, int], poses: int, pose: IndexArray,
-                  pixel: IndexArray, point: FloatArray, direction: FloatArray,
-                  face: IndexArray) -> CuboidRaster:
-    """Find the triangles in which (3, n) points on faces lie."""
-    axes = np.array([[f.fast_axis, f.slow_axis, f.axis] for f in mesh.faces]).T
+def _face_axes(mesh: CuboidMesh) -> IndexArray:
+    """Return the (3, 6) fast axis, slow axis and normal of each face."""
+    return np.array([[face.fast_axis, face.slow_axis, face.axis] for face in mesh.faces]).T
+
+
+def _on_triangles(mesh: CuboidMesh, point: FloatArray,
+                  face: IndexArray) -> tuple[IndexArray, FloatArray, FloatArray]:
+    """Return corners, offset and side of the triangles in which (3, n) points on faces lie."""
     columns = np.array([f.columns for f in mesh.faces])[face]
     rows = np.array([f.rows for f in mesh.faces])[face]
-    axis = axes[:, face]
+    fast, slow, _ = _face_axes(mesh)[:, face]
     place = (point - mesh.lower[:, None]) / mesh.spacing[:, None]
     rays = np.arange(face.size)
-    along_row, along_column = place[axis[0], rays], place[axis[1], rays]
+    along_row, along_column = place[fast, rays], place[slow, rays]
     # A point on the far edge belongs to the last cell.
     cell_column = np.clip(along_row.astype(np.intp), 0, columns - 2)
     cell_row = np.clip(along_column.astype(np.intp), 0, rows - 2)
@@ -176,5 +212,4 @@ def _on_triangles(mesh: CuboidMesh, shape: tuple[int, int], poses: int, pose: In
     # Triangle (d, b, c): along its row from d lies c, along its column b.
     corners = np.where(near, (a, b, c), (d, c, b)).T
     offset = np.where(near, (along_row, along_column), (1 - along_row, 1 - along_column))
-    return CuboidRaster(shape, poses, pose, pixel, corners, offset, np.where(near, 1.0, -1.0),
-                        axis, point, direction)
+    return corners, offset, np.where(near, 1.0, -1.0)
