@@ -33,41 +33,22 @@ class ObjectConvolution(nn.Module):
             nn.init.kaiming_normal_(self.weights[0], nonlinearity='relu')
             self.weights.copy_(self.weights[:1].expand_as(self.weights).clone())
 
-    def forward(self, x: Tensor, index: Tensor) -> Tensor:
-        """Return (B, outputs, H, W) features, as products of matrices.
-
-        ONNX has no convolution with weights by sample.
-
-        Args:
-            x: (B, inputs, H, W) features.
-            index: (B,) int64, the object of each sample.
-        """
-        padding, outputs = self._padding, self.weights.shape[1]
-        height, width = x.shape[2:]
-        # Laid out before they are gathered, which the exporter does once and for all.
-        by_place = self.weights.permute(0, 1, 3, 4, 2).flatten(2)
-        padded = F.pad(x, (padding, padding, padding, padding))
-        around = torch.cat([padded[:, :, dy:dy + height, dx:dx + width]
-                            for dy in range(2 * padding + 1) for dx in range(2 * padding + 1)], 1)
-        product = by_place[index] @ around.flatten(2)
-        return product.reshape(-1, outputs, height, width) + self.bias[index]
-
     def of_objects(self, present: Tensor) -> list[Convolution]:
         """Return the convolutions of (P,) int64 objects, for samples that show one of them.
 
         They are taken in one piece: taken one by one, the gradient of each would be a tensor of
         the size of all.
         """
-        return [partial(F.conv2d, weight=weights, bias=bias.flatten(), padding=self._padding)
+        return [partial(F.conv2d, weight=weights, bias=bias.flatten(),
+                        padding=weights.shape[-1] // 2)
                 for weights, bias in zip(self.weights[present], self.bias[present], strict=True)]
-
-    @property
-    def _padding(self) -> int:
-        return self.weights.shape[-1] // 2
 
 
 class ObjectDecoder(nn.Module):
-    """From an encoder's three maps to fine features and a mask, for each object in its own way."""
+    """From an encoder's three maps to fine features and a mask, for each object in its own way.
+
+    `SampleDecoder` is the same for ONNX.
+    """
 
     def __init__(self, objects: int, width: int) -> None:
         """Create the layers; channels are multiples of `width`, see `ResidualEncoder`."""
@@ -89,9 +70,6 @@ class ObjectDecoder(nn.Module):
             index: (B,) int64, the object of each sample.
         """
         layers = (self.coarse, self.middle, self.join_middle, self.fine, self.join_fine, self.last)
-        if torch.onnx.is_in_onnx_export():
-            return _decoded(quarter, eighth, sixteenth,
-                            [partial(layer, index=index) for layer in layers])
         # The samples of an object share its weights, so they are one ordinary convolution.
         order = torch.argsort(index, stable=True)
         present, counts = torch.unique_consecutive(index[order], return_counts=True)
