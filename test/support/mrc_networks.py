@@ -40,18 +40,25 @@ def published_network(objects: int) -> MRCNet:
     with torch.device('meta'):
         network = MRCNet(MRCConfig(objects, norm='batch'))
     network.load_state_dict({
-        name: torch.from_numpy(_he_values(published_name(name), tuple(value.shape)))
+        name: torch.from_numpy(balanced_values(published_name(name), tuple(value.shape)))
         for name, value in network.state_dict().items()}, assign=True)
     return network.eval()
 
 
-def _he_values(name: str, shape: tuple[int, ...]) -> np.ndarray:
+def balanced_values(name: str, shape: tuple[int, ...]) -> np.ndarray:
+    """Return the values of a tensor by the recorded fill 'he', float32.
+
+    Args:
+        name: What the tensor is called in published checkpoints, in full.
+        shape: Its shape; with five axes it is one tensor for each object.
+    """
     values = np.random.default_rng(zlib.crc32(name.encode())).standard_normal(shape)
-    if len(shape) == 1 and name.endswith('.weight'):
+    if name.endswith('.running_var'):
+        values = np.abs(values) + 0.5
+    elif len(shape) == 1 and name.endswith('.weight'):
         values = 1 + 0.1 * values
-    elif name.endswith('.bias'):
+    elif name.endswith(('.bias', '.running_mean')):
         values *= 0.05
     else:
-        per_object = len(shape) == 5
-        values *= np.sqrt(2 / np.prod(shape[2 if per_object else 1:]))
+        values *= np.sqrt(2 / np.prod(shape[2 if len(shape) == 5 else 1:]))
     return values.astype(np.float32)

@@ -1,0 +1,139 @@
+"""Published neural meshes become models whose features and vertices are the published ones."""
+
+import sys
+from argparse import Namespace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch.nn import functional as F
+from typer.testing import CliRunner
+
+sys.path.insert(0, str(Path(__file__).parents[1] / 'support'))
+
+from neural_mesh_networks import published_state, tiny_extractor
+
+from pose_estimation_ros.backends.neural_mesh_archive import read_category_meshes
+from pose_estimation_ros.cli.main import app
+from pose_estimation_ros.core.errors import ConfigurationError, ModelError
+from pose_estimation_ros.networks.neural_mesh import full_config
+from pose_estimation_ros.runtime.model_store import ModelStore
+from pose_estimation_ros.runtime.session import InferenceSession
+from pose_estimation_ros.training.cad_cuboids import published_cuboid
+from pose_estimation_ros.training.neural_mesh_import import (
+    import_neural_mesh,
+    load_neural_mesh_checkpoint,
+)
+from pose_estimation_ros.training.neural_mesh_onnx import ExtractorGraph
+
+TINY = full_config(width=2)
+CAR_VERTICES, CLUTTER = 1024, 2560
+
+
+def _content(**changes: Any) -> dict[str, Any]:
+    """Return a checkpoint of cars: the features of a vertex begin with where it is."""
+    memory = F.normalize(torch.randn(CAR_VERTICES + CLUTTER, 128), dim=1)
+    memory[:CAR_VERTICES, :3] = torch.from_numpy(published_cuboid('car').vertices).float()
+    memory[CAR_VERTICES:, 7] += 1.0
+    return {'state': published_state(tiny_extractor()), 'memory': [memory], 'timestamp': 1663,
+            'args': Namespace(mesh_path='CAD', num_noise=5, lr=1e-4), **changes}
+
+
+def _save(content: Any, path: Path) -> Path:
+    torch.save(content, path)
+    return path
+
+
+def test_a_published_checkpoint_becomes_a_model_that_computes_the_same(tmp_path: Path) -> None:
+    checkpoint = _save(_content(), tmp_path / 'car.pth')
+
+    manifest = import_neural_mesh(checkpoint, tmp_path / 'ours' / 'car', config=TINY)
+
+    assert (manifest.backend, manifest.size, manifest.categories) == (
+        'neural_mesh', 'full', ('car',))
+    assert (manifest.licence, manifest.training['unit']) == ('NOASSERTION', 'CAD model')
+    assert (manifest.parameters['stride'], manifest.parameters['bias']) == (8, 'training')
+    assert manifest.parameters['distances'] == [4.0, 20.0]
+    model = ModelStore([tmp_path / 'ours']).find('car', task='pose')
+    image = np.random.default_rng(1).integers(0, 256, (1, 3, 64, 96), np.uint8)
+    answer = InferenceSession(model.file('features'), 'cpu', threads=1).run({'image': image})
+    with torch.no_grad():
+        expected = ExtractorGraph(tiny_extractor())(torch.from_numpy(image))
+    np.testing.assert_allclose(answer['features'], expected, atol=1e-5)
+
+
+def test_features_go_with_their_vertices_into_our_frame_and_size(tmp_path: Path) -> None:
+    content = _content()
+    memory = content['memory'][0]
+    # Some programs save it without a list.
+    checkpoint = _save({**content, 'memory': memory}, tmp_path / 'best.pth')
+
+    manifest = import_neural_mesh(checkpoint, tmp_path / 'model', 'car', diagonal=4.8,
+                                  config=TINY)
+
+    mesh = read_category_meshes(tmp_path / 'model' / 'meshes.npz')['car']
+    cuboid = published_cuboid('car')
+    scale = 4.8 / np.linalg.norm(cuboid.extents)
+    np.testing.assert_allclose(np.linalg.norm(mesh.extents), 4.8)
+    np.testing.assert_allclose(manifest.parameters['distances'], [4 * scale, 20 * scale])
+    # Ours has y up, z to the front, and is centred.
+    x, y, z = (mesh.features[:, :3] - (cuboid.lower + cuboid.upper) / 2).T
+    np.testing.assert_allclose(scale * np.stack([x, z, -y], axis=1), mesh.cuboid().vertices,
+                               atol=1e-6)
+    mean = memory[CAR_VERTICES:].mean(dim=0)
+    np.testing.assert_allclose(mesh.clutter, mean[None] / mean.norm(), atol=1e-6)
+
+
+def test_files_of_early_versions_without_counters_are_read(tmp_path: Path) -> None:
+    state = {name: value for name, value in published_state(tiny_extractor()).items()
+             if not name.endswith('num_batches_tracked')}
+    extractor, memory = load_neural_mesh_checkpoint(
+        _save(_content(state=state), tmp_path / 'car.pth'), TINY)
+    image = torch.randn(1, 3, 32, 32)
+    with torch.no_grad():
+        torch.testing.assert_close(extractor(image), tiny_extractor()(image))
+    assert memory.shape == (CAR_VERTICES + CLUTTER, 128)
+
+
+class _Evil:
+    def __reduce__(self) -> tuple:
+        return (exec, ('raise SystemExit(3)',))
+
+
+@pytest.mark.parametrize(('changes', 'fault'), [
+    ({'args': Namespace(hidden=_Evil())}, 'might run code and is refused'),
+    ({'memory': []}, 'remembers no finite features of length 128, but list'),
+    ({'memory': torch.zeros(2000, 64)}, r'of length 128, but \[2000, 64\]'),
+    ({'memory': torch.full((2000, 128), torch.nan)}, 'no finite features'),
+    ({'memory': torch.ones(CAR_VERTICES, 128)}, 'the mesh has 1024 vertices and clutter follows'),
+    ({'state': {'module.psp.a': torch.zeros(1)}}, 'no checkpoint of a neural mesh but of SPD'),
+    ({'state': {'net.upsample0.a': torch.zeros(1)}}, 'lacks 303 of the tensors')])
+def test_other_checkpoints_are_refused_by_what_they_are(
+        changes: dict[str, Any], fault: str, tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match=fault):
+        import_neural_mesh(_save(_content(**changes), tmp_path / 'car.pth'), tmp_path / 'model',
+                           config=TINY)
+    assert not (tmp_path / 'model').exists()
+
+
+def test_a_state_without_a_memory_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="lacks 'state' or 'memory'"):
+        load_neural_mesh_checkpoint(_save({'state': {}}, tmp_path / 'car.pth'), TINY)
+
+
+@pytest.mark.parametrize('name', ['best.pth', 'scar.pth', 'car_and_bus.pth'])
+def test_a_name_that_does_not_say_the_category_is_refused(name: str, tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match='name the category, such as aeroplane'):
+        import_neural_mesh(tmp_path / name, tmp_path / 'model')
+
+
+def test_the_command_line_names_what_is_missing(tmp_path: Path) -> None:
+    answer = CliRunner().invoke(app, ['import', 'neural_mesh', str(tmp_path / 'NeMo_car.pth'),
+                                      '--diagonal', '4.8'])
+    assert isinstance(answer.exception, ModelError)
+    assert 'There is no checkpoint' in str(answer.exception)
+    answer = CliRunner().invoke(app, ['import', 'neural_mesh', str(tmp_path / 'car.pth'),
+                                      '--diagonal', '-1'])
+    assert 'give a positive number of metres' in str(answer.exception)
