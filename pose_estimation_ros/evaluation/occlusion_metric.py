@@ -127,7 +127,7 @@ def graded_errors(objects: Sequence[GradedObject], truth: Sequence[FrameTruth],
                    for frame in truth for entry in frame.objects}
     answers = {frame.name: frame.predictions for frame in predictions}
     found = {(frame.name, instance): answer for frame in truth
-             for instance, answer in _matched(frame, answers.get(frame.name, ())).items()}
+             for instance, answer in pointed_at(frame, answers.get(frame.name, ())).items()}
     errors = np.full((3, len(objects)), np.inf)
     for index, entry in enumerate(objects):
         key = entry.frame, entry.instance_id
@@ -138,6 +138,22 @@ def graded_errors(objects: Sequence[GradedObject], truth: Sequence[FrameTruth],
             errors[:, index] = _errors(annotations[key], found[key],
                                        points or surface_points)
     return GradedErrors(tuple(objects), *errors)
+
+
+def pointed_at(truth: FrameTruth, predictions: Sequence[Prediction]) -> dict[int, Prediction]:
+    """Return the prediction that found each object of a frame that was found, by instance."""
+    found: dict[int, Prediction] = {}
+    for answer in sorted(predictions, key=lambda entry: -entry.score):
+        best, best_angle = None, np.inf
+        for entry in truth.objects:
+            angle = _between_rays(answer.T_camera_object[:3, 3], entry.T_camera_object[:3, 3])
+            reach = np.arctan2(entry.diagonal / 2, np.linalg.norm(entry.T_camera_object[:3, 3]))
+            if (entry.label == answer.label and entry.instance_id not in found
+                    and angle < min(best_angle, float(reach))):
+                best, best_angle = entry, angle
+        if best is not None:
+            found[best.instance_id] = answer
+    return found
 
 
 @lru_cache(maxsize=1024)
@@ -182,22 +198,6 @@ def _level(instance: Instance, focal_length: float) -> str:
     pixels = focal_length * instance.diagonal / instance.T_camera_object[2, 3]
     is_judged = instance.in_image >= _WHOLE and pixels >= LEAST_PIXELS
     return level_of(1.0 - instance.visibility) if is_judged else ''
-
-
-def _matched(truth: FrameTruth, predictions: Sequence[Prediction]) -> dict[int, Prediction]:
-    """Return the prediction that each object of a frame was given to, by instance."""
-    found: dict[int, Prediction] = {}
-    for answer in sorted(predictions, key=lambda entry: -entry.score):
-        best, best_angle = None, np.inf
-        for entry in truth.objects:
-            angle = _between_rays(answer.T_camera_object[:3, 3], entry.T_camera_object[:3, 3])
-            reach = np.arctan2(entry.diagonal / 2, np.linalg.norm(entry.T_camera_object[:3, 3]))
-            if (entry.label == answer.label and entry.instance_id not in found
-                    and angle < min(best_angle, float(reach))):
-                best, best_angle = entry, angle
-        if best is not None:
-            found[best.instance_id] = answer
-    return found
 
 
 def _errors(truth: ObjectAnnotation, answer: Prediction,
