@@ -15,7 +15,7 @@ import math
 import statistics
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from io import BytesIO
 from pathlib import Path
@@ -90,7 +90,7 @@ def main() -> None:
             'ours': partial(window_correlation, center, shifted, _RADIUS),
             'ours in ONNX Runtime': in_onnx_runtime(center, shifted, arguments.threads)}
     expected = ways['sum of shifted products']()
-    times = {name: milliseconds(run, arguments.repeats) for name, run in ways.items()}
+    times = milliseconds(ways, arguments.repeats)
     wall, cpu = (published * measured / elsewhere for published, measured, elsewhere in zip(
         _PUBLISHED, times['sum of shifted products'], _PUBLISHED_SUM, strict=True))
     rows = [('published operator, elsewhere', *_PUBLISHED, math.nan, math.nan),
@@ -104,16 +104,23 @@ def main() -> None:
             'threads': arguments.threads, 'repeats': arguments.repeats}), arguments.out)
 
 
-def milliseconds(run: Callable[[], object], repeats: int) -> tuple[float, float]:
-    """Return the median times of a call: by the clock, and of all cores together."""
-    wall, cpu = [], []
-    run()
-    for _ in range(repeats):
-        start, busy = time.perf_counter(), time.process_time()
+def milliseconds(ways: Mapping[str, Callable[[], object]],
+                 repeats: int) -> dict[str, tuple[float, float]]:
+    """Return the median times of calls: by the clock, and of all cores together.
+
+    The ways take turns, so that what else the machine does meets them alike.
+    """
+    taken: dict[str, list[tuple[float, float]]] = {name: [] for name in ways}
+    for run in ways.values():
         run()
-        cpu.append(time.process_time() - busy)
-        wall.append(time.perf_counter() - start)
-    return 1e3 * statistics.median(wall), 1e3 * statistics.median(cpu)
+    for _ in range(repeats):
+        for name, run in ways.items():
+            start, busy = time.perf_counter(), time.process_time()
+            run()
+            taken[name].append((time.perf_counter() - start, time.process_time() - busy))
+    return {name: (1e3 * statistics.median(wall), 1e3 * statistics.median(cpu))
+            for name, (wall, cpu) in ((name, zip(*measured, strict=True))
+                                      for name, measured in taken.items())}
 
 
 if __name__ == '__main__':
