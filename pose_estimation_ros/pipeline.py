@@ -11,7 +11,13 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from pose_estimation_ros.backends.base import BackendOptions, PoseBackend
+from pose_estimation_ros.backends.base import (
+    BackendOptions,
+    KnownObjects,
+    PoseBackend,
+    TakesObjects,
+)
+from pose_estimation_ros.backends.disp6d_options import DISP6DOptions
 from pose_estimation_ros.backends.mrc_options import MRCOptions
 from pose_estimation_ros.backends.neural_mesh_options import NeuralMeshOptions
 from pose_estimation_ros.backends.registry import backend_names, create_backend
@@ -33,10 +39,10 @@ from pose_estimation_ros.segmentation.registry import (
 )
 from pose_estimation_ros.tracking.identity import IdentityTracker, TrackerOptions, TrackKey
 
-__all__ = ['BackendOptions', 'DepthUse', 'MRCOptions', 'NeuralMeshOptions', 'Pipeline',
-           'PipelineOptions', 'PipelineResult', 'SegmentedFrame', 'Segmenter',
-           'SegmenterOptions', 'Selection', 'TrackerOptions', 'backend_names', 'check_depth',
-           'create_pipeline', 'segmenter_names']
+__all__ = ['BackendOptions', 'DISP6DOptions', 'DepthUse', 'KnownObjects', 'MRCOptions',
+           'NeuralMeshOptions', 'Pipeline', 'PipelineOptions', 'PipelineResult', 'SegmentedFrame',
+           'Segmenter', 'SegmenterOptions', 'Selection', 'TrackerOptions', 'backend_names',
+           'check_depth', 'create_pipeline', 'segmenter_names']
 
 # Whether a pipeline looks at depth: never, where a frame brings it, or always.
 DepthUse = Literal['none', 'if_any', 'needed']
@@ -218,6 +224,17 @@ class Pipeline:
                 'never found': [label for label in known if label not in found]}
         return {name: ', '.join(labels) for name, labels in gaps.items() if labels}
 
+    def reload_objects(self) -> KnownObjects:
+        """Let the backend look for objects that were added or removed; any thread may ask.
+
+        Raises:
+            ConfigurationError: If its objects are those of its model, and nothing can be added.
+        """
+        if not isinstance(self.backend, TakesObjects):
+            raise ConfigurationError(f'the backend {self.backend.name} takes no objects while it '
+                                     "runs; 'disp6d' does")
+        return self.backend.reload_objects()
+
     def reset_tracks(self) -> tuple[TrackKey, ...]:
         """End all tracks, as after a jump in time, and return their names."""
         return self._tracker.reset() if self._tracker is not None else ()
@@ -267,12 +284,12 @@ def create_pipeline(options: PipelineOptions) -> Pipeline:
 
 
 def _check_labels(segmenter: Segmenter, backend: PoseBackend) -> None:
-    """Check that something that is found can get a pose.
+    """Check that something that is found can get a pose, now or once objects are added.
 
     Raises:
         ConfigurationError: If not; the segmenter is closed.
     """
-    if set(segmenter.categories) & set(backend.categories):
+    if isinstance(backend, TakesObjects) or set(segmenter.categories) & set(backend.categories):
         return
     segmenter.close()
     raise ConfigurationError(

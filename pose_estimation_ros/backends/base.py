@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Protocol, runtime_checkable
 
+from pose_estimation_ros.backends.disp6d_options import DISP6DOptions
 from pose_estimation_ros.backends.mrc_options import MRCOptions
 from pose_estimation_ros.backends.neural_mesh_options import NeuralMeshOptions
 from pose_estimation_ros.core.detection import Detection
@@ -27,6 +28,7 @@ class BackendOptions:
         seed: Seed of everything random, so that equal frames give equal poses.
         mrc: Choices that MRC-Net models offer; the other backends have no use for them.
         neural_mesh: Choices of the backend 'neural_mesh', likewise.
+        disp6d: Choices of the backend 'disp6d', likewise.
         labels: Wanted labels, empty = all; a backend that finds objects by itself need look for
             no others.
     """
@@ -38,6 +40,20 @@ class BackendOptions:
     mrc: MRCOptions = field(default_factory=MRCOptions)
     neural_mesh: NeuralMeshOptions = field(default_factory=NeuralMeshOptions)
     labels: tuple[str, ...] = ()
+    disp6d: DISP6DOptions = field(default_factory=DISP6DOptions)
+
+
+@dataclass(frozen=True)
+class KnownObjects:
+    """What a backend knows whose objects are added and removed while it runs.
+
+    Attributes:
+        names: Of the objects.
+        refused: A sentence for each object that is there and cannot be used.
+    """
+
+    names: tuple[str, ...]
+    refused: tuple[str, ...]
 
 
 @runtime_checkable
@@ -50,12 +66,15 @@ class PoseBackend(Protocol):
     Attributes:
         name: Name in the registry, and `ObjectPose.source`.
         needs: What a frame must bring, and 'depth_if_any' for what it may bring.
-        categories: Labels it can handle.
     """
 
     name: str
     needs: frozenset[Need]
-    categories: tuple[str, ...]
+
+    @property
+    def categories(self) -> tuple[str, ...]:
+        """Labels it can handle, at the moment."""
+        ...
 
     def estimate(self, frame: RGBDFrame,
                  detections: Sequence[Detection]) -> list[ObjectPose | Rejection]:
@@ -79,4 +98,16 @@ class PoseBackend(Protocol):
 
     def close(self) -> None:
         """Free sessions and device memory."""
+        ...
+
+
+@runtime_checkable
+class TakesObjects(Protocol):
+    """A backend whose objects are added and removed while it runs.
+
+    Its `categories` change with them, and may be none at first.
+    """
+
+    def reload_objects(self) -> KnownObjects:
+        """Look for objects that were added, replaced or removed; any thread may ask."""
         ...

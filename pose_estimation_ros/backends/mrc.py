@@ -44,6 +44,7 @@ from pose_estimation_ros.core.frame import RGBDFrame
 from pose_estimation_ros.core.object_pose import ObjectPose, Rejection
 from pose_estimation_ros.core.pose_covariance import sight_covariance, with_unknown_spin
 from pose_estimation_ros.core.se3 import make_transform
+from pose_estimation_ros.core.so3_grid import axis_deviation
 from pose_estimation_ros.rendering.mesh import Mesh
 from pose_estimation_ros.runtime import ModelStore
 
@@ -52,8 +53,6 @@ FloatArray = NDArray[np.float64]
 _DEFAULT_MODEL = 'mrc_lite'
 # More views than this go through the networks in several batches, for the sake of memory.
 _MOST_VIEWS = 32
-# Root mean square about each axis from a rotation to the nearest of the grid with nside 1.
-_GRID_DEVIATION = np.radians(29.3 / np.sqrt(3.0))
 # How exactly the apparent size of an object is known, pixels of the crop.
 _SIZE_DEVIATION = 2.0
 
@@ -232,8 +231,7 @@ class MRCBackend:
         extent = view.crop * view.square.box_size.max() / view.square.side
         bin_width = (grid.depths[-1] - grid.depths[0]) / max(len(grid.depths) - 1, 1)
         along = max(distance * _SIZE_DEVIATION / extent, bin_width * view.K[0, 0])
-        nside = round((len(grid.rotations) / 72) ** (1 / 3))
-        return sight_covariance(t, along, cell, _GRID_DEVIATION / nside)
+        return sight_covariance(t, along, cell, axis_deviation(len(grid.rotations)))
 
 
 def create_mrc(options: BackendOptions) -> PoseBackend:

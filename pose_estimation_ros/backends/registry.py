@@ -18,6 +18,7 @@ ENTRY_POINT_GROUP = 'pose_estimation_ros.backends'
 BUILT_IN = {
     'acr': 'pose_estimation_ros.backends.prior_deformation:create_acr',
     'crnet': 'pose_estimation_ros.backends.prior_deformation:create_crnet',
+    'disp6d': 'pose_estimation_ros.backends.disp6d:create_disp6d',
     'mrc': 'pose_estimation_ros.backends.mrc:create_mrc',
     'spd': 'pose_estimation_ros.backends.prior_deformation:create_spd',
 }

@@ -66,7 +66,7 @@ ESTIMATOR_PARAMETERS: tuple[ParameterSpec, ...] = (
     ParameterSpec('autostart', default=True, read_only=True,
                   description='Configure and activate the node by itself at the start.'),
     ParameterSpec('backend', 'spd', 'Method that estimates the poses: spd, crnet, acr, mrc, '
-                  'neural_mesh, or that of an installed package.', inactive_only=True),
+                  'neural_mesh, disp6d, or that of an installed package.', inactive_only=True),
     ParameterSpec('model', '', "Name or folder of the backend's model; empty = its default.",
                   inactive_only=True),
     ParameterSpec('device', 'auto', 'Where the networks run.',
@@ -99,6 +99,13 @@ ESTIMATOR_PARAMETERS: tuple[ParameterSpec, ...] = (
     ParameterSpec('neural_mesh.competition', 'on', 'Backend neural_mesh: objects compete for '
                   'pixels (on), or each is judged as if it were alone (off).',
                   choices=('on', 'off'), inactive_only=True),
+    ParameterSpec('disp6d.objects', '', 'Backend disp6d: folder of the objects that '
+                  '`pose-estimation models add-object` writes, watched while the node runs; empty '
+                  "= the model's in the user's data folder.", inactive_only=True),
+    ParameterSpec('disp6d.alignment', 'icp', 'Backend disp6d: distance and size of objects of '
+                  'categories by fitting decoded depth to the depth image (icp), or by comparing '
+                  'their boxes alone, as the published code (boxes).', choices=('icp', 'boxes'),
+                  inactive_only=True),
     ParameterSpec('segmentation.method', 'mask_rcnn', 'Method that finds the objects.',
                   inactive_only=True),
     ParameterSpec('segmentation.model', '',

@@ -69,6 +69,9 @@ class PoseEstimator(LifecycleNode):
         # A group of its own: a caller who waits must not hold up the messages.
         self._service = self.create_service(Trigger, '~/estimate', self._on_request,
                                             callback_group=MutuallyExclusiveCallbackGroup())
+        self._reload_service = self.create_service(
+            Trigger, '~/reload_objects', self._on_reload,
+            callback_group=MutuallyExclusiveCallbackGroup())
 
     def start(self) -> None:
         """Configure and activate, if the parameter autostart says so."""
@@ -166,6 +169,22 @@ class PoseEstimator(LifecycleNode):
             answer = await self._session.request()
         if answer is not None:
             response.success, response.message = answer.success, answer.message
+        return response
+
+    def _on_reload(self, _request: Trigger.Request,
+                   response: Trigger.Response) -> Trigger.Response:
+        """Answer ~/reload_objects: which known objects there are now, and which are refused."""
+        try:
+            if self._pipeline is None:
+                response.message = self._inactive_reason()
+                return response
+            found = self._pipeline.reload_objects()
+        except PoseEstimationError as error:
+            response.message = str(error)
+            return response
+        response.success = not found.refused
+        response.message = '. '.join([f'{len(found.names)} objects: {", ".join(found.names)}',
+                                      *found.refused])
         return response
 
     def _log_fault(self, sentence: str) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -105,17 +105,23 @@ class ResultPublisher:
         self._style = OverlayStyle(mask_opacity=options.mask_opacity)
         debug = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
         # PoseStamped carries no identity: a reader needs all poses of a frame, so none may drop.
-        poses = QoSProfile(depth=max(_QUEUE, _POSES_PER_OBJECT * options.max_objects))
-        self._poses = self._create(PoseStamped, 'object_poses', poses)
-        self._label_poses = {
-            label: self._create(PoseStamped, f'object_poses/{ros_name(label)}', poses)
-            for label in options.per_label}
+        self._poses_qos = QoSProfile(depth=max(_QUEUE, _POSES_PER_OBJECT * options.max_objects))
+        self._poses = self._create(PoseStamped, 'object_poses', self._poses_qos)
+        self._label_poses: dict[str, Publisher] = {}
+        self.offer_labels(options.per_label)
         self._detections = self._create(Detection3DArray, 'object_detections')
         self._detections_2d = self._create(Detection2DArray, 'segmentation/detections')
         self._markers = self._create(MarkerArray, 'object_markers')
         self._points = self._create(PointCloud2, 'object_points')
         self._overlay = self._create(Image, 'overlay/image', debug)
         self._tf = self._create(TFMessage, '/tf', QoSProfile(depth=100))
+
+    def offer_labels(self, labels: Iterable[str]) -> None:
+        """Make the topics `object_poses/<label>` of labels that have none yet."""
+        for label in labels:
+            if label not in self._label_poses:
+                self._label_poses[label] = self._create(
+                    PoseStamped, f'object_poses/{ros_name(label)}', self._poses_qos)
 
     def publish(self, result: PipelineResult, frame_id: str,
                 T_output_camera: NDArray[np.float64]) -> None:

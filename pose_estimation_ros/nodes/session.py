@@ -182,6 +182,9 @@ class EstimationSession:
             started = time.perf_counter()
             # A signal may have shut ROS down meanwhile; then nobody listens any more.
             if self._node.context.ok():
+                if self._settings.publish_per_label:
+                    # Known objects may have been added since the start.
+                    self._publisher.offer_labels(pose.label for pose in result.poses)
                 self._publisher.publish(result, half.frame_id, half.T_output_camera)
         except Exception as error:
             raise _JobError(error, half.requests) from error

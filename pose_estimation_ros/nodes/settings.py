@@ -10,6 +10,7 @@ from pose_estimation_ros.nodes.frame_input import InputOptions
 from pose_estimation_ros.nodes.publishers import OutputOptions
 from pose_estimation_ros.pipeline import (
     BackendOptions,
+    DISP6DOptions,
     MRCOptions,
     NeuralMeshOptions,
     PipelineOptions,
@@ -87,4 +88,5 @@ def _backend_options(values: Mapping[str, Any]) -> BackendOptions:
                        values['mrc.auxiliary']),
         neural_mesh=NeuralMeshOptions(
             values['neural_mesh.proposals'], values['neural_mesh.scale'],
-            values['neural_mesh.initial_poses'], values['neural_mesh.competition']))
+            values['neural_mesh.initial_poses'], values['neural_mesh.competition']),
+        disp6d=DISP6DOptions(values['disp6d.objects'], values['disp6d.alignment']))

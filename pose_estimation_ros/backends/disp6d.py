@@ -1,0 +1,162 @@
+"""DISP6D: poses by looking up codes of pose, for categories and for known CAD objects.
+
+An object of a category is compared with codes that are made for its own shape; decoded depth
+tells how far and how large it is. A known object is compared with the codes of its views; how
+large its box is tells how far it is, without depth. Known objects can be added and removed while
+the backend runs, and need no training.
+
+Source: Wen et al., DISP6D: Disentangled implicit shape and pose learning for scalable 6D pose
+estimation, ECCV 2022.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pose_estimation_ros.backends import rejections
+from pose_estimation_ros.backends.base import BackendOptions, KnownObjects, Need, PoseBackend
+from pose_estimation_ros.backends.disp6d_categories import CategoryEstimator
+from pose_estimation_ros.backends.disp6d_crops import encoder_input, object_crop
+from pose_estimation_ros.backends.disp6d_known_objects import best_candidate, known_object_pose
+from pose_estimation_ros.backends.disp6d_model import (
+    BACKEND,
+    CategoryDecoder,
+    Codes,
+    ViewEncoder,
+    find_disp6d_model,
+    is_for_categories,
+    turns_as_published,
+)
+from pose_estimation_ros.backends.disp6d_objects import ObjectFolder, default_objects_folder
+from pose_estimation_ros.backends.disp6d_translation import published_turn, turned_to_ray
+from pose_estimation_ros.core.detection import Detection
+from pose_estimation_ros.core.frame import RGBDFrame
+from pose_estimation_ros.core.object_pose import ObjectPose, Rejection
+
+# Least time between two looks at the folder of objects, seconds.
+_LOOK_PERIOD = 0.5
+
+
+class DISP6DBackend:
+    """DISP6D and what is around it.
+
+    Attributes:
+        name: Name in the registry.
+        needs: A frame must bring detections; objects of categories need depth as well.
+    """
+
+    name = BACKEND
+
+    def __init__(self, encoder: ViewEncoder, categories: CategoryEstimator | None,
+                 objects: ObjectFolder, clock: Callable[[], float] = time.monotonic) -> None:
+        """Join what was loaded.
+
+        Args:
+            encoder: Of the model.
+            categories: Estimates objects without CAD models; None for a model that cannot.
+            objects: The known objects.
+            clock: Seconds, for the next look at the folder of objects.
+        """
+        self._encoder = encoder
+        self._category_estimator = categories
+        self._objects = objects
+        self._clock = clock
+        self._next_look = 0.0
+        self._turn = (published_turn if turns_as_published(encoder.manifest) else turned_to_ray)
+        self.needs: frozenset[Need] = frozenset(
+            {'detections'} if categories is None else {'detections', 'depth_if_any'})
+
+    @property
+    def categories(self) -> tuple[str, ...]:
+        """Labels of detections that can get a pose at the moment."""
+        own = () if self._category_estimator is None else self._encoder.manifest.categories
+        return tuple(dict.fromkeys([*own, *self._objects.present.labels]))
+
+    def reload_objects(self) -> KnownObjects:
+        """Look at the folder of objects now."""
+        present = self._objects.refresh()
+        return KnownObjects(tuple(present.objects), tuple(present.refused.values()))
+
+    def estimate(self, frame: RGBDFrame,
+                 detections: Sequence[Detection]) -> list[ObjectPose | Rejection]:
+        """Estimate the poses of all detections of a frame; their crops are one batch."""
+        if self._clock() >= self._next_look:
+            self._objects.refresh()
+            self._next_look = self._clock() + _LOOK_PERIOD
+        labels = self.categories
+        faults = [self._fault(detection, labels) for detection in detections]
+        usable = [entry for entry, fault in zip(detections, faults, strict=True) if fault is None]
+        poses = iter(self._poses(frame, usable) if usable else [])
+        return [next(poses) if fault is None else fault for fault in faults]
+
+    def describe(self) -> dict[str, str]:
+        """Return model, provider and known objects, and why files of objects are refused."""
+        present = self._objects.present
+        facts = {'backend': self.name, 'model': self._encoder.manifest.name,
+                 'provider': self._encoder.provider, 'objects folder': str(self._objects.folder),
+                 'objects': ', '.join(present.objects) or 'none'}
+        return facts | {f'refused {name}': reason for name, reason in present.refused.items()}
+
+    def close(self) -> None:
+        """Free the networks."""
+        self._encoder.close()
+        if self._category_estimator is not None:
+            self._category_estimator.close()
+
+    def _fault(self, detection: Detection, labels: tuple[str, ...]) -> Rejection | None:
+        if detection.label not in labels:
+            return rejections.unknown_label(detection, self._encoder.manifest.name, labels)
+        # The centre and the crop are of whole pixels.
+        if (np.trunc(detection.box[2:] - detection.box[:2]) < 1).any():
+            return rejections.no_extent(detection)
+        return None
+
+    def _poses(self, frame: RGBDFrame,
+               detections: Sequence[Detection]) -> list[ObjectPose | Rejection]:
+        codes = self._encoder.encode(encoder_input(
+            self._crops(frame, detections), self._encoder.crops))
+        present = self._objects.present
+        answers: list[ObjectPose | Rejection] = []
+        for row, detection in enumerate(detections):
+            own = Codes(codes.shape[row:row + 1], codes.pose[row:row + 1])
+            if candidates := present.candidates(detection.label):
+                answers.append(known_object_pose(
+                    detection, best_candidate(candidates, own.pose), frame.intrinsics.K,
+                    self._turn, self.name))
+            elif self._category_estimator is not None:
+                answers.append(self._category_estimator.pose(frame, detection, own, self._turn,
+                                                             self.name))
+            else:  # The object was removed since its label was looked up.
+                answers.append(rejections.unknown_label(
+                    detection, self._encoder.manifest.name, self.categories))
+        return answers
+
+    def _crops(self, frame: RGBDFrame, detections: Sequence[Detection]) -> NDArray[np.uint8]:
+        bgr = np.ascontiguousarray(frame.rgb[..., ::-1])
+        height, width = bgr.shape[:2]
+        return np.stack([object_crop(bgr, detection.box, detection.full_mask(height, width),
+                                     self._encoder.crops) for detection in detections])
+
+
+def create_disp6d(options: BackendOptions) -> PoseBackend:
+    """Create the backend for the model named in the options, or the default one.
+
+    Raises:
+        ModelError: If the model is missing, damaged, or made for another backend.
+        ConfigurationError: If the device is not there.
+    """
+    model = find_disp6d_model(options.model)
+    encoder = ViewEncoder(model, options.device, options.threads)
+    categories = None
+    if is_for_categories(model.manifest):
+        decoder = CategoryDecoder(model, options.device, options.threads)
+        categories = CategoryEstimator(model.manifest, decoder, options.disp6d.alignment)
+    folder = (Path(options.disp6d.objects).expanduser() if options.disp6d.objects
+              else default_objects_folder(model.folder.name))
+    return DISP6DBackend(encoder, categories,
+                         ObjectFolder(folder, encoder.fingerprint, model.manifest.name))

@@ -1,0 +1,34 @@
+"""What can be chosen when a DISP6D model runs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from pose_estimation_ros.core.errors import ConfigurationError
+
+ALIGNMENTS = ('icp', 'boxes')
+
+
+@dataclass(frozen=True)
+class DISP6DOptions:
+    """Where known objects are, and how scale and position of categories are found.
+
+    Attributes:
+        objects: Folder of the files of `pose-estimation models add-object`; empty = that of the
+            model in the user's data folder.
+        alignment: 'icp' = decoded shapes are fitted to the depth image, starting from a
+            comparison of boxes (the paper); 'boxes' = that comparison alone (the published code).
+    """
+
+    objects: str = ''
+    alignment: str = 'icp'
+
+    def __post_init__(self) -> None:
+        """Check the choices.
+
+        Raises:
+            ConfigurationError: If one is unknown.
+        """
+        if self.alignment not in ALIGNMENTS:
+            raise ConfigurationError(f'disp6d.alignment is {self.alignment!r}; choose one of '
+                                     f'{", ".join(ALIGNMENTS)}')
