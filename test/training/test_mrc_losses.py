@@ -19,6 +19,7 @@ from pose_estimation_ros.training.mrc_labels import (
     spread_vertices,
 )
 from pose_estimation_ros.training.mrc_losses import (
+    coordinate_loss,
     depth_distance,
     one_of_many_loss,
     position_distance,
@@ -205,3 +206,15 @@ def test_regression_losses_are_distances_in_millimetres():
     chord = 2 * np.sin(0.05) * 100.0
     assert float(rotation_distance(turned, torch.eye(3)[None], points)) == pytest.approx(
         (chord + 0.5) / 2, rel=1e-4)
+
+
+def test_coordinates_count_where_the_object_is_seen_alone():
+    generator = torch.Generator().manual_seed(0)
+    true = torch.rand(2, 3, 4, 4, generator=generator)
+    shown = torch.zeros(2, 1, 4, 4)
+    shown[0, 0, 1, 2] = 1.0
+    wrong = true + 5.0
+    wrong[0, :, 1, 2] = true[0, :, 1, 2] + torch.tensor([0.0, 0.3, 0.6])
+    # Smooth L1 with its bend at 0.1: |x| - 0.05.
+    assert float(coordinate_loss(wrong, true, shown)) == pytest.approx((0.25 + 0.55) / 3, rel=1e-5)
+    assert float(coordinate_loss(wrong, true, 0 * shown)) == 0.0

@@ -2,23 +2,26 @@
 
 import json
 import sys
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
-from pose_estimation_ros.core.errors import ConfigurationError
+from pose_estimation_ros.core.errors import ConfigurationError, ModelError
 from pose_estimation_ros.core.rotation import rotation_from_6d
 from pose_estimation_ros.core.site_translation import TranslationGrid
+from pose_estimation_ros.networks.mask_rcnn import MaskRCNN, MaskRCNNConfig
 from pose_estimation_ros.networks.mrc import MRCConfig, MRCNet
 from pose_estimation_ros.synthetic.shard_files import write_shards
 from pose_estimation_ros.training.batch_plan import BatchRequest
 from pose_estimation_ros.training.loop import run
+from pose_estimation_ros.training.mrc_batches import CropBatch
 from pose_estimation_ros.training.mrc_losses import MRCLossWeights, rotation_of, tau_of
 from pose_estimation_ros.training.mrc_objects import objects_from_notes
 from pose_estimation_ros.training.mrc_recipes import FULL, LITE, VARIANTS, CoarseSettings
+from pose_estimation_ros.training.mrc_steps import CoarseRenderer
 from pose_estimation_ros.training.mrc_training import make_mrc_task
 from pose_estimation_ros.training.mrc_views import ViewShards, object_views, pack_views
 from pose_estimation_ros.training.stages import StageSettings
@@ -189,3 +192,58 @@ def test_views_of_different_objects_are_not_mixed(views, tmp_path):
 def test_a_folder_without_views_is_refused(tmp_path):
     with pytest.raises(ConfigurationError, match='pose-estimation dataset views'):
         make_mrc_task('mrc-lite', TrainingData((str(tmp_path),), tmp_path), RECIPE)
+
+
+def test_points_that_pixels_show_project_to_these_pixels(views):
+    task = task_on(views)
+    batch = task.batch(BatchRequest(0, 0, 6))
+    points = CoarseRenderer(ViewShards(views).objects).points(
+        batch.index, batch.R, batch.t, batch.K_crop, TINY.crop)
+    seen = torch.einsum('bij,bjhw->bihw', batch.R, points) + batch.t[:, :, None, None]
+    pixels = torch.einsum('bij,bjhw->bihw', batch.K_crop, seen / seen[:, 2:])[:, :2]
+    # A pixel of the small map stands for four by four of the crop, whose middle is 1.5.
+    line = 4.0 * torch.arange(TINY.crop // 4) + 1.5
+    grid = torch.stack(torch.meshgrid(line, line, indexing='xy')).expand_as(pixels)
+    shown = points[:, :1].isfinite()
+    assert shown.float().mean() > 0.05
+    # Crops that augmentation covers are seen less of, never elsewhere.
+    assert (batch.mask.bool() & ~shown).sum() < 0.1 * batch.mask.sum()
+    assert ((pixels - grid).abs() * shown).nan_to_num().max() < 1e-2
+
+
+def test_a_detector_is_what_the_encoder_begins_with(views, tmp_path):
+    torch.manual_seed(0)
+    detector = MaskRCNN(MaskRCNNConfig())
+    content = {'notes': {'network': 'maskrcnn'}, 'model': detector.state_dict()}
+    task = task_on(views, replace(RECIPE, network=replace(TINY, encoder='detector')))
+    begun = task.first_weights(content, tmp_path / 'last.pt')
+    name = 'backbone.stages.1.0.first.0.weight'
+    assert torch.equal(begun[f'encoder.{name}'], detector.state_dict()[name])
+    task.new_model().load_state_dict(begun)
+    with pytest.raises(ModelError, match='backbone'):
+        task_on(views).first_weights(content, tmp_path / 'last.pt')
+
+
+def test_shared_gradients_move_the_decoders_of_objects_that_are_not_shown(views):
+    def moved(share):
+        task = task_on(views, replace(RECIPE, shared=share))
+        torch.manual_seed(0)
+        player = task.players(task.new_model())[0]
+        batch = task.batch(BatchRequest(0, 0, 6))
+        shown = int(batch.index[0])
+        own = CropBatch(*(getattr(batch, entry.name)[batch.index == shown]
+                          for entry in fields(batch)))
+        task.losses({'': player.module}, '', own)['total'].backward()
+        gradient = player.module.network.decoder.coarse.weights.grad
+        return [float(gradient[number].abs().sum()) for number in (shown, 1 - shown)]
+    alone, both = moved(0.0), moved(1.0)
+    assert alone[1] == 0.0
+    assert both[1] == pytest.approx(alone[0], rel=0.01)
+    assert both[0] == pytest.approx(2 * alone[0], rel=0.01)
+
+
+def test_cells_come_from_a_map_of_their_own_size(views):
+    losses = losses_of(views, replace(RECIPE, network=replace(TINY, cells=16, cells_from='map')))
+    assert np.isfinite(losses['cells'])
+    with pytest.raises(ConfigurationError, match='16 along a side, not 8'):
+        replace(TINY, cells_from='map')
