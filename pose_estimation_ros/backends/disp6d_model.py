@@ -50,6 +50,17 @@ class ViewSettings:
     splits: int = 3
     turns: int = 32
 
+    @classmethod
+    def of(cls, manifest: ModelManifest) -> ViewSettings:
+        """Return the settings of a manifest; what it does not name has its default.
+
+        Raises:
+            ModelError: If an entry is no positive number.
+        """
+        return cls(_number(manifest, 'view_distance', cls.view_distance),
+                   int(_number(manifest, 'splits', cls.splits)),
+                   int(_number(manifest, 'turns', cls.turns)))
+
     def rotations(self) -> ReferenceRotations:
         """Return the rotations of the views."""
         return reference_rotations(self.splits, self.turns)
@@ -93,8 +104,8 @@ class ViewEncoder:
         entries = model.manifest.parameters
         self.manifest = model.manifest
         self.crops = CropSettings.of(model.manifest.name, entries)
-        self.views = _settings(model.manifest, ViewSettings())
-        self.fingerprint = _fingerprint(model.manifest, self.crops, self.views)
+        self.views = ViewSettings.of(model.manifest)
+        self.fingerprint = fingerprint_of(model.manifest)
         path = model.file(ENCODER)
         self._session = InferenceSession(path, device, threads)
         _check_tensors(self.manifest, ENCODER, self._session, {'image'}, {SHAPE, POSE})
@@ -206,6 +217,22 @@ def find_disp6d_model(name: str) -> Model:
     return model
 
 
+def fingerprint_of(manifest: ModelManifest) -> str:
+    """Return a hash of a model's encoder and of how its crops and views are made.
+
+    Raises:
+        ModelError: If the manifest names no encoder or makes no sense.
+    """
+    if ENCODER not in manifest.files:
+        raise ModelError(f'model {manifest.name!r} has no file {ENCODER!r}; its manifest lists '
+                         f'{", ".join(manifest.files) or "none"}: export it again')
+    content: Mapping[str, Any] = {
+        'encoder': manifest.files[ENCODER].sha256,
+        **asdict(CropSettings.of(manifest.name, manifest.parameters)),
+        **asdict(ViewSettings.of(manifest))}
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
 def is_for_categories(manifest: ModelManifest) -> bool:
     """Return whether a model knows categories, and not CAD objects alone."""
     return bool(manifest.categories)
@@ -225,29 +252,12 @@ def turns_as_published(manifest: ModelManifest) -> bool:
     return bool(value == _PERSPECTIVES[1])
 
 
-def _settings(manifest: ModelManifest, default: ViewSettings) -> ViewSettings:
-    return ViewSettings(
-        _number(manifest, 'view_distance', default.view_distance),
-        int(_number(manifest, 'splits', default.splits)),
-        int(_number(manifest, 'turns', default.turns)))
-
-
 def _number(manifest: ModelManifest, name: str, default: float) -> float:
     value = manifest.parameters.get(name, default)
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not value > 0:
         raise ModelError(f'model {manifest.name!r}: its manifest says parameters.{name} = '
                          f'{value!r}, which must be a positive number; export the model again')
     return float(value)
-
-
-def _fingerprint(manifest: ModelManifest, crops: CropSettings, views: ViewSettings) -> str:
-    """Return a hash of the encoder's file and of how its crops are made."""
-    if ENCODER not in manifest.files:
-        raise ModelError(f'model {manifest.name!r} has no file {ENCODER!r}; its manifest lists '
-                         f'{", ".join(manifest.files) or "none"}: export it again')
-    content: Mapping[str, Any] = {'encoder': manifest.files[ENCODER].sha256, **asdict(crops),
-                                  **asdict(views)}
-    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
 def _category_rotations(model: Model) -> tuple[FloatArray, FloatArray]:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import typer
 
+from pose_estimation_ros.cli import known_objects
 from pose_estimation_ros.cli.teaching import examples
 from pose_estimation_ros.core.errors import ModelError
 from pose_estimation_ros.runtime.download import Progress, is_url
@@ -18,7 +19,8 @@ from pose_estimation_ros.runtime.model_store import Model, ModelStore, cache_fol
 
 _DOCS = 'docs/models.md'
 
-models = typer.Typer(no_args_is_help=True, help='List, inspect, verify and fetch models.',
+models = typer.Typer(no_args_is_help=True, help='List, inspect, verify and fetch models, and add '
+                     'known objects.',
                      epilog=examples('models list', 'models verify', docs=_DOCS))
 
 
@@ -106,19 +108,37 @@ def calibrate(
                                         'truth and masks. May be given several times.'),
         threads: int = typer.Option(0, min=0, help='Of the network; 0 = as many as there are.'),
 ) -> None:
-    """Make the scores of a lite pose model the probability that a pose is right.
+    """Make the scores of a lite or neural mesh model the probability that a pose is right.
 
     The result is written into the model's manifest, and the scale of its covariances with it.
     """
     # The other commands must start without data sets.
     from pose_estimation_ros.evaluation.confidence_calibration import calibrate_model
+    from pose_estimation_ros.evaluation.neural_mesh_calibration import calibrate_neural_mesh
 
     model = ModelStore().find(name, 'pose')
+    if model.manifest.backend == 'neural_mesh':
+        judged = calibrate_neural_mesh(model, data, threads)
+        print(f'{judged.right} of {judged.candidates} candidates are right; AUC of the score on '
+              f'candidates that it was not fitted to: {judged.area:.4f}; covariances are scaled '
+              f'by {judged.calibration.noise:.3g}')
+        print(f'Written into {model.folder / MANIFEST_NAME}')
+        return
     found = calibrate_model(model, data, threads)
     print(f'{found.right} of {found.poses} poses are right; AUC of the confidence on poses that '
           f'it was not fitted to: {found.area:.4f}; covariances are scaled by '
           f'{found.confidence.covariance_scale:.3g}')
     print(f'Written into {model.folder / MANIFEST_NAME}')
+
+
+models.command('add-object', epilog=examples(
+    'models add-object drill.ply --name drill --unit mm',
+    'models add-object cup.stl --name my_cup --detected-as mug --model models/my_disp6d',
+    docs=known_objects.DOCS))(known_objects.add_object)
+models.command('remove-object', epilog=examples(
+    'models remove-object drill', docs=known_objects.DOCS))(known_objects.remove_object)
+models.command('objects', epilog=examples(
+    'models objects', docs=known_objects.DOCS))(known_objects.list_objects)
 
 
 def _hash(text: str) -> str:
