@@ -29,6 +29,7 @@ from pose_estimation_ros.cli.dataset_options import (
     Seed,
     Split,
     SplitOption,
+    limited,
     object_source,
     resolution_of,
 )
@@ -112,7 +113,8 @@ def generate(folder: Folder,
              split: SplitOption = Split.train, objects: Objects = GENERATED,
              categories: Categories = '',
              instances: Annotated[int, typer.Option(min=0, help='Objects per category and split '
-                                  'to choose from; 0 = all, with bop 20.')] = 0,
+                                  'to choose from; 0 = all, with bop 20. Not of known objects, '
+                                  'which are one each.')] = 0,
              resolution: Resolution = '640x480', seed: Seed = 0, processes: Processes = 2,
              cluster: Cluster = '') -> None:
     """Make RGB-D frames with masks, poses and NOCS maps in a layout that others read, too.
@@ -132,8 +134,8 @@ def generate(folder: Folder,
     from pose_estimation_ros.synthetic.shard_files import Workers
     from pose_estimation_ros.synthetic.symmetry_picture import write_symmetry_picture
 
-    source = object_source(objects, categories, domain.value, instances or (
-        _BOP_INSTANCES if layout is Layout.bop else 0))
+    source = limited(object_source(objects, categories, domain.value), instances,
+                     _BOP_INSTANCES if layout is Layout.bop else 0)
     recipe = FrameRecipe(domain.value, split.value, source, seed, resolution_of(resolution))
     if layout is Layout.bop and isinstance(source, MeshFolder) and source.is_known:
         # Refuse before the picture of the data that are there is replaced.

@@ -56,30 +56,52 @@ Categories = Annotated[str, typer.Option(help='Only these, separated by commas; 
 Resolution = Annotated[str, typer.Option(help='WIDTHxHEIGHT, pixels.')]
 
 
-def object_source(objects: str, categories: str, domain: str, instances: int = 0) -> ObjectSource:
+def object_source(objects: str, categories: str, domain: str) -> ObjectSource:
     """Return the objects that the options name; every mesh of a folder is checked.
 
     Args:
         objects: 'categories', or a folder of meshes.
         categories: Names separated by commas; '' = all.
         domain: 'primary' or 'second'.
-        instances: Most objects per category and split; 0 = all.
 
     Raises:
         ConfigurationError: If the folder or a category is wrong.
         InvalidInputError: If a mesh is.
     """
-    from pose_estimation_ros.synthetic.mesh_objects import open_mesh_folder
-    from pose_estimation_ros.synthetic.object_source import FewObjects, procedural_objects
+    from pose_estimation_ros.synthetic.mesh_objects import models_without_mesh, open_mesh_folder
+    from pose_estimation_ros.synthetic.object_source import procedural_objects
 
     names = tuple(name.strip() for name in categories.split(',') if name.strip())
-    source: ObjectSource
     if objects == GENERATED:
-        source = procedural_objects(domain, names)
-    else:
-        source = folder = open_mesh_folder(Path(objects), names)
-        folder.check()
-    return FewObjects(source, instances) if instances and not source.is_known else source
+        return procedural_objects(domain, names)
+    folder = open_mesh_folder(Path(objects), names)
+    folder.check()
+    if absent := models_without_mesh(folder.root):
+        print(f'left out, for {folder.root} has no mesh of them: {", ".join(absent)}')
+    return folder
+
+
+def limited(source: ObjectSource, instances: int, usual: int) -> ObjectSource:
+    """Return a source with fewer objects per category and split.
+
+    Args:
+        source: Known objects are one each, of which there are no fewer.
+        instances: How many at most, as asked for; 0 = as usual.
+        usual: How many if nothing is asked for; 0 = all.
+
+    Raises:
+        ConfigurationError: If known objects are to be limited.
+    """
+    from pose_estimation_ros.synthetic.object_source import FewObjects
+
+    if source.is_known:
+        if instances:
+            raise ConfigurationError(f'--instances {instances} is for categories of many objects, '
+                                     'but known objects are one each: leave it out, and choose '
+                                     'objects with --categories')
+        return source
+    most = instances or usual
+    return FewObjects(source, most) if most else source
 
 
 def resolution_of(text: str) -> tuple[int, int]:

@@ -19,6 +19,7 @@ import numpy.typing as npt
 
 from pose_estimation_ros.core.categories import Category
 from pose_estimation_ros.core.errors import ConfigurationError, InvalidInputError
+from pose_estimation_ros.datasets.bop_models import MODELS_INFO, read_models
 from pose_estimation_ros.datasets.mesh_files import read_mesh
 from pose_estimation_ros.rendering.mesh import Mesh
 from pose_estimation_ros.rendering.mesh_symmetry import propose_symmetry
@@ -138,6 +139,18 @@ def open_mesh_folder(root: Path, names: Sequence[str] = ()) -> MeshFolder:
                         {name: split_names(found[name]) for name in chosen})
     return replace(source, rules={name: _with_symmetry(source, entry)
                                   for name, entry in source.rules.items()})
+
+
+def models_without_mesh(root: Path) -> list[str]:
+    """Return the models of a folder's `models_info.json` of which there is no mesh file.
+
+    Raises:
+        InvalidInputError: If the file cannot be used.
+    """
+    if not (root / MODELS_INFO).is_file():
+        return []
+    present = _list_meshes(root)
+    return [model.name for model in read_models(root).values() if model.name not in present]
 
 
 def _with_symmetry(source: MeshFolder, rules: ObjectRules) -> ObjectRules:

@@ -1,5 +1,6 @@
 """`pose-estimation dataset`: what the options become, and faults in one sentence."""
 
+import json
 import sys
 from pathlib import Path
 
@@ -95,6 +96,21 @@ def test_known_objects_come_with_a_picture_of_their_symmetries(tmp_path, monkeyp
     assert (tmp_path / 'data' / 'symmetries.png').is_file()
     dataset = BopDataset(tmp_path / 'data', 'train')
     assert len(dataset.models[1].symmetry.rotations) == 2
+
+
+def test_known_objects_cannot_be_limited_and_those_without_a_mesh_are_named(
+        tmp_path, monkeypatch):
+    monkeypatch.setattr(dataset_writing, 'generate_frames', lambda *_: None)
+    save_mesh(tmp_path / 'obj_000003.ply', box((0.1, 0.06, 0.03)))
+    entry = {'diameter': 120.4, **{f'{kind}_{axis}': factor * size for kind, factor in (
+        ('min', -0.5), ('size', 1.0)) for axis, size in zip('xyz', (100, 60, 30), strict=True)}}
+    (tmp_path / 'models_info.json').write_text(json.dumps({'3': entry, '7': entry}))
+    (tmp_path / 'objects.yaml').write_text('unit: m\n')
+    command = ('generate', tmp_path / 'data', '--format', 'shards', '--objects', tmp_path)
+    assert f'left out, for {tmp_path} has no mesh of them: obj_000007' in run(
+        *command).output.replace('\n', '')
+    with pytest.raises(ConfigurationError, match='--instances 5 is for categories'):
+        run(*command, '--instances', 5)
 
 
 def test_the_picture_of_data_that_are_there_is_not_replaced_by_that_of_others(tmp_path,
