@@ -23,11 +23,13 @@ class FeatureBank(nn.Module):
         vertices: (V, D) float32 unit features.
         clutter: (M, D) float32 unit features of the latest clutter, a ring.
         next_slot: () int64, where in the ring the next one goes.
+        updates: () int64, how often vertices were learnt.
     """
 
     vertices: Tensor
     clutter: Tensor
     next_slot: Tensor
+    updates: Tensor
 
     def __init__(self, counts: Sequence[int], clutter: int, features: int) -> None:
         """Fill the bank with random directions.
@@ -41,7 +43,8 @@ class FeatureBank(nn.Module):
         self.starts = [sum(counts[:number]) for number in range(len(counts) + 1)]
         for name, size in (('vertices', self.starts[-1]), ('clutter', clutter)):
             self.register_buffer(name, F.normalize(torch.randn(size, features), dim=1))
-        self.register_buffer('next_slot', torch.zeros((), dtype=torch.int64))
+        for name in ('next_slot', 'updates'):
+            self.register_buffer(name, torch.zeros((), dtype=torch.int64))
 
     @property
     def memory(self) -> Tensor:
@@ -59,7 +62,7 @@ class FeatureBank(nn.Module):
 
     @torch.no_grad()
     def learn_vertices(self, features: Tensor, vertex: Tensor, momentum: float,
-                       images: int | None = None) -> None:
+                       images: int | None = None, held: int = 0) -> None:
         """Move vertices towards what was seen of them.
 
         Args:
@@ -69,7 +72,11 @@ class FeatureBank(nn.Module):
             images: What the sum over all views of a vertex is divided by; None = by their number.
                 With the number of images, as published, a vertex that few of them show moves
                 less.
+            held: In the first so many updates vertices stay as they are.
         """
+        self.updates += 1
+        if self.updates <= held:
+            return
         features = features.float()
         total = torch.zeros_like(self.vertices).index_add_(0, vertex, features)
         seen = torch.bincount(vertex, minlength=len(total))
@@ -85,3 +92,21 @@ class FeatureBank(nn.Module):
         slots = (self.next_slot + torch.arange(len(latest), device=latest.device)) % size
         self.clutter.index_copy_(0, slots, latest)
         self.next_slot.copy_((self.next_slot + len(latest)) % size)
+
+
+def smooth_codes(places: Tensor, features: int, frequency: float) -> Tensor:
+    """Return (V, D) unit features of which near places have like ones.
+
+    Their products are about exp(-frequency^2 d^2 / 2) at distance d. A network learns them as
+    fast as it learns coordinates, while of random ones, which first drift to the mean of all
+    that is confused, a short training learns little.
+
+    Args:
+        places: (V, 3) in a cuboid from -1 to 1.
+        features: Length of a feature.
+        frequency: Standard deviation of the frequencies, radians per half extent.
+
+    Source: Rahimi and Recht, "Random features for large-scale kernel machines" (NeurIPS 2007).
+    """
+    waves = frequency * torch.randn(3, features)
+    return F.normalize(torch.cos(places @ waves + 2 * torch.pi * torch.rand(features)), dim=1)

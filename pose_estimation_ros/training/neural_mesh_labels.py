@@ -224,5 +224,7 @@ def _near(view: ProjectedVertices, chosen: NDArray[np.intp],
     else:
         places, reach = view.points, settings.reach * settings.stride * view.cell
     places = places.astype(np.float32)
-    offset = places[chosen][:, None] - places
-    return np.asarray(np.einsum('nvk,nvk->nv', offset, offset) < reach ** 2)
+    # One product of matrices instead of a difference for each pair.
+    length = np.square(places).sum(axis=1)
+    squared = length[chosen, None] + length - 2.0 * places[chosen] @ places.T
+    return np.asarray(squared < reach ** 2)

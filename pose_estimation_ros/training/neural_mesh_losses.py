@@ -95,7 +95,8 @@ def vertex_losses(features: Tensor, vertex: Tensor, category: Tensor, near: Tens
         bank: What they are compared with; it has no gradient.
         settings: Temperature and share of clutter.
     """
-    losses: Tensor = _MemoryCrossEntropy.apply(features, near, vertex, category, bank, settings)
+    losses: Tensor = _MemoryCrossEntropy.apply(  # type: ignore[no-untyped-call]
+        features, near, vertex, category, bank, settings)
     return losses
 
 

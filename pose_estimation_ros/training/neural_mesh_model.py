@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from pose_estimation_ros.backends.spd_preprocessing import IMAGE_MEAN, IMAGE_STD
 from pose_estimation_ros.networks.neural_mesh import FeatureExtractor
-from pose_estimation_ros.training.neural_mesh_bank import FeatureBank
+from pose_estimation_ros.training.neural_mesh_bank import FeatureBank, smooth_codes
 from pose_estimation_ros.training.neural_mesh_batches import WindowBatch
 from pose_estimation_ros.training.neural_mesh_losses import (
     background_losses,
@@ -37,6 +37,10 @@ class NeuralMeshModel(nn.Module):
         self.extractor.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.bank = FeatureBank([len(shape.mesh.vertices) for shape in shapes], recipe.clutter,
                                 recipe.network.features)
+        if recipe.frequency:
+            self.bank.vertices.copy_(torch.cat([smooth_codes(
+                torch.from_numpy(2.0 * shape.mesh.vertices / shape.mesh.extents).float(),
+                recipe.network.features, recipe.frequency) for shape in shapes]))
         for name, value in (('mean', IMAGE_MEAN), ('deviation', IMAGE_STD)):
             self.register_buffer(name, 255.0 * torch.tensor(value.tolist()).reshape(3, 1, 1),
                                  persistent=False)
@@ -69,6 +73,7 @@ class NeuralMeshModel(nn.Module):
                 total = total + settings.background * losses['background']
         if self.training:
             images = len(batch.image) if self.recipe.counted == 'images' else None
-            bank.learn_vertices(features.detach(), batch.vertex, self.recipe.momentum, images)
+            bank.learn_vertices(features.detach(), batch.vertex, self.recipe.momentum, images,
+                                self.recipe.held)
             bank.learn_clutter(clutter.detach())
         return {'total': total, **losses}

@@ -21,6 +21,9 @@ class NeuralMeshRecipe:
         contrast: How vertices are told apart.
         vertices: How many squares cover a cuboid; there are about a tenth more vertices.
         momentum: Share of the old direction of a vertex in each step.
+        frequency: Of the smooth codes that vertices begin with, see `smooth_codes`; 0 as
+            published: they begin at random.
+        held: Steps before vertices begin to move.
         clutter: Rows of clutter in the bank.
         counted: 'views': a vertex moves to the mean of its views in a batch; 'images': by the
             number of images, as published.
@@ -35,6 +38,8 @@ class NeuralMeshRecipe:
     contrast: ContrastSettings = field(default_factory=ContrastSettings)
     vertices: int = 1000
     momentum: float = 0.96
+    frequency: float = 0.0
+    held: int = 0
     clutter: int = 2560
     counted: str = 'images'
     lying: float = 1.0
@@ -51,5 +56,5 @@ FULL = NeuralMeshRecipe(
 # to be so; a short training has no time for vertices that are not seen.
 LITE = NeuralMeshRecipe(
     NeuralMeshConfig(), LabelSettings(stride=NeuralMeshConfig().stride),
-    contrast=ContrastSettings(background=0.3), momentum=0.93, clutter=1024, counted='views',
-    lying=0.2)
+    contrast=ContrastSettings(background=0.3), momentum=0.98, frequency=3.0, held=1500,
+    clutter=1024, counted='views', lying=0.2)

@@ -32,7 +32,8 @@ def unpacked_colors(files: Bytes, ends: NDArray[np.int64], row: int) -> NDArray[
     Raises:
         InvalidInputError: If it is damaged.
     """
-    return np.ascontiguousarray(_unpacked(files, ends, row, cv2.IMREAD_COLOR)[..., ::-1])
+    bgr = _unpacked(files, ends, row, cv2.IMREAD_COLOR)
+    return np.asarray(cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB), dtype=np.uint8)
 
 
 def unpacked_map(files: Bytes, ends: NDArray[np.int64], row: int) -> NDArray[np.uint8]:
