@@ -20,6 +20,7 @@ BUILT_IN = {
     'crnet': 'pose_estimation_ros.backends.prior_deformation:create_crnet',
     'disp6d': 'pose_estimation_ros.backends.disp6d:create_disp6d',
     'mrc': 'pose_estimation_ros.backends.mrc:create_mrc',
+    'neural_mesh': 'pose_estimation_ros.backends.neural_mesh:create_neural_mesh',
     'spd': 'pose_estimation_ros.backends.prior_deformation:create_spd',
 }
 
