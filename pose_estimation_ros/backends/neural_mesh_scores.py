@@ -26,7 +26,7 @@ class FeatureScores:
     Attributes:
         shape: (height, width) of the feature map.
         vertices: (n + 1, V) float32 of n cells; the last row is zero.
-        clutter: (h w,) float32 of all cells, the best over the clutter's features.
+        clutter: (h w,) float32 of all cells: what an object must exceed to be seen in one.
         row: (h w,) which row of `vertices` is a cell's; n where it was not asked for.
     """
 
@@ -41,13 +41,15 @@ class FeatureScores:
 
 
 def feature_scores(features: Float32Array, vertices: Float32Array, clutter: Float32Array,
-                   cells: IndexArray | None = None) -> FeatureScores:
+                   background: float = -1.0, cells: IndexArray | None = None) -> FeatureScores:
     """Compare a feature map with a neural mesh.
 
     Args:
         features: (D, h, w) float32, of length one along D.
         vertices: (V, D) float32 features of the vertices.
         clutter: (M, D) float32 features of what is not the object.
+        background: What a cell of the clutter scores at least, whatever its feature: as much as
+            vertices score by chance with what was never seen in training.
         cells: (n,) v * w + u of the cells that will be asked for; None = all. The others score
             zero with all vertices.
     """
@@ -58,4 +60,10 @@ def feature_scores(features: Float32Array, vertices: Float32Array, clutter: Floa
     row[slice(None) if cells is None else cells] = np.arange(count)
     scores = np.zeros((count + 1, len(vertices)), dtype=np.float32)
     np.matmul(flat.T if cells is None else flat[:, cells].T, vertices.T, out=scores[:count])
-    return FeatureScores(shape, scores, (clutter @ flat).max(axis=0), row)
+    return FeatureScores(shape, scores, clutter_scores(flat, clutter, background), row)
+
+
+def clutter_scores(features: Float32Array, clutter: Float32Array,
+                   background: float) -> Float32Array:
+    """Return the (n,) best products of (D, n) features with the clutter, `background` at least."""
+    return np.asarray(np.maximum((clutter @ features).max(axis=0), np.float32(background)))

@@ -25,7 +25,7 @@ from pose_estimation_ros.core.ray_box import enter_box
 
 FloatArray = NDArray[np.float64]
 IndexArray = NDArray[np.intp]
-_Float = TypeVar('_Float', np.float32, np.float64)
+_Value = TypeVar('_Value', np.bool_, np.float32, np.float64)
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ class CuboidRaster:
         seen[self.pose, self.pixel] = True
         return seen.reshape(self.poses, *self.shape)
 
-    def images(self, values: NDArray[_Float]) -> NDArray[_Float]:
+    def images(self, values: NDArray[_Value]) -> NDArray[_Value]:
         """Return the (B, height, width, ...) pictures of (n, ...) values, zero elsewhere."""
         picture = np.zeros((self.poses, self.shape[0] * self.shape[1], *values.shape[1:]),
                            dtype=values.dtype)
