@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from pose_estimation_ros.backends.neural_mesh_archive import CategoryMesh
+from pose_estimation_ros.backends.neural_mesh_search_space import PARAMETER as SEARCH
 from pose_estimation_ros.core.categories import category_named
 from pose_estimation_ros.core.cuboid_mesh import CuboidMesh
 from pose_estimation_ros.core.errors import ConfigurationError, ModelError
@@ -45,10 +46,15 @@ from pose_estimation_ros.training.published_checkpoint import (
 _STATE, _MEMORY = 'state', 'memory'
 # Counts of batches, which files of early versions of PyTorch lack and nothing reads.
 _COUNTER = 'num_batches_tracked'
-# What images are scaled to, and how far objects are then away with a focal length of 3000 pixels,
-# in diagonals of their cuboids (spec 2.1 and 2.4).
+# What images are scaled to, and the poses that are searched: lowest, highest and number (spec 2.1
+# and 2.4). The published distances, in diagonals, belong to a focal length of 3000 pixels.
 _WIDTH, _HEIGHT = 448, 320
-_FOCAL, _NEAREST, _FARTHEST = 3000.0, 4.0, 20.0
+_AZIMUTHS = 24
+_ELEVATIONS, _THETAS = (-np.pi / 6, np.pi / 3, 6), (-np.pi / 6, np.pi / 6, 6)
+_NEAREST, _FARTHEST, _DISTANCES = 4.0, 20.0, 9
+_PUBLISHED_FOCAL = 3000.0
+# Of a camera with 60 degrees from left to right whose image is 448 pixels wide.
+_USUAL_FOCAL = 388.0
 
 # What a part of our network is called in the published one, in the order of replacement.
 _RENAMED = (
@@ -133,8 +139,7 @@ def import_neural_mesh(file: Path, out: Path, category: str = '', cad_models: Pa
     with new_model_folder(out) as folder:
         return write_neural_mesh_model(
             extractor, {category: mesh}, folder,
-            parameters={'width': _WIDTH, 'height': _HEIGHT, 'focal_length': _FOCAL,
-                        'distances': [_NEAREST * scale, _FARTHEST * scale]},
+            parameters={'width': _WIDTH, 'height': _HEIGHT, SEARCH: _search(scale)},
             training={
                 'program': 'published checkpoint of github wufeim/6d_pose_eccv22 or NeMo',
                 'checkpoint': file.name, 'checkpoint_sha256': file_sha256(file),
@@ -142,6 +147,19 @@ def import_neural_mesh(file: Path, out: Path, category: str = '', cad_models: Pa
                 'licence_note': 'the authors state no licence for their code and weights'},
             metrics={}, symmetries={} if known else {category: NO_SYMMETRY},
             licence='NOASSERTION')
+
+
+def _search(scale: float) -> dict[str, Any]:
+    """Return the published grid of poses for a usual camera.
+
+    Objects are as large in the image as in the published grid.
+
+    Args:
+        scale: Metres for each unit of the CAD models.
+    """
+    metres = scale * _USUAL_FOCAL / _PUBLISHED_FOCAL
+    return {'azimuths': _AZIMUTHS, 'elevations': list(_ELEVATIONS), 'thetas': list(_THETAS),
+            'distances': [_NEAREST * metres, _FARTHEST * metres, _DISTANCES]}
 
 
 def _category_of(file: Path) -> str:

@@ -16,6 +16,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / 'support'))
 from neural_mesh_networks import published_state, tiny_extractor
 
 from pose_estimation_ros.backends.neural_mesh_archive import read_category_meshes
+from pose_estimation_ros.backends.neural_mesh_search_space import search_space
 from pose_estimation_ros.cli.main import app
 from pose_estimation_ros.core.errors import ConfigurationError, ModelError
 from pose_estimation_ros.networks.neural_mesh import full_config
@@ -55,7 +56,13 @@ def test_a_published_checkpoint_becomes_a_model_that_computes_the_same(tmp_path:
         'neural_mesh', 'full', ('car',))
     assert (manifest.licence, manifest.training['unit']) == ('NOASSERTION', 'CAD model')
     assert (manifest.parameters['stride'], manifest.parameters['bias']) == (8, 'training')
-    assert manifest.parameters['distances'] == [4.0, 20.0]
+    space = search_space(manifest)
+    assert (space.azimuths, space.elevations[2], space.thetas[2], space.distances[2]) == (
+        24, 6, 6, 9)
+    # As large in an image 448 pixels wide of 60 degrees as with a focal length of 3000 pixels.
+    focal = 224 / np.tan(np.radians(30))
+    np.testing.assert_allclose(focal / np.array(space.distances[:2]), [3000 / 4, 3000 / 20],
+                               rtol=1e-3)
     model = ModelStore([tmp_path / 'ours']).find('car', task='pose')
     image = np.random.default_rng(1).integers(0, 256, (1, 3, 64, 96), np.uint8)
     answer = InferenceSession(model.file('features'), 'cpu', threads=1).run({'image': image})
@@ -77,7 +84,7 @@ def test_features_go_with_their_vertices_into_our_frame_and_size(tmp_path: Path)
     cuboid = published_cuboid('car')
     scale = 4.8 / np.linalg.norm(cuboid.extents)
     np.testing.assert_allclose(np.linalg.norm(mesh.extents), 4.8)
-    np.testing.assert_allclose(manifest.parameters['distances'], [4 * scale, 20 * scale])
+    np.testing.assert_allclose(search_space(manifest).distances[0], 4 * scale * 388 / 3000)
     # Ours has y up, z to the front, and is centred.
     x, y, z = (mesh.features[:, :3] - (cuboid.lower + cuboid.upper) / 2).T
     np.testing.assert_allclose(scale * np.stack([x, z, -y], axis=1), mesh.cuboid().vertices,
