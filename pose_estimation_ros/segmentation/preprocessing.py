@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pose_estimation_ros.core.camera import CameraIntrinsics
+from pose_estimation_ros.core.color_normalization import COLOR_DEVIATION, COLOR_MEAN
 from pose_estimation_ros.core.errors import InvalidInputError
 from pose_estimation_ros.core.frame import RGBDFrame
 
@@ -23,7 +24,6 @@ Channels = NDArray[np.float32]
 CHANNEL_NAMES = ('red', 'green', 'blue', 'inverse_depth', 'depth_known',
                  'normal_x', 'normal_y', 'normal_z')
 COLOR_CHANNELS = CHANNEL_NAMES[:3]
-COLOR_MEAN, COLOR_DEVIATION = 0.45, 0.25
 # Depth outside this range says nothing about tabletop objects; both bounds in metres.
 NEAREST_DEPTH, FARTHEST_DEPTH = 0.15, 6.0
 _NORMAL_WINDOW = 5

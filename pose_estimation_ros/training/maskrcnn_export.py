@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from pose_estimation_ros.core.categories import CATEGORY_NAMES, Category
+from pose_estimation_ros.core.color_normalization import COLOR_DEVIATION, COLOR_MEAN
 from pose_estimation_ros.core.errors import ModelError
 from pose_estimation_ros.networks.mask_rcnn import MaskRCNN, MaskRCNNConfig
 from pose_estimation_ros.networks.point_classifier import PointClassifier, PointClassifierConfig
@@ -25,8 +26,6 @@ from pose_estimation_ros.segmentation.object_cloud import AROUND, INSIDE
 from pose_estimation_ros.segmentation.preprocessing import (
     CHANNEL_NAMES,
     COLOR_CHANNELS,
-    COLOR_DEVIATION,
-    COLOR_MEAN,
     InputSize,
 )
 from pose_estimation_ros.training.checkpoints import (

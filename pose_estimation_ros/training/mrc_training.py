@@ -75,7 +75,7 @@ class MRCTask(SourcedTask):
         if not isinstance(model.encoder, DetectorEncoder):
             raise ModelError(f'{path} is a detector, whose backbone {self.network} does not have; '
                              'begin without it')
-        model.encoder.load_state_dict(model.encoder.begun_with(trained_weights(content)))
+        model.encoder.begin_with_detector(trained_weights(content))
         return model.state_dict()
 
     def players(self, model: nn.Module) -> list[Player]:

@@ -3,9 +3,9 @@
 import pytest
 import torch
 
+from pose_estimation_ros.core.color_normalization import COLOR_DEVIATION, COLOR_MEAN
 from pose_estimation_ros.networks.detector_encoder import DetectorEncoder
 from pose_estimation_ros.networks.mask_rcnn import MaskRCNN, MaskRCNNConfig
-from pose_estimation_ros.segmentation.preprocessing import COLOR_DEVIATION, COLOR_MEAN
 
 
 @pytest.fixture(scope='module')
@@ -27,7 +27,7 @@ def test_maps_have_the_sizes_that_the_decoder_takes():
 
 def test_it_begins_with_the_pyramid_of_the_detector_on_colours(detector):
     encoder = DetectorEncoder(16)
-    encoder.load_state_dict(encoder.begun_with(detector.state_dict()))
+    encoder.begin_with_detector(detector.state_dict())
     encoder.eval()
     image = images(1)
     seen = torch.zeros(1, 8, 64, 64)
@@ -40,7 +40,7 @@ def test_it_begins_with_the_pyramid_of_the_detector_on_colours(detector):
 
 def test_an_answer_does_not_depend_on_the_other_crops_even_while_it_learns(detector):
     encoder = DetectorEncoder(16).train()
-    encoder.load_state_dict(encoder.begun_with(detector.state_dict()))
+    encoder.begin_with_detector(detector.state_dict())
     before = {name: value.clone() for name, value in encoder.state_dict().items()}
     image = images(3)
     with torch.no_grad():
