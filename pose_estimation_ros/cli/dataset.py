@@ -12,6 +12,7 @@ from pose_estimation_ros.cli import (
     dataset_cut,
     dataset_pictures,
     dataset_prepare,
+    dataset_turned,
     dataset_views,
 )
 from pose_estimation_ros.cli.dataset_options import (
@@ -168,5 +169,6 @@ def priors(file: Annotated[Path, typer.Argument(help='Where the shapes go, an .n
 dataset.command(epilog=dataset_cut.EPILOG)(dataset_cut.cut)
 dataset.command(epilog=dataset_views.EPILOG)(dataset_views.views)
 dataset.command(epilog=dataset_pictures.EPILOG)(dataset_pictures.pictures)
+dataset.command(epilog=dataset_turned.EPILOG)(dataset_turned.turned)
 dataset.command(epilog=dataset_prepare.EPILOG)(dataset_prepare.prepare)
 dataset.command(epilog=dataset_candidates.EPILOG)(dataset_candidates.candidates)

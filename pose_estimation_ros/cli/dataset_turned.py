@@ -25,9 +25,9 @@ EPILOG = examples('dataset turned data/turned/train --frames data/frames/train',
 
 
 def turned(folder: Folder,
-           frames: Annotated[Path, typer.Option(help='Folder of `dataset frames`, for '
-                                                'disp6d-category. Default: random parts are '
-                                                'drawn, for disp6d-parts.')] = None,  # type: ignore[assignment]  # typer's None
+           frames: Path = typer.Option(None, help='Folder of `dataset frames`, for '
+                                       'disp6d-category. Default: random parts are drawn, for '
+                                       'disp6d-parts.'),
            count: Annotated[int, typer.Option(min=1, help='How many parts.')] = 1600,
            views: Annotated[int, typer.Option(min=1, help='Pictures of each part.')] = 40,
            split: SplitOption = Split.train, seed: Seed = 0, processes: Processes = 2,

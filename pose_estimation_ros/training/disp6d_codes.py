@@ -7,6 +7,7 @@ Source: Wen et al., "DISP6D" (ECCV 2022), section 3.2; moving averages as van de
 from __future__ import annotations
 
 import torch
+import torch.distributed as dist
 from torch import Tensor, nn
 
 from pose_estimation_ros.networks.view_encoder import unit_length
@@ -44,7 +45,13 @@ class ShapeCodes(nn.Module):
             shape: (B, code) codes of shape, of any length.
             label: (B,) int64 which object each crop shows.
         """
-        self.counts.mul_(self.keep).index_add_(
-            0, label, torch.ones_like(label, dtype=self.counts.dtype), alpha=1 - self.keep)
-        self.sums.mul_(self.keep).index_add_(0, label, unit_length(shape.detach()),
-                                             alpha=1 - self.keep)
+        seen = torch.zeros_like(self.counts).index_add_(
+            0, label, torch.ones_like(label, dtype=self.counts.dtype))
+        total = torch.zeros_like(self.sums).index_add_(
+            0, label, unit_length(shape.detach()).to(self.sums.dtype))
+        # Every process must end with the same codes, those of the whole batch.
+        for part in (seen, total):
+            if dist.is_initialized():
+                dist.all_reduce(part)
+        self.counts.mul_(self.keep).add_(seen, alpha=1 - self.keep)
+        self.sums.mul_(self.keep).add_(total, alpha=1 - self.keep)

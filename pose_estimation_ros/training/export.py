@@ -78,6 +78,14 @@ def _mrc(network: str, size: Literal['lite', 'full'], request: ExportRequest) ->
         export_mrc(network, size, request.checkpoint, folder, request.training, request.metrics)
 
 
+def _disp6d(network: str, request: ExportRequest) -> None:
+    from pose_estimation_ros.training.disp6d_export import export_disp6d
+
+    with new_model_folder(request.out) as folder:
+        export_disp6d(network, 'lite', request.checkpoint, folder, request.training,
+                      request.metrics)
+
+
 def _maskrcnn(request: ExportRequest) -> None:
     from pose_estimation_ros.training.maskrcnn_export import export_model
 
@@ -104,5 +112,7 @@ _EXPORTERS: dict[str, tuple[Callable[[ExportRequest], None], set[str]]] = {
     'acr-full': (partial(_full, 'acr-full'), {'--training-note', '--priors'}),
     'mrc-lite': (partial(_mrc, 'mrc-lite', 'lite'), {'--training-note', '--metrics'}),
     'mrc-full': (partial(_mrc, 'mrc-full', 'full'), {'--training-note', '--metrics'}),
+    **{name: (partial(_disp6d, name), {'--training-note', '--metrics'})
+       for name in ('disp6d-category', 'disp6d-parts')},
     'maskrcnn': (_maskrcnn, {'--training-note', '--metrics', '--classifier'}),
     'shape-prior': (_shape_prior, set())}

@@ -60,6 +60,10 @@ NETWORKS = {network.name: network for network in (
                      'neural_mesh_lite_training'),
     TrainableNetwork('neural_mesh-full', 'the published features; data: pictures',
                      'neural_mesh_full_training'),
+    TrainableNetwork('disp6d-category', 'rotation and shape of categories from colour, small; '
+                     'data: turned', 'disp6d_category_training'),
+    TrainableNetwork('disp6d-parts', 'the same for known objects that it never saw; data: '
+                     'turned', 'disp6d_parts_training'),
     TrainableNetwork('maskrcnn', 'the lite detector; data: frames', 'maskrcnn_training'),
     TrainableNetwork('point-classifier', 'what a detection shows; data: candidates, crops',
                      'point_classifier_training'),

@@ -1,0 +1,56 @@
+"""How DISP6D is made and taught, in one place: what a study varies is a field of a recipe."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
+
+from pose_estimation_ros.backends.disp6d_crops import CropSettings
+from pose_estimation_ros.networks.disp6d import LITE, Disp6dConfig
+from pose_estimation_ros.training.disp6d_augmentation import ViewAugmentation
+from pose_estimation_ros.training.disp6d_losses import LossWeights
+from pose_estimation_ros.training.mrc_augmentation import AugmentationSettings
+
+
+@dataclass(frozen=True)
+class Disp6dRecipe:
+    """A network and how it is taught.
+
+    Attributes:
+        network: Its configuration.
+        crops: How crops are cut.
+        weights: Of the losses.
+        keep: What part of the codes of shapes is kept in every step; as in the published code.
+        augmentation: How pictures are changed.
+    """
+
+    network: Disp6dConfig = LITE
+    crops: CropSettings = field(default_factory=CropSettings)
+    weights: LossWeights = field(default_factory=LossWeights)
+    keep: float = 0.9995
+    augmentation: ViewAugmentation = field(default_factory=ViewAugmentation)
+
+    @property
+    def preparation(self) -> Mapping[str, Any]:
+        """How crops are cut, in plain values for a manifest."""
+        return {name: value for name, value in asdict(self.crops).items() if name != 'crop'}
+
+
+# Scenes are varied already, and their colours are those that a camera sees.
+_CATEGORY_COLORS = AugmentationSettings(background=0.0, colors=0.7, dropout=0.1, inversion=0.1,
+                                        grey=0.05)
+CATEGORY = Disp6dRecipe(crops=CropSettings(background='white'),
+                        augmentation=ViewAugmentation(pictures=_CATEGORY_COLORS))
+# Parts lie before nothing; with no mask at run time they lie before anything.
+_PART_COLORS = AugmentationSettings(background=0.0, colors=0.8, dropout=0.1, inversion=0.1,
+                                    grey=0.1)
+PARTS = Disp6dRecipe(crops=CropSettings(background='black'),
+                     augmentation=ViewAugmentation(masked=0.6, coarse=0.5, pictures=_PART_COLORS))
+
+# What the paper's tables 3 and 4 vary, by short names.
+VARIANTS: dict[str, Disp6dRecipe] = {
+    'category': CATEGORY,
+    'no-metric': replace(CATEGORY, weights=replace(CATEGORY.weights, shape=0.0)),
+    'parts': PARTS,
+}
