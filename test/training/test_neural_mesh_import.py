@@ -16,12 +16,13 @@ sys.path.insert(0, str(Path(__file__).parents[1] / 'support'))
 from neural_mesh_networks import published_state, tiny_extractor
 
 from pose_estimation_ros.backends.neural_mesh_archive import read_category_meshes
+from pose_estimation_ros.backends.neural_mesh_model import NeuralMeshModel
 from pose_estimation_ros.backends.neural_mesh_search_space import search_space
 from pose_estimation_ros.cli.main import app
+from pose_estimation_ros.core.camera import CameraIntrinsics
 from pose_estimation_ros.core.errors import ConfigurationError, ModelError
 from pose_estimation_ros.networks.neural_mesh import full_config
 from pose_estimation_ros.runtime.model_store import ModelStore
-from pose_estimation_ros.runtime.session import InferenceSession
 from pose_estimation_ros.training.cad_cuboids import published_cuboid
 from pose_estimation_ros.training.neural_mesh_import import (
     import_neural_mesh,
@@ -64,11 +65,12 @@ def test_a_published_checkpoint_becomes_a_model_that_computes_the_same(tmp_path:
     np.testing.assert_allclose(focal / np.array(space.distances[:2]), [3000 / 4, 3000 / 20],
                                rtol=1e-3)
     model = ModelStore([tmp_path / 'ours']).find('car', task='pose')
-    image = np.random.default_rng(1).integers(0, 256, (1, 3, 64, 96), np.uint8)
-    answer = InferenceSession(model.file('features'), 'cpu', threads=1).run({'image': image})
+    image = np.random.default_rng(1).integers(0, 256, (320, 448, 3), np.uint8)
+    camera = CameraIntrinsics.pinhole(448, 320, 388, 388, 223.5, 159.5)
+    answer = NeuralMeshModel(model, 'cpu', 1).extract(image, camera)
     with torch.no_grad():
-        expected = ExtractorGraph(tiny_extractor())(torch.from_numpy(image))
-    np.testing.assert_allclose(answer['features'], expected, atol=1e-5)
+        expected = ExtractorGraph(tiny_extractor())(torch.from_numpy(image).permute(2, 0, 1)[None])
+    np.testing.assert_allclose(answer.features, expected[0], atol=1e-5)
 
 
 def test_features_go_with_their_vertices_into_our_frame_and_size(tmp_path: Path) -> None:
