@@ -50,6 +50,8 @@ class SolverSettings:
         search: Of the coarse stage.
         refinement: Of the fine stage; objects may leave the distances of the search by
             `_BEYOND`.
+        first_steps: Of the fine stage, that all initial poses of a place take; the best of them
+            goes on.
         competes: Whether objects compete for pixels, and are refined again with what they keep.
         overlap: Of two objects of a category whose silhouettes share more than this of their
             union, the weaker is the same object again.
@@ -59,6 +61,7 @@ class SolverSettings:
 
     search: SearchSettings = field(default_factory=SearchSettings)
     refinement: RefinementSettings = field(default_factory=RefinementSettings)
+    first_steps: int = 8
     competes: bool = True
     overlap: float = 0.5
     least_visible: float = 0.1
@@ -191,28 +194,25 @@ class NeuralMeshSolver:
         """Return for each place its best object after the fine stage."""
         mesh = self._rendered[category]
         scores = self._scores(category, proposals.hypotheses, features, K)
-        starts = self._with_best_aspect(category, proposals.hypotheses, scores, K)
-        refined = refine(starts, mesh, scores, K, self._refinement)
-        again = self._with_best_aspect(category, refined.hypotheses, scores, K)
-        refined = refine(again, mesh, scores, K, self._refinement)
-        best = []
-        for place in np.unique(proposals.place):
-            rows = np.flatnonzero(proposals.place == place)
-            best.append(rows[refined.gains[rows].argmax()])
-        chosen = refined.hypotheses[np.array(best)]
-        return _objects(category, chosen, proposals.box[best], mesh, scores, K)
+        starts, _ = self._with_best_aspects(category, proposals.hypotheses, scores, K)
+        hurried = replace(self._refinement, steps=self._settings.first_steps)
+        begun = refine(starts, mesh, scores, K, hurried).hypotheses
+        begun, gains = self._with_best_aspects(category, begun, scores, K)
+        places = [np.flatnonzero(proposals.place == place) for place in np.unique(proposals.place)]
+        best = np.array([rows[gains[rows].argmax()] for rows in places])
+        refined = refine(begun[best], mesh, scores, K, self._refinement)
+        return _objects(category, refined.hypotheses, proposals.box[best], mesh, scores, K)
 
-    def _with_best_aspect(self, category: str, hypotheses: Hypotheses, scores: FeatureScores,
-                          K: FloatArray) -> Hypotheses:
-        """Return the poses, each with the aspect of the category that fits best there."""
+    def _with_best_aspects(self, category: str, hypotheses: Hypotheses, scores: FeatureScores,
+                           K: FloatArray) -> tuple[Hypotheses, FloatArray]:
+        """Return the poses, each with the aspect of the category that fits best, and gains."""
         aspects = self._meshes[category].aspects
-        if len(aspects) == 1:
-            return hypotheses
         each = Hypotheses(np.repeat(hypotheses.T_camera_object, len(aspects), axis=0),
                           np.tile(aspects / aspects[0], (len(hypotheses), 1)))
         gains = render(each, self._rendered[category], scores, K).totals()
-        best = gains.reshape(len(hypotheses), len(aspects)).argmax(axis=1)
-        return each[np.arange(len(hypotheses)) * len(aspects) + best]
+        best = (np.arange(len(hypotheses)) * len(aspects)
+                + gains.reshape(len(hypotheses), len(aspects)).argmax(axis=1))
+        return each[best], gains[best]
 
     def _without_repetitions(self, found: Sequence[_Object]) -> list[_Object]:
         """Return the objects less those that a stronger one of their category covers."""
