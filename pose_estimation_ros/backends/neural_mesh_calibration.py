@@ -25,6 +25,8 @@ PARAMETER = 'calibration'
 EVIDENCE: tuple[str, ...] = ('score', 'similarity', 'own share', 'log own cells')
 # What is known of a pose whatever the picture shows: a metre, and any angle.
 _PRIOR_INFORMATION = np.array([1.0] * 3 + [1.0 / UNKNOWN_ANGLE] * 3)
+# No rendering is like the features without any error.
+_LEAST_DISSIMILARITY = 0.02
 # As a share of the diagonal: how much surfaces differ from cuboids, if nobody has measured it.
 _ROUGHNESS = 0.15
 
@@ -40,7 +42,8 @@ class MeshCalibration:
             of the solver counts as it is.
         offsets: By category, added to the log odds.
         least: Candidates with a lower probability are rejected.
-        noise: What the inverse of the curvature is multiplied by to be the covariance.
+        noise: What the inverse of the curvature is multiplied by to be the covariance of a
+            pose without any similarity.
         surfaces: By category, the depth of its surface behind its cuboid, and the deviation of
             that from object to object, both in shares of the diagonal.
     """
@@ -109,15 +112,16 @@ class MeshCalibration:
         """Return the (6, 6) covariance of a candidate's pose at a known scale.
 
         It is the inverse of the curvature of the squared difference between rendering and
-        features, times `noise`: the variance of a feature's error, and whatever neighbouring
-        cells have in common.
+        features, times how dissimilar they are, times `noise`, which stands for whatever
+        neighbouring cells and channels have in common.
 
         Args:
             candidate: Whose pose it is.
             scale: Of the object, which position and its deviation share.
         """
         curvature = (candidate.hessian + candidate.hessian.T) / 2
-        covariance = np.linalg.inv(curvature / self.noise + np.diag(_PRIOR_INFORMATION))
+        variance = self.noise * max(1.0 - candidate.similarity, _LEAST_DISSIMILARITY)
+        covariance = np.linalg.inv(curvature / variance + np.diag(_PRIOR_INFORMATION))
         factor = np.array([scale] * 3 + [1.0] * 3)
         return np.asarray(factor[:, None] * covariance * factor)
 

@@ -20,6 +20,9 @@ FloatArray = NDArray[np.float64]
 
 PARAMETER = 'search'
 _COUNTS = ('peaks', 'initial_poses', 'pool', 'step', 'location_rotations', 'sample')
+_SEARCH_NUMBERS = ('background', 'worst', 'separation')
+_SOLVER_NUMBERS = ('overlap', 'least_visible')
+_OTHERS = (*_COUNTS, *_SEARCH_NUMBERS, *_SOLVER_NUMBERS)
 
 
 @dataclass(frozen=True)
@@ -48,10 +51,10 @@ def search_space(manifest: ModelManifest) -> SearchSpace:
     """
     plain = _entries(manifest)
     known = {field.name for field in fields(SearchSpace)}
-    if unknown := sorted(set(plain) - known - set(_COUNTS)):
+    if unknown := sorted(set(plain) - known - set(_OTHERS)):
         raise ModelError(f'model {manifest.name!r}: parameters.{PARAMETER} of its manifest has '
                          f'the unknown entries {", ".join(unknown)}; known are '
-                         f'{", ".join(sorted(known | set(_COUNTS)))}')
+                         f'{", ".join(sorted(known | set(_OTHERS)))}')
     try:
         ranges = {name: (float(plain[name][0]), float(plain[name][1]), int(plain[name][2]))
                   for name in ('elevations', 'thetas', 'distances') if name in plain}
@@ -93,14 +96,16 @@ def solver_settings(manifest: ModelManifest, options: NeuralMeshOptions) -> Solv
     space, plain = search_space(manifest), _entries(manifest)
     try:
         counts = {name: int(plain[name]) for name in _COUNTS if name in plain}
+        numbers = {name: float(plain[name]) for name in _SEARCH_NUMBERS if name in plain}
+        others = {name: float(plain[name]) for name in _SOLVER_NUMBERS if name in plain}
     except (TypeError, ValueError) as error:
-        raise ModelError(f'model {manifest.name!r}: {", ".join(_COUNTS)} of parameters.'
-                         f'{PARAMETER} must be whole numbers ({error})') from error
+        raise ModelError(f'model {manifest.name!r}: {", ".join(_OTHERS)} of parameters.'
+                         f'{PARAMETER} must be numbers ({error})') from error
     if options.initial_poses:
         counts['initial_poses'] = options.initial_poses
-    search = replace(SearchSettings(),
-                     distances=tuple(np.geomspace(*space.distances).tolist()), **counts)
-    return SolverSettings(search=search, competes=options.competition == 'on')
+    search: SearchSettings = replace(SearchSettings(), **counts, **numbers,  # type: ignore[arg-type]
+                                     distances=tuple(np.geomspace(*space.distances).tolist()))
+    return replace(SolverSettings(search=search, competes=options.competition == 'on'), **others)
 
 
 def _entries(manifest: ModelManifest) -> Mapping[str, Any]:

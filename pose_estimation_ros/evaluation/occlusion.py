@@ -51,18 +51,17 @@ _COLOUR = NeuralMeshOptions(scale='category')
 BASELINE = _neural_mesh(NEURAL_MESH, '`neural_mesh`, colour', _COLOUR)
 CONTESTANTS: tuple[Contestant, ...] = (
     BASELINE,
-    _neural_mesh('neural_mesh_depth', '`neural_mesh`, size by depth',
-                 replace(_COLOUR, scale='depth')),
     Contestant('spd', '`spd`, depth', Method('spd')),
     Contestant('crnet', '`crnet`, depth and colour', Method('crnet')),
     Contestant('acr', '`acr`, depth and colour', Method('acr')))
 VARIANTS: tuple[Contestant, ...] = (
     BASELINE,
-    _neural_mesh('detector', 'proposals of the detector', replace(_COLOUR,
-                                                                  proposals='detector')),
+    _neural_mesh('detector', 'proposals of the detector',
+                 replace(_COLOUR, proposals='detector')),
     _neural_mesh('one_pose', 'one initial pose', replace(_COLOUR, initial_poses=1)),
-    _neural_mesh('more_poses', 'eight initial poses', replace(_COLOUR, initial_poses=8)),
-    _neural_mesh('alone', 'without competition', replace(_COLOUR, competition='off')))
+    _neural_mesh('six_poses', 'six initial poses', replace(_COLOUR, initial_poses=6)),
+    _neural_mesh('alone', 'without competition', replace(_COLOUR, competition='off')),
+    _neural_mesh('depth', 'distance and size by depth', replace(_COLOUR, scale='depth')))
 
 
 @dataclass(frozen=True)
@@ -81,7 +80,7 @@ class OcclusionSettings:
     data: Path
     most: int = 12
     frames: int = 112
-    ablation_frames: int = 48
+    ablation_frames: int = 32
     model: str = ''
     threads: int = 1
 
