@@ -86,6 +86,8 @@ ablation: setup-test $(CROPS)
 OBJECTS ?= cad
 PARTS ?= data/parts
 MRC_STEPS ?= 600
+# Checkpoint of a `train mrc-lite` that all variants begin with; nothing = from scratch.
+MRC_START ?=
 VIEWS := $(PARTS)/views/train $(PARTS)/views/test
 
 $(VIEWS): FORCE
@@ -94,7 +96,8 @@ $(VIEWS): FORCE
 
 ablation-mrc: setup-test $(VIEWS)
 	$(BIN)/python -m pose_estimation_ros.cli.main benchmark ablation_mrc -- \
-		--data $(word 1,$(VIEWS)) --test $(word 2,$(VIEWS)) --steps $(MRC_STEPS)
+		--data $(word 1,$(VIEWS)) --test $(word 2,$(VIEWS)) --steps $(MRC_STEPS) \
+		$(addprefix --start-from ,$(MRC_START))
 
 # Frames of the occlusion benchmark.
 occlusion: FRAMES = 112

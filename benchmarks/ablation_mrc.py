@@ -1,8 +1,8 @@
 """What each choice in MRC-Net adds, with equal budgets, data and seeds.
 
-Trains the variants of `evaluation/mrc_ablation_variants.py` from scratch, measures their poses in
-the same held-out views and writes ablation_mrc.md. What is measured stays in --runs, so an
-interrupted call goes on when it is given again.
+Trains the variants of `evaluation/mrc_ablation_variants.py`, from scratch or from one checkpoint,
+measures their poses in the same held-out views and writes ablation_mrc.md. What is measured stays
+in --runs, so an interrupted call goes on when it is given again.
 
     python benchmarks/ablation_mrc.py --data data/views/train --test data/views/test
 """
@@ -29,6 +29,9 @@ def main() -> int:
     parser.add_argument('--data', action='append', required=True,
                         help='folder of training views; again for more, equal shares')
     parser.add_argument('--test', required=True, help='folder of held-out views')
+    parser.add_argument('--start-from', type=Path,
+                        help='checkpoint of `train mrc-lite`, whose weights all variants begin '
+                        'with where they are alike, or of a detector; without it from scratch')
     parser.add_argument('--steps', type=int, default=_DEFAULT.steps, help='of every variant')
     parser.add_argument('--batch', type=int, default=_DEFAULT.batch, help='views per step')
     parser.add_argument('--rate', type=float, default=_DEFAULT.rate, help='highest learning rate')
@@ -53,8 +56,9 @@ def main() -> int:
     given = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format='%(message)s')
     settings = MRCAblationSettings(
-        tuple(given.data), given.test, given.steps, given.batch, given.rate, given.average,
-        given.seeds, given.views, given.crop, given.width, given.device, given.precision)
+        tuple(given.data), given.test, given.start_from, given.steps, given.batch, given.rate,
+        given.average, given.seeds, given.views, given.crop, given.width, given.device,
+        given.precision)
     try:
         if not given.only_write:
             measure_all(settings, given.runs, processes=given.processes)

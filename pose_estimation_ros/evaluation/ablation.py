@@ -7,10 +7,10 @@ variants share begin equal, and so do the samples of each step.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -19,6 +19,8 @@ from pose_estimation_ros.evaluation.ablation_runs import (
     claim_folder,
     from_plain,
     measure_missing,
+    plain_settings,
+    stage_of,
     store_result,
     stored_result,
 )
@@ -35,7 +37,6 @@ if TYPE_CHECKING:
     from pose_estimation_ros.training.lite_task import LiteData
     from pose_estimation_ros.training.task import Precision, TrainingSettings, TrainingTask
 
-_WARM_UP_SHARE = 0.08
 # As the lite networks that are shipped are trained.
 _CLIP = 5.0
 
@@ -78,12 +79,6 @@ class AblationSettings:
     width: int = 128
     precision: Precision = 'bfloat16'
 
-    def as_plain(self) -> dict[str, Any]:
-        """Return the settings in plain values."""
-        plain = {key: str(value) if isinstance(value, Path) else value
-                 for key, value in asdict(self).items()}
-        return {**plain, 'data': list(self.data), 'test': list(self.test)}
-
 
 @dataclass(frozen=True)
 class VariantResult:
@@ -115,7 +110,7 @@ def measure_all(settings: AblationSettings, runs: Path, variants: Sequence[Varia
     Raises:
         ConfigurationError: If the folder holds results of other settings, or data are missing.
     """
-    claim_folder(runs, settings.as_plain())
+    claim_folder(runs, plain_settings(settings))
     measure_missing(partial(_measure, settings, runs), variants, settings.seeds, runs, processes)
 
 
@@ -169,12 +164,10 @@ def _data(settings: AblationSettings) -> tuple[LiteData, dict[str, Crops]]:
 
 
 def _training_settings(settings: AblationSettings, seed: int) -> TrainingSettings:
-    from pose_estimation_ros.training.stages import StageSettings
     from pose_estimation_ros.training.task import TrainingSettings
 
-    warm_up = round(_WARM_UP_SHARE * settings.steps)
     return TrainingSettings(
-        (StageSettings(settings.steps, settings.rate, 'cosine', warm_up),), settings.batch,
+        (stage_of(settings.steps, settings.rate),), settings.batch,
         ratio=(1,) * len(settings.data), seed=seed, device='cpu', precision=settings.precision,
         threads=1, clip=_CLIP, average=settings.average, start_from=settings.start_from)
 

@@ -5,7 +5,6 @@ The words around the tables come from docs/ablation_template.md.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +22,7 @@ from pose_estimation_ros.evaluation.ablation_order import (
     order_table,
     summary,
 )
+from pose_estimation_ros.evaluation.ablation_runs import checkpoint_facts
 from pose_estimation_ros.evaluation.ablation_variants import BASELINE, CLAIMS, VARIANTS, Variant
 from pose_estimation_ros.evaluation.paired_statistics import Interval, paired_difference, share
 from pose_estimation_ros.evaluation.report import Report, markdown_table, write_text
@@ -30,7 +30,6 @@ from pose_estimation_ros.evaluation.report import Report, markdown_table, write_
 # The order is judged on the first of them.
 LIMITS: tuple[tuple[int, int], ...] = ((5, 2), (10, 5))
 _FIGURES = tuple(f'{degrees}°{centimetres}cm' for degrees, centimetres in LIMITS)
-_HASH_DIGITS = 12
 
 Hits = NDArray[np.bool_]
 
@@ -110,7 +109,7 @@ def write_ablation(settings: AblationSettings, runs: Path, docs: Path) -> None:
         'order': f'{order_table(judgements, [f"{name}, points" for name in _FIGURES])}\n'
                  f'{summary(judgements, "the papers")}'})
     order = order_report('ablation_order', judgements, _FIGURES, _facts(measured),
-                         _checkpoint(settings))
+                         variants.models)
     for report in (variants, order):
         report.write(docs / 'results')
     write_text(docs / 'ablation.md', text)
@@ -135,7 +134,8 @@ def variant_report(measured: Measured) -> Report:
                 *(share(measured.hits(variant.name, LIMITS[0], domain)).value
                   for domain in measured.domains())]
         rows.append(row)
-    return Report('ablation', columns, rows, _facts(measured), _checkpoint(measured.settings))
+    return Report('ablation', columns, rows, _facts(measured),
+                  checkpoint_facts(measured.settings.start_from))
 
 
 def variant_table(measured: Measured) -> str:
@@ -191,12 +191,3 @@ def _facts(measured: Measured) -> dict[str, object]:
             'test data': ', '.join(settings.test),
             'instances': sum(measured.domains().values()),
             'commit of the training': measured.commits()}
-
-
-def _checkpoint(settings: AblationSettings) -> dict[str, str]:
-    """Return the beginning of the SHA-256 hash of what the variants began with."""
-    path = settings.start_from
-    if path is None:
-        return {}
-    return {f'start: {path.parent.name}/{path.name}':
-            hashlib.sha256(path.read_bytes()).hexdigest()[:_HASH_DIGITS]}

@@ -2,19 +2,29 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from dataclasses import asdict
 from multiprocessing import get_context
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pose_estimation_ros.core.errors import ConfigurationError
 from pose_estimation_ros.evaluation.report import write_text
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+    from pose_estimation_ros.training.stages import StageSettings
+
+_WARM_UP_SHARE = 0.08
+_HASH_DIGITS = 12
 
 _logger = logging.getLogger(__name__)
 
@@ -28,6 +38,33 @@ class Named(Protocol):
 
 
 Entry = TypeVar('Entry', bound=Named)
+
+
+def plain_settings(settings: DataclassInstance) -> dict[str, Any]:
+    """Return the fields of settings in values that JSON keeps as they are."""
+    return {name: str(value) if isinstance(value, Path) else
+            list(value) if isinstance(value, tuple) else value
+            for name, value in asdict(settings).items()}
+
+
+def short_hash(content: bytes) -> str:
+    """Return the beginning of a SHA-256 hash."""
+    return hashlib.sha256(content).hexdigest()[:_HASH_DIGITS]
+
+
+def checkpoint_facts(start_from: Path | None) -> dict[str, str]:
+    """Return what all variants began with and its hash, for a report; nothing for nothing."""
+    if start_from is None:
+        return {}
+    return {f'start: {start_from.parent.name}/{start_from.name}':
+            short_hash(start_from.read_bytes())}
+
+
+def stage_of(steps: int, rate: float) -> StageSettings:
+    """Return the one stage of every training: a cosine after a short warm-up."""
+    from pose_estimation_ros.training.stages import StageSettings
+
+    return StageSettings(steps, rate, 'cosine', round(_WARM_UP_SHARE * steps))
 
 
 def claim_folder(runs: Path, settings: Mapping[str, Any]) -> None:

@@ -6,18 +6,20 @@ step, and the first weights up to where a variant's layers differ.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pose_estimation_ros.evaluation.ablation_runs import (
     as_plain,
     claim_folder,
     from_plain,
     measure_missing,
+    plain_settings,
+    short_hash,
+    stage_of,
     store_result,
     stored_result,
 )
@@ -34,13 +36,9 @@ from pose_estimation_ros.evaluation.view_pose_errors import PoseErrors
 
 if TYPE_CHECKING:
     from pose_estimation_ros.training.mrc_recipes import MRCRecipe
-    from pose_estimation_ros.training.mrc_training import MRCTask
     from pose_estimation_ros.training.mrc_views import ViewShards
+    from pose_estimation_ros.training.mrc_warm_start import VariantTask
     from pose_estimation_ros.training.task import Precision, TrainingSettings
-
-_WARM_UP_SHARE = 0.08
-# Steps that take longer since memory is not taken yet, and those whose time counts.
-_HASH_DIGITS = 12
 
 
 @dataclass(frozen=True)
@@ -50,6 +48,8 @@ class MRCAblationSettings:
     Attributes:
         data: Folders of training views, in equal shares.
         test: Folder of held-out views of the same objects.
+        start_from: Checkpoint that all variants begin with in the layers that are alike in all:
+            of `train mrc-lite`, or of a detector; None = from scratch.
         steps: Optimizer steps.
         batch: Views per step.
         rate: Highest learning rate; a cosine after a short warm-up.
@@ -64,6 +64,7 @@ class MRCAblationSettings:
 
     data: tuple[str, ...]
     test: str
+    start_from: Path | None = None
     steps: int = 600
     batch: int = 32
     rate: float = 1e-3
@@ -74,10 +75,6 @@ class MRCAblationSettings:
     width: int = 0
     device: str = 'cpu'
     precision: Precision = 'bfloat16'
-
-    def as_plain(self) -> dict[str, Any]:
-        """Return the settings in plain values."""
-        return {**asdict(self), 'data': list(self.data)}
 
 
 @dataclass(frozen=True)
@@ -119,8 +116,8 @@ def measure_all(settings: MRCAblationSettings, runs: Path,
         ConfigurationError: If the folder holds results of other settings, or data are missing
             or of different objects.
     """
-    recipe = hashlib.sha256(repr(_recipe(BASELINE, settings)).encode()).hexdigest()
-    claim_folder(runs, {**settings.as_plain(), 'recipe': recipe[:_HASH_DIGITS]})
+    recipe = short_hash(repr(_recipe(BASELINE, settings)).encode())
+    claim_folder(runs, {**plain_settings(settings), 'recipe': recipe})
     measure_missing(partial(_measure, settings, runs), trainings(variants), settings.seeds, runs,
                     processes)
 
@@ -144,7 +141,7 @@ def _measure(settings: MRCAblationSettings, runs: Path, training: Training, seed
 
     train, test = _data(settings)
     chosen = _training_settings(settings, seed)
-    task = _task(train, _recipe(training.name, settings))
+    task = _task(train, training.name, settings)
     seconds = step_seconds(task, chosen)
     state = run(task, chosen, runs / f'{training.name}_{seed}')
     assert state.average is not None
@@ -181,23 +178,26 @@ def _recipe(name: str, settings: MRCAblationSettings) -> MRCRecipe:
 
     recipe = RECIPES[name]
     network = recipe.network
-    return replace(recipe, network=replace(network, crop=settings.crop or network.crop,
+    crop = settings.crop or network.crop
+    # Cells that are pixels of a map are as many as that has.
+    cells = network.cells * crop // network.crop if network.cells_from == 'map' else network.cells
+    return replace(recipe, network=replace(network, crop=crop, cells=cells,
                                            width=settings.width or network.width))
 
 
-def _task(train: Sequence[ViewShards], recipe: MRCRecipe) -> MRCTask:
+def _task(train: Sequence[ViewShards], name: str, settings: MRCAblationSettings) -> VariantTask:
     from pose_estimation_ros.training.mrc_lite_training import NETWORK
-    from pose_estimation_ros.training.mrc_training import MRCTask
+    from pose_estimation_ros.training.mrc_recipes import VARIANTS as RECIPES
+    from pose_estimation_ros.training.mrc_warm_start import VariantTask
 
-    return MRCTask(NETWORK, train, None, recipe)
+    return VariantTask(NETWORK, train, _recipe(name, settings),
+                       [_recipe(other, settings) for other in RECIPES])
 
 
 def _training_settings(settings: MRCAblationSettings, seed: int) -> TrainingSettings:
     from pose_estimation_ros.training.mrc_lite_training import DEFAULTS
-    from pose_estimation_ros.training.stages import StageSettings
 
-    warm_up = round(_WARM_UP_SHARE * settings.steps)
     return replace(
-        DEFAULTS, stages=(StageSettings(settings.steps, settings.rate, 'cosine', warm_up),),
-        batch=settings.batch, ratio=(1,) * len(settings.data), seed=seed, threads=1, workers=0,
-        device=settings.device, precision=settings.precision, average=settings.average)
+        DEFAULTS, stages=(stage_of(settings.steps, settings.rate),), batch=settings.batch,
+        ratio=(1,) * len(settings.data), seed=seed, threads=1, workers=0, device=settings.device,
+        precision=settings.precision, average=settings.average, start_from=settings.start_from)

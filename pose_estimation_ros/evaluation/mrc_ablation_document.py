@@ -21,6 +21,7 @@ from pose_estimation_ros.evaluation.ablation_order import (
     order_table,
     summary,
 )
+from pose_estimation_ros.evaluation.ablation_runs import checkpoint_facts
 from pose_estimation_ros.evaluation.mrc_ablation import (
     MRCAblationSettings,
     MRCVariantResult,
@@ -133,7 +134,7 @@ def write_mrc_ablation(settings: MRCAblationSettings, runs: Path, docs: Path) ->
         'variants': f'{variant_table(measured)}\n{variants.facts()}',
         'order': f'{order}\n{summary(judgements, "the paper")}'})
     for report in (variants, order_report('ablation_mrc_order', judgements, _FIGURES,
-                                          measured.facts(), {})):
+                                          measured.facts(), variants.models)):
         report.write(docs / 'results')
     write_text(docs / 'ablation_mrc.md', text)
 
@@ -155,7 +156,8 @@ def variant_report(measured: MRCMeasured) -> Report:
                       measured.rotation_gain(variant.name, BASELINE)):
             row += [found.value, found.low, found.high]
         rows.append(row)
-    return Report('ablation_mrc', columns, rows, measured.facts())
+    return Report('ablation_mrc', columns, rows, measured.facts(),
+                  checkpoint_facts(measured.settings.start_from))
 
 
 def variant_table(measured: MRCMeasured) -> str:
@@ -182,7 +184,10 @@ def budget_text(measured: MRCMeasured) -> str:
     settings, baseline = measured.settings, measured.baseline
     passes = settings.steps * settings.batch / baseline.training_views
     kind = 'processor time of one core' if settings.device == 'cpu' else 'time on a GPU'
-    return (f'Every variant began from scratch and was trained for {settings.steps} steps of '
+    start = ('from scratch' if settings.start_from is None else
+             'with the weights of one trained network in all layers that are alike in all '
+             'variants, the others being random,')
+    return (f'Every variant began {start} and was trained for {settings.steps} steps of '
             f'{settings.batch} views, highest rate {settings.rate:g}, by {settings.seeds} '
             f'seed{"s" * (settings.seeds != 1)}: {passes:.1f} times through '
             f'{baseline.training_views} views of {baseline.objects} objects. Crops are '

@@ -6,8 +6,9 @@ from dataclasses import fields, replace
 
 import numpy as np
 import pytest
+import torch
 
-from pose_estimation_ros.core.errors import ConfigurationError
+from pose_estimation_ros.core.errors import ConfigurationError, ModelError
 from pose_estimation_ros.evaluation import step_time
 from pose_estimation_ros.evaluation.mrc_ablation import (
     MRCAblationSettings,
@@ -21,7 +22,7 @@ from pose_estimation_ros.evaluation.mrc_ablation_variants import (
     Training,
     trainings,
 )
-from pose_estimation_ros.training.checkpoints import read_checkpoint
+from pose_estimation_ros.training.checkpoints import read_checkpoint, trained_weights
 from pose_estimation_ros.training.mrc_recipes import VARIANTS as RECIPES
 from test.support.mrc_views import store_views
 
@@ -107,6 +108,39 @@ def test_a_training_that_was_interrupted_goes_on(settings, runs, tmp_path):
     history = read_checkpoint(checkpoint)['notes']['history']
     assert [entry['step'] for entry in history] == [0, 2]
     assert len(read_result(tmp_path / 'cut', variant, 0).errors.angle) == 5
+
+
+def test_all_variants_begin_with_what_a_checkpoint_has_learnt_where_all_are_alike(
+        settings, runs, tmp_path):
+    start = runs / f'{BASELINE}_0' / 'last.pt'
+    begun = replace(settings, start_from=start, steps=1, seeds=1, rate=1e-12)
+    measure_all(begun, tmp_path, [NAMED[name] for name in (BASELINE, 'parallel', 'nside1')])
+
+    learnt = trained_weights(read_checkpoint(start))
+    taken = {}
+    for name in (BASELINE, 'parallel', 'nside1'):
+        own = trained_weights(read_checkpoint(tmp_path / f'{name}_0' / 'last.pt'))
+        taken[name] = {key for key, value in own.items() if value.is_floating_point()
+                       and key in learnt and value.shape == learnt[key].shape
+                       and torch.allclose(value, learnt[key], atol=1e-4)}
+    # The rates of a step are next to nothing, so what differs was not taken.
+    assert {'decoder.last.weights', 'classifier.depth.last.weight',
+            'classifier.rotation.hidden.weight',
+            'regressor.from_8.norm.weight'} <= taken[BASELINE]
+    own = {key for key in taken[BASELINE] if not key.startswith('regressor.correlations')}
+    assert taken['parallel'] == own
+    assert taken['nside1'] == taken[BASELINE]
+    for changed in ('classifier.rotation.last', 'regressor.from_8.conv', 'regressor.from_16.conv'):
+        assert f'{changed}.weight' not in taken[BASELINE]
+
+
+def test_a_checkpoint_of_other_sizes_or_objects_is_refused(settings, runs, tmp_path):
+    begun = replace(settings, start_from=runs / f'{BASELINE}_0' / 'last.pt', seeds=1)
+    with pytest.raises(ModelError, match='of the same recipe, crop and width'):
+        measure_all(replace(begun, width=4), tmp_path / 'narrow', SOME)
+    other = str(store_views(tmp_path / 'other', ('box', 'wedge')))
+    with pytest.raises(ConfigurationError, match='the data is of the objects box, wedge, '):
+        measure_all(replace(begun, data=(other,), test=other), tmp_path / 'others', SOME)
 
 
 def test_a_folder_of_other_settings_or_another_recipe_is_refused(settings, runs, monkeypatch):

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import runpy
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -115,6 +117,19 @@ def test_the_page_says_where_the_order_differs_and_what_every_variant_got(docs):
     assert f'measured on {VIEWS} held-out views' in text
     line = next(line for line in text.splitlines() if line.startswith('| hard labels'))
     assert '1.50 M | 576 | 300 | 30.0 (' in line
+
+
+def test_the_page_says_what_all_began_with(runs, tmp_path):
+    start = tmp_path / 'lite' / 'last.pt'
+    start.parent.mkdir()
+    start.write_bytes(b'weights')
+    (tmp_path / 'ablation_mrc_template.md').write_bytes(
+        (ROOT / 'docs' / 'ablation_mrc_template.md').read_bytes())
+    write_mrc_ablation(replace(SETTINGS, start_from=start), runs, tmp_path)
+    assert ('began with the weights of one trained network in all layers that are alike' in
+            (tmp_path / 'ablation_mrc.md').read_text())
+    stored = json.loads((tmp_path / 'results' / 'ablation_mrc.json').read_text())
+    assert stored['models'] == {'start: lite/last.pt': hashlib.sha256(b'weights').hexdigest()[:12]}
 
 
 def test_the_command_names_what_is_not_measured(tmp_path, monkeypatch, capsys):
