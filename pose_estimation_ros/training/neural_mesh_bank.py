@@ -9,6 +9,7 @@ rendering of neural features" (ECCV 2022), section 3.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import torch
@@ -94,19 +95,20 @@ class FeatureBank(nn.Module):
         self.next_slot.copy_((self.next_slot + len(latest)) % size)
 
 
-def smooth_codes(places: Tensor, features: int, frequency: float) -> Tensor:
+def smooth_codes(places: Tensor, features: int, frequencies: tuple[float, float]) -> Tensor:
     """Return (V, D) unit features of which near places have like ones.
 
-    Their products are about exp(-frequency^2 d^2 / 2) at distance d. A network learns them as
-    fast as it learns coordinates, while of random ones, which first drift to the mean of all
-    that is confused, a short training learns little.
+    Coarse waves tell even a network that knows little where to go, fine ones tell neighbours
+    apart. A network learns them as fast as it learns coordinates, while random features first
+    drift to the mean of all that is confused, from where a short training learns little.
 
     Args:
         places: (V, 3) in a cuboid from -1 to 1.
         features: Length of a feature.
-        frequency: Standard deviation of the frequencies, radians per half extent.
+        frequencies: Least and greatest deviation of the frequencies, radians per half extent.
 
     Source: Rahimi and Recht, "Random features for large-scale kernel machines" (NeurIPS 2007).
     """
-    waves = frequency * torch.randn(3, features)
-    return F.normalize(torch.cos(places @ waves + 2 * torch.pi * torch.rand(features)), dim=1)
+    low, high = map(math.log, frequencies)
+    waves = torch.empty(features).uniform_(low, high).exp() * torch.randn(3, features)
+    return F.normalize(torch.cos(places @ waves + 2 * math.pi * torch.rand(features)), dim=1)

@@ -37,10 +37,10 @@ class NeuralMeshModel(nn.Module):
         self.extractor.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.bank = FeatureBank([len(shape.mesh.vertices) for shape in shapes], recipe.clutter,
                                 recipe.network.features)
-        if recipe.frequency:
+        if recipe.frequencies is not None:
             self.bank.vertices.copy_(torch.cat([smooth_codes(
                 torch.from_numpy(2.0 * shape.mesh.vertices / shape.mesh.extents).float(),
-                recipe.network.features, recipe.frequency) for shape in shapes]))
+                recipe.network.features, recipe.frequencies) for shape in shapes]))
         for name, value in (('mean', IMAGE_MEAN), ('deviation', IMAGE_STD)):
             self.register_buffer(name, 255.0 * torch.tensor(value.tolist()).reshape(3, 1, 1),
                                  persistent=False)

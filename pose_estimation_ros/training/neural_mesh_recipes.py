@@ -21,7 +21,7 @@ class NeuralMeshRecipe:
         contrast: How vertices are told apart.
         vertices: How many squares cover a cuboid; there are about a tenth more vertices.
         momentum: Share of the old direction of a vertex in each step.
-        frequency: Of the smooth codes that vertices begin with, see `smooth_codes`; 0 as
+        frequencies: Of the smooth codes that vertices begin with, see `smooth_codes`; None as
             published: they begin at random.
         held: Steps before vertices begin to move.
         clutter: Rows of clutter in the bank.
@@ -29,6 +29,7 @@ class NeuralMeshRecipe:
             number of images, as published.
         lying: Chance of an object that does not stand, beside one that does, to be the one that
             a window is drawn around.
+        begun_rate: Factor of the rate of layers that begin with a detector's weights.
         weight_decay: Of the weights.
     """
 
@@ -38,11 +39,12 @@ class NeuralMeshRecipe:
     contrast: ContrastSettings = field(default_factory=ContrastSettings)
     vertices: int = 1000
     momentum: float = 0.96
-    frequency: float = 0.0
+    frequencies: tuple[float, float] | None = None
     held: int = 0
     clutter: int = 2560
     counted: str = 'images'
     lying: float = 1.0
+    begun_rate: float = 1.0
     weight_decay: float = 1e-4
 
 
@@ -56,5 +58,5 @@ FULL = NeuralMeshRecipe(
 # to be so; a short training has no time for vertices that are not seen.
 LITE = NeuralMeshRecipe(
     NeuralMeshConfig(), LabelSettings(stride=NeuralMeshConfig().stride),
-    contrast=ContrastSettings(background=0.3), momentum=0.98, frequency=3.0, held=1500,
-    clutter=1024, counted='views', lying=0.2)
+    contrast=ContrastSettings(background=0.3), momentum=0.98, frequencies=(0.4, 3.5),
+    held=1200, clutter=1024, counted='views', lying=0.2, begun_rate=0.3)

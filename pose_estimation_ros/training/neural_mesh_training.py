@@ -73,10 +73,16 @@ class NeuralMeshTask(SourcedTask):
 
     def players(self, model: nn.Module) -> list[Player]:
         """Return the network as the one player; biases and normalisations do not decay."""
-        decayed = [p for p in model.parameters() if p.ndim > 1]
-        free = [p for p in model.parameters() if p.ndim <= 1]
-        groups = [{'params': decayed, 'weight_decay': self._recipe.weight_decay},
-                  {'params': free, 'weight_decay': 0.0}]
+        assert isinstance(model, NeuralMeshModel)
+        pyramid = model.extractor.pyramid
+        begun = set(pyramid.backbone.parameters()) if isinstance(
+            pyramid, DetectorFeatures) else set()
+        groups = [
+            {'params': [p for p in model.parameters() if (p in begun) == old
+                        and (p.ndim > 1) == decays],
+             'weight_decay': self._recipe.weight_decay * decays,
+             'rate_factor': self._recipe.begun_rate if old else 1.0}
+            for old in ((True, False) if begun else (False,)) for decays in (True, False)]
         return [Player('', model, torch.optim.AdamW(groups))]
 
     def first_weights(self, content: Mapping[str, Any], path: Path) -> dict[str, Tensor]:
