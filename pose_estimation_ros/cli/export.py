@@ -27,6 +27,9 @@ def export(
             'data, seed, commit and machine.'))] = None,
         metrics: Annotated[Path | None, typer.Option(help=(
             'YAML to become `metrics` of the manifest: what was measured.'))] = None,
+        data: Annotated[list[str] | None, typer.Option(help=(
+            'Pictures of the training, for neural_mesh-lite, neural_mesh-full. Give it again for '
+            'several folders.'))] = None,
 ) -> None:
     """Write the ONNX network and the manifest of a trained network into a model folder."""
     if find_spec('torch') is None:
@@ -36,7 +39,8 @@ def export(
     from pose_estimation_ros.training.export import export as write_model
 
     write_model(network.value, ExportRequest(
-        checkpoint, out, priors, classifier, _notes(training_note), _notes(metrics)))
+        checkpoint, out, priors, classifier, _notes(training_note), _notes(metrics),
+        tuple(data or ())))
     print(f'wrote {out}')
 
 

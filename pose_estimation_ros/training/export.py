@@ -23,6 +23,7 @@ class ExportRequest:
         classifier: Checkpoint of the detector's point classifier, if it has one.
         training: What the manifest is to say of the training besides what the run noted.
         metrics: What was measured, for the manifest.
+        data: Folders of training data, for networks that learn something from them at the end.
     """
 
     checkpoint: Path
@@ -31,6 +32,7 @@ class ExportRequest:
     classifier: Path | None = None
     training: Mapping[str, Any] = field(default_factory=dict)
     metrics: Mapping[str, Any] = field(default_factory=dict)
+    data: tuple[str, ...] = ()
 
 
 def export(network: str, request: ExportRequest) -> None:
@@ -46,7 +48,8 @@ def export(network: str, request: ExportRequest) -> None:
                                  '--classifier and its checkpoint')
     write, takes = _EXPORTERS[network]
     given = {'--priors': request.priors, '--classifier': request.classifier,
-             '--training-note': request.training, '--metrics': request.metrics}
+             '--training-note': request.training, '--metrics': request.metrics,
+             '--data': request.data}
     useless = [option for option, value in given.items() if value and option not in takes]
     if useless:
         raise ConfigurationError(f'{network} cannot be exported with {", ".join(useless)}; leave '
@@ -86,6 +89,17 @@ def _disp6d(network: str, request: ExportRequest) -> None:
                       request.metrics)
 
 
+def _neural_mesh(network: str, request: ExportRequest) -> None:
+    from pose_estimation_ros.training.neural_mesh_export import export_neural_mesh
+
+    if not request.data:
+        raise ConfigurationError(f'the vertices of {network} get their features at the end; give '
+                                 'the pictures it was trained on as --data')
+    with new_model_folder(request.out) as folder:
+        export_neural_mesh(network, request.checkpoint, request.data, folder, request.training,
+                           request.metrics)
+
+
 def _maskrcnn(request: ExportRequest) -> None:
     from pose_estimation_ros.training.maskrcnn_export import export_model
 
@@ -114,5 +128,7 @@ _EXPORTERS: dict[str, tuple[Callable[[ExportRequest], None], set[str]]] = {
     'mrc-full': (partial(_mrc, 'mrc-full', 'full'), {'--training-note', '--metrics'}),
     **{name: (partial(_disp6d, name), {'--training-note', '--metrics'})
        for name in ('disp6d-category', 'disp6d-parts')},
+    **{name: (partial(_neural_mesh, name), {'--training-note', '--metrics', '--data'})
+       for name in ('neural_mesh-lite', 'neural_mesh-full')},
     'maskrcnn': (_maskrcnn, {'--training-note', '--metrics', '--classifier'}),
     'shape-prior': (_shape_prior, set())}
