@@ -40,6 +40,8 @@ class ViewAugmentation:
         coarse: Chance that a picture is made as coarse as that of a far object.
         mask_errors: Chance that the mask is a little too large or too small.
         occluders: Chance that something is pasted before the object.
+        clutter: Chance that what was drawn before nothing stands before clutter where it is seen
+            behind or before another object; 0 for what was cut out of scenes.
         pictures: What happens to colours.
     """
 
@@ -48,6 +50,7 @@ class ViewAugmentation:
     coarse: float = 0.3
     mask_errors: float = 0.5
     occluders: float = 0.2
+    clutter: float = 0.0
     pictures: AugmentationSettings = field(default_factory=AugmentationSettings)
 
 
@@ -94,6 +97,24 @@ def changed(rgb: Image, mask: Mask, box: FloatArray, other: Image, settings: Vie
     moved = _moved(box, settings.jitter, generator)
     return Picture(colors.astype(np.uint8), (kept > 0.5).astype(np.uint8) if known else None,
                    moved)
+
+
+def before_clutter(rgb: Image, mask: Mask, generator: np.random.Generator) -> Image:
+    """Return an object that was drawn before nothing before patches of colours.
+
+    Args:
+        rgb: (h, w, 3) uint8.
+        mask: (h, w) uint8, 1 where the object is.
+        generator: Source of randomness.
+    """
+    height, width = mask.shape
+    clutter = np.zeros((height, width, 3), dtype=np.float32)
+    for cells in generator.integers(1, 24, 3):
+        colors = generator.uniform(0, 255, (int(cells), int(cells), 3)).astype(np.float32)
+        kind = cv2.INTER_CUBIC if generator.random() < 0.5 else cv2.INTER_NEAREST
+        clutter += generator.uniform(0.1, 0.6) * np.asarray(
+            cv2.resize(colors, (width, height), interpolation=kind))
+    return np.where(mask[..., None] > 0, rgb, np.clip(clutter, 0, 255)).astype(np.uint8)
 
 
 def _coarser(rgb: Image, box: FloatArray, generator: np.random.Generator) -> Image:

@@ -13,7 +13,12 @@ from torch import Tensor
 
 from pose_estimation_ros.backends.disp6d_crops import CropSettings, encoder_input, object_crop
 from pose_estimation_ros.core.hyperspherical_harmonics import RotationEncoding, encode_rotations
-from pose_estimation_ros.training.disp6d_augmentation import Picture, ViewAugmentation, changed
+from pose_estimation_ros.training.disp6d_augmentation import (
+    Picture,
+    ViewAugmentation,
+    before_clutter,
+    changed,
+)
 from pose_estimation_ros.training.disp6d_views import Target, TurnedObject
 
 
@@ -52,7 +57,10 @@ def training_view(item: TurnedObject, label: int, other: TurnedObject, crops: Cr
         augmentation: How often the picture is changed.
         generator: Source of randomness.
     """
-    picture = changed(item.rgb, item.mask, item.box, other.rgb, augmentation, generator)
+    behind = other.rgb
+    if generator.random() < augmentation.clutter:
+        behind = before_clutter(behind, other.mask, generator)
+    picture = changed(item.rgb, item.mask, item.box, behind, augmentation, generator)
     return _one(picture, item, label, crops, encoding)
 
 

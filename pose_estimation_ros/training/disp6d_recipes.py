@@ -46,7 +46,8 @@ CATEGORY = Disp6dRecipe(crops=CropSettings(background='white'),
 _PART_COLORS = AugmentationSettings(background=0.0, colors=0.8, dropout=0.1, inversion=0.1,
                                     grey=0.1)
 PARTS = Disp6dRecipe(crops=CropSettings(background='black'),
-                     augmentation=ViewAugmentation(masked=0.6, coarse=0.5, pictures=_PART_COLORS))
+                     augmentation=ViewAugmentation(masked=0.6, coarse=0.5, clutter=0.8,
+                                                   pictures=_PART_COLORS))
 
 # What the paper's tables 3 and 4 vary, by short names.
 VARIANTS: dict[str, Disp6dRecipe] = {

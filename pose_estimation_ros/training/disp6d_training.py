@@ -33,7 +33,7 @@ from pose_estimation_ros.training.disp6d_losses import (
     shape_loss,
 )
 from pose_estimation_ros.training.disp6d_recipes import Disp6dRecipe
-from pose_estimation_ros.training.disp6d_views import TurnedObject, TurnedShards
+from pose_estimation_ros.training.disp6d_views import TARGET_VIEW, TurnedObject, TurnedShards
 from pose_estimation_ros.training.sources import SourcedTask, StoredSamples, data_path
 from pose_estimation_ros.training.task import Losses, Player, TrainingData
 
@@ -174,7 +174,7 @@ class Disp6dTask(SourcedTask):
     def notes(self) -> dict[str, Any]:
         """Return what an exporter must know."""
         return {'config': self._recipe.network.as_dict(), 'categories': self._categories,
-                'preparation': dict(self._recipe.preparation)}
+                'preparation': {**self._recipe.preparation, 'depth_focal': TARGET_VIEW.focal}}
 
     def _another(self, generator: np.random.Generator) -> TurnedObject:
         views = self._training[int(generator.integers(len(self._training)))]

@@ -33,6 +33,7 @@ from pose_estimation_ros.synthetic.synthetic_frame import Instance, SyntheticFra
 from pose_estimation_ros.training.disp6d_painting import painted
 from pose_estimation_ros.training.disp6d_views import (
     KIND,
+    TARGET_VIEW,
     TargetRenderer,
     TurnedObject,
     pack_turned,
@@ -70,7 +71,8 @@ def write_turned_from_frames(folder: Path, frames: Path, workers: Workers = ALON
         raise InvalidInputError(f'{frames} shows the meshes of a folder; the targets of their '
                                 'pictures are made for generated objects only: give frames of '
                                 'those, or leave --frames out to draw random parts')
-    description = {'kind': KIND, 'frames': made, 'categories': list(CATEGORY_NAMES)}
+    description = {'kind': KIND, 'focal': TARGET_VIEW.focal, 'frames': made,
+                   'categories': list(CATEGORY_NAMES)}
     make = partial(_shard_of_frames, [str(path) for path in shards])
     return write_shards(folder, len(shards), description, make, workers)
 
@@ -87,7 +89,8 @@ def write_turned_parts(folder: Path, count: int, views: int, split: str, seed: i
         seed: 0 or more; different seeds give other pictures of the same parts.
         workers: Who makes the shards.
     """
-    description = {'kind': KIND, 'split': split, 'views': views, 'seed': seed, 'categories': []}
+    description = {'kind': KIND, 'focal': TARGET_VIEW.focal, 'split': split, 'views': views,
+                   'seed': seed, 'categories': []}
     make = partial(_shard_of_parts, split, views, seed)
     return write_shards(folder, -(-count // _PARTS_PER_SHARD), description, make, workers)
 

@@ -33,6 +33,9 @@ from pose_estimation_ros.training.packed_pictures import (
 
 KIND = 'turned'
 TARGET_SIDE = 128
+# No turn of a shape with a diagonal of one leaves a picture of this focal length. The published
+# one, 140 / 128, cuts the ends off long things, and with them what their scale is told from.
+TARGET_VIEW = DecodedView(focal=108 / 128)
 
 FloatArray = NDArray[np.float64]
 
@@ -92,7 +95,7 @@ class TargetRenderer:
 
     def targets(self, objects: Sequence[int], R: FloatArray) -> list[Target]:
         """Return the targets of some of the objects in (B, 3, 3) rotations."""
-        view = DecodedView()
+        view = TARGET_VIEW
         t = np.broadcast_to([0.0, 0.0, view.distance], (len(R), 3))
         focal, middle = view.focal * TARGET_SIDE, 0.5 * TARGET_SIDE + PIXEL_CENTRE
         K = np.array([[focal, 0.0, middle], [0.0, focal, middle], [0.0, 0.0, 1.0]])
