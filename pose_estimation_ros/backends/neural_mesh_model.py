@@ -11,7 +11,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pose_estimation_ros.backends.neural_mesh_archive import CategoryMesh, read_category_meshes
-from pose_estimation_ros.backends.neural_mesh_scale import cell_camera
 from pose_estimation_ros.core.camera import CameraIntrinsics
 from pose_estimation_ros.core.errors import ModelError
 from pose_estimation_ros.runtime import InferenceSession, Model, ModelManifest
@@ -84,8 +83,7 @@ class NeuralMeshModel:
                             interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
         image = np.ascontiguousarray(scaled.transpose(2, 0, 1)[None], dtype=np.uint8)
         features = self._extractor.run({IMAGE: image})[FEATURES][0]
-        cells = (features.shape[1], features.shape[2])
-        return FeatureMap(features, cell_camera(camera, cells))
+        return FeatureMap(features, camera.resize(features.shape[2], features.shape[1]).K)
 
     def describe(self) -> dict[str, str]:
         """Return the model's name, the provider that runs it and the working size."""

@@ -15,8 +15,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from pose_estimation_ros.core.camera import CameraIntrinsics
-
 FloatArray = NDArray[np.float64]
 
 # Fewer pixels with depth say nothing.
@@ -102,8 +100,3 @@ def with_scale(covariance: FloatArray, t: FloatArray, deviation: float) -> Float
     total = covariance.copy()
     total[:3, :3] += deviation ** 2 * np.outer(t, t)
     return total
-
-
-def cell_camera(camera: CameraIntrinsics, cells: tuple[int, int]) -> FloatArray:
-    """Return the (3, 3) camera matrix of a map of h x w cells that covers the image."""
-    return np.asarray(camera.resize(cells[1], cells[0]).K)

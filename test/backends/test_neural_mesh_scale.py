@@ -3,12 +3,10 @@ import pytest
 
 from pose_estimation_ros.backends.neural_mesh_scale import (
     category_scale,
-    cell_camera,
     depth_at_cells,
     depth_scale,
     with_scale,
 )
-from pose_estimation_ros.core.camera import CameraIntrinsics
 
 RENDERED = np.linspace(0.7, 0.8, 40)
 
@@ -73,12 +71,3 @@ def test_cells_take_the_depth_at_their_centres():
     depth = np.arange(12 * 16, dtype=np.float32).reshape(12, 16)
     np.testing.assert_array_equal(depth_at_cells(depth, (3, 4)),
                                   depth[2::4, 2::4])
-
-
-def test_the_camera_of_cells_sees_points_where_the_image_does():
-    camera = CameraIntrinsics.pinhole(640, 480, 600.0, 610.0, 320.3, 239.1)
-    K = cell_camera(camera, (120, 160))
-    point = np.array([0.1, -0.2, 0.9])
-    u, v = camera.project(point)
-    x, y, z = K @ point
-    np.testing.assert_allclose([x / z, y / z], [(u + 0.5) / 4 - 0.5, (v + 0.5) / 4 - 0.5])
