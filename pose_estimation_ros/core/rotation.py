@@ -38,15 +38,31 @@ def axis_angle_to_matrix(axis_angle: ArrayLike) -> FloatArray:
 def matrix_to_axis_angle(R: FloatArray) -> FloatArray:
     """Return the (..., 3) axis-angle vectors of (..., 3, 3) rotations, at most pi long.
 
-    Next to pi the axis is lost in rounding, the length is not.
+    Of the two vectors of a half turn it is any.
     """
     skew = np.stack([R[..., 2, 1] - R[..., 1, 2], R[..., 0, 2] - R[..., 2, 0],
                      R[..., 1, 0] - R[..., 0, 1]], axis=-1)
     length = np.linalg.norm(skew, axis=-1, keepdims=True)
-    angle = np.arctan2(length, np.trace(R, axis1=-2, axis2=-1)[..., None] - 1.0)
+    cosine = 0.5 * (np.trace(R, axis1=-2, axis2=-1)[..., None] - 1.0)
     known = length > np.finfo(np.float64).tiny
     axis = np.where(known, skew / np.where(known, length, 1.0), np.array([1.0, 0.0, 0.0]))
-    return np.asarray(angle * axis)
+    # Towards a half turn the skew part vanishes, and the symmetric one tells the axis.
+    axis = np.where(cosine < 0, _axis_of_wide_turn(R, cosine, skew), axis)
+    return np.asarray(np.arctan2(0.5 * length, cosine) * axis)
+
+
+def _axis_of_wide_turn(R: FloatArray, cosine: FloatArray, skew: FloatArray) -> FloatArray:
+    """Return the (..., 3) axes of rotations by more than a quarter turn; else anything finite.
+
+    The symmetric part of a rotation is cosine * identity + (1 - cosine) * axis axis'.
+    """
+    outer = 0.5 * (R + np.swapaxes(R, -1, -2)) - cosine[..., None] * np.eye(3)
+    diagonal = np.diagonal(outer, axis1=-2, axis2=-1)
+    column = diagonal.argmax(axis=-1)[..., None]
+    axis = np.take_along_axis(outer, column[..., None], axis=-1)[..., 0]
+    length = np.linalg.norm(axis, axis=-1, keepdims=True)
+    sign = np.where((axis * skew).sum(axis=-1, keepdims=True) < 0, -1.0, 1.0)
+    return np.asarray(sign * axis / np.where(length > 0, length, 1.0))
 
 
 def axis_rotation(axis: ArrayLike, angle: ArrayLike) -> FloatArray:

@@ -57,6 +57,16 @@ def test_many_quaternions_give_the_rotations_of_each() -> None:
     np.testing.assert_array_equal(together[2, 1], rotation.quaternion_to_matrix(quaternions[2, 1]))
 
 
-def test_a_half_turn_has_the_right_length_at_least() -> None:
-    half = rotation.matrix_to_axis_angle(np.diag([-1.0, 1.0, -1.0]))
-    assert np.linalg.norm(half) == pytest.approx(np.pi)
+@given(rotations(), st.floats(np.pi - 1e-6, np.pi))
+def test_the_axis_is_known_of_turns_up_to_a_half(R: np.ndarray, angle: float) -> None:
+    turned = rotation.axis_rotation(R[:, 0], angle)
+    vector = rotation.matrix_to_axis_angle(turned)
+    assert np.linalg.norm(vector) == pytest.approx(angle, abs=1e-9)
+    np.testing.assert_allclose(rotation.axis_angle_to_matrix(vector), turned, atol=1e-9)
+
+
+def test_half_turns_about_all_axes_come_together() -> None:
+    halves = rotation.axis_rotation((0.0, 0.6, -0.8), np.array([np.pi, 0.0, -np.pi]))
+    vectors = np.abs(rotation.matrix_to_axis_angle(halves))
+    np.testing.assert_allclose(vectors / np.pi, [[0, 0.6, 0.8], [0, 0, 0], [0, 0.6, 0.8]],
+                               atol=1e-9)
