@@ -22,8 +22,9 @@ FloatArray = NDArray[np.float64]
 _STRAY_DISTANCE = 0.05
 _MOST_NEIGHBOURS = 100
 _MOST_ROUNDS, _ENOUGH_INLIERS = 2, 0.99
-# Of the fit: rounds, the share of pairs that is trusted, and how many points it looks at.
-_FIT_ROUNDS, _TRUSTED, _MOST_FITTED = 15, 0.8, 500
+# Of the fit: rounds, how many points it looks at, and pairs that are so many times farther apart
+# than the middle one are not trusted: one of the two is hidden or no part of the object.
+_FIT_ROUNDS, _MOST_FITTED, _UNTRUSTED = 20, 500, 2.0
 _FIT_TOLERANCE = 1e-5
 # The fit may correct the comparison of boxes by this factor either way.
 _LARGEST_CORRECTION = 1.5
@@ -117,8 +118,8 @@ def fit_pairs(start: Alignment, observed: FloatArray, turn: FloatArray) -> Align
         placed = scale * shape + t
         to_target, partner = target_tree.query(placed)
         to_shape, origin = cKDTree(placed).query(target)
-        trusted = to_target <= np.quantile(to_target, _TRUSTED)
-        explained = to_shape <= np.quantile(to_shape, _TRUSTED)
+        trusted = to_target <= _UNTRUSTED * np.median(to_target)
+        explained = to_shape <= _UNTRUSTED * np.median(to_shape)
         source = np.concatenate([shape[trusted], shape[origin[explained]]])
         wanted = np.concatenate([target[partner[trusted]], target[explained]])
         before = scale, t

@@ -55,11 +55,10 @@ class ViewSettings:
         """Return the settings of a manifest; what it does not name has its default.
 
         Raises:
-            ModelError: If an entry is no positive number.
+            ModelError: If an entry is no number that makes sense.
         """
         return cls(_number(manifest, 'view_distance', cls.view_distance),
-                   int(_number(manifest, 'splits', cls.splits)),
-                   int(_number(manifest, 'turns', cls.turns)))
+                   _count(manifest, 'splits', cls.splits), _count(manifest, 'turns', cls.turns))
 
     def rotations(self) -> ReferenceRotations:
         """Return the rotations of the views."""
@@ -260,6 +259,14 @@ def _number(manifest: ModelManifest, name: str, default: float) -> float:
     return float(value)
 
 
+def _count(manifest: ModelManifest, name: str, default: int) -> int:
+    value = manifest.parameters.get(name, default)
+    if type(value) is not int or value < 0:
+        raise ModelError(f'model {manifest.name!r}: its manifest says parameters.{name} = '
+                         f'{value!r}, which must be a whole number; export the model again')
+    return value
+
+
 def _category_rotations(model: Model) -> tuple[FloatArray, FloatArray]:
     """Return (K, 3, 3) rotations of categories and (C, 3, 3) to look at first, C = 0: all.
 
@@ -267,8 +274,8 @@ def _category_rotations(model: Model) -> tuple[FloatArray, FloatArray]:
     """
     manifest = model.manifest
     if _ROTATIONS not in manifest.files:
-        fine = reference_rotations(int(_number(manifest, 'category_splits', 3)),
-                                   int(_number(manifest, 'category_turns', 32)))
+        fine = reference_rotations(_count(manifest, 'category_splits', 3),
+                                   _count(manifest, 'category_turns', 32))
         return fine.matrices(), reference_rotations(*_COARSE).matrices()
     path = model.file(_ROTATIONS)
     try:

@@ -42,7 +42,12 @@ class RotationSearch:
     """
 
     def __init__(self, rotations: FloatArray, coarse: FloatArray) -> None:
-        """Find the nearest coarse rotation of each."""
+        """Find the nearest coarse rotation of each; those that are nearest to none are left out.
+
+        Args:
+            rotations: (K, 3, 3).
+            coarse: (C, 3, 3), none = all rotations are looked at.
+        """
         self.rotations = rotations
         self.coarse = coarse
         self._everything = np.arange(len(rotations))
@@ -51,9 +56,9 @@ class RotationSearch:
             # q and -q are the same rotation.
             tree = cKDTree(np.concatenate([quaternions, -quaternions]))
             nearest = tree.query(Rotation.from_matrix(rotations).as_quat())[1] % len(coarse)
-            by_coarse = np.argsort(nearest, kind='stable')
-            ends = np.searchsorted(nearest[by_coarse], np.arange(1, len(coarse)))
-            self._near = np.split(by_coarse, ends)
+            used, first = np.unique(np.sort(nearest), return_index=True)
+            self.coarse = coarse[used]
+            self._near = np.split(np.argsort(nearest, kind='stable'), first[1:])
 
     def promising(self, coarse_scores: Callable[[], Float32Array]) -> NDArray[np.intp]:
         """Return the indices of the rotations worth a comparison.

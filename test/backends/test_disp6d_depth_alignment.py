@@ -1,0 +1,74 @@
+"""Scale and position of decoded shapes: the published comparison of boxes, and our fit."""
+
+from pathlib import Path
+
+import numpy as np
+
+from pose_estimation_ros.backends.disp6d_depth_alignment import (
+    DecodedView,
+    box_about_origin,
+    compare_boxes,
+    fit_pairs,
+)
+from pose_estimation_ros.backends.disp6d_translation import turned_to_ray
+from pose_estimation_ros.core.rotation import axis_rotation
+
+PUBLISHED = np.load(Path(__file__).parents[1] / 'data/disp6d/translation.npz')
+FARTHEST_DEPTH = 32.0
+
+
+def test_scale_position_and_points_equal_the_published_ones() -> None:
+    K, depth = PUBLISHED['re_K'], PUBLISHED['re_depth']
+    x, y, width, height = PUBLISHED['re_bb'].tolist()
+    box = np.zeros(depth.shape, np.bool_)
+    box[y:y + height, x:x + width] = True
+    rows, columns = np.nonzero(box & (depth > 0) & (depth < FARTHEST_DEPTH))
+    rays = np.linalg.inv(K) @ np.stack([columns, rows, np.ones(len(rows))])
+    observed = (rays * depth[rows, columns].astype(float)).T
+    middle = (np.array([x + width / 2, y + height / 2]) - K[:2, 2]) / K[[0, 1], [0, 1]]
+
+    found = compare_boxes(DecodedView().points(PUBLISHED['re_dec_depth'][..., 0]), observed,
+                          middle)
+
+    np.testing.assert_allclose(found.scale, PUBLISHED['re_s'], rtol=1e-6)
+    np.testing.assert_allclose(found.t, PUBLISHED['re_t'], rtol=1e-6)
+    np.testing.assert_allclose(found.points, PUBLISHED['re_pts'], atol=1e-6)
+
+
+def shell(count: int = 1500) -> np.ndarray:
+    """Return the nearer half of an ellipsoid about the origin, camera axes."""
+    points = np.random.default_rng(0).normal(size=(4 * count, 3))
+    points /= np.linalg.norm(points, axis=1, keepdims=True)
+    return (points[points[:, 2] < 0] * (0.3, 0.4, 0.25))[:count]
+
+
+def test_a_fit_repairs_what_a_cut_off_object_does_to_its_box() -> None:
+    shape, scale, t = shell(), 0.2, np.array([0.1, -0.05, 0.8])
+    observed = scale * shape @ turned_to_ray(t).T + t
+    # A third is hidden, so the extents and their middle are wrong.
+    observed = observed[observed[:, 0] > t[0] - 0.02]
+    across = observed[:, :2] / observed[:, 2:]
+    middle = 0.5 * (across.min(axis=0) + across.max(axis=0))
+
+    start = compare_boxes(shape, observed, middle)
+    fitted = fit_pairs(start, observed, turned_to_ray(start.t))
+
+    assert abs(start.scale / scale - 1) > 0.05
+    assert abs(fitted.scale / scale - 1) < 0.03
+    assert np.linalg.norm(start.t - t) > 0.008
+    assert np.linalg.norm(fitted.t - t) < 0.004
+    assert fitted.residual < 0.003
+
+
+def test_stray_points_do_not_change_the_scale() -> None:
+    shape, t = shell(), np.array([0.0, 0.0, 1.0])
+    observed = np.concatenate([0.2 * shape + t, [[0.6, 0.0, 1.0], [0.0, 0.0, 3.0]]])
+    found = compare_boxes(shape, observed, np.zeros(2))
+    np.testing.assert_allclose(found.scale, 0.2, rtol=0.02)
+    np.testing.assert_allclose(found.t, t, atol=2e-3)
+
+
+def test_the_box_about_the_origin_doubles_what_is_seen() -> None:
+    R = axis_rotation([0.2, 1.0, -0.4], 0.7)
+    corners = np.array([[0.1, 0.2, -0.3], [-0.05, 0.1, 0.1]])
+    np.testing.assert_allclose(box_about_origin(corners @ R.T, R), [0.2, 0.4, 0.6])
