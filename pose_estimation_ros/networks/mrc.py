@@ -232,7 +232,8 @@ class CellMap(nn.Module):
 
     def forward(self, x: Tensor, fine: Tensor) -> Tensor:
         """Return (B, cells^2) float32 from (B, channels, h, w) and (B, fine, cells, cells)."""
-        places = self.places.to(fine.dtype).expand(len(fine), -1, -1, -1)
+        # Added to zeros, for an expanded tensor would be exported with the batch of the example.
+        places = torch.zeros_like(fine[:, :2]) + self.places.to(fine.dtype)
         coarse = F.interpolate(self.coarse(x), size=fine.shape[-2:], mode='bilinear',
                                align_corners=False)
         answer: Tensor = self.last(self.join(torch.cat([coarse, fine, places], dim=1)))

@@ -15,27 +15,23 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from pose_estimation_ros.core.errors import ModelError, PoseEstimationError
+from pose_estimation_ros.core.errors import ModelError
 from pose_estimation_ros.networks.mrc import AUXILIARY, MRCConfig, MRCNet, Pyramid
 from pose_estimation_ros.networks.sample_decoder import SampleDecoder
 from pose_estimation_ros.rendering.mesh_archive import write_mesh_archive
+from pose_estimation_ros.rendering.mesh_simplification import simplified
 from pose_estimation_ros.runtime.manifest import ModelFile, ModelManifest, write_manifest
-from pose_estimation_ros.training.checkpoints import (
-    check_network,
-    first_fault,
-    read_checkpoint,
-    trained_weights,
-)
-from pose_estimation_ros.training.mrc_objects import CadObject, objects_from_notes
-from pose_estimation_ros.training.onnx_files import write_onnx
-from pose_estimation_ros.training.provenance import training_facts
+from pose_estimation_ros.training.mrc_objects import CadObject, objects_of
+from pose_estimation_ros.training.onnx_files import halve_weights, write_onnx
+from pose_estimation_ros.training.trained_networks import filled, trained_network
 
 ModelSize = Literal['lite', 'full']
 
 BACKEND = 'mrc'
-CLASSIFIER, REGRESSOR, MESHES = 'classifier', 'regressor', 'meshes'
+CLASSIFIER, REGRESSOR, MESHES, SHOWN = 'classifier', 'regressor', 'meshes', 'shown_meshes'
 
-_MESHES_FILE = 'meshes.npz'
+# Every marker of every frame holds all triangles of its mesh: these are as many as one can tell.
+_SHOWN_FACES = 2000
 _FEATURES = ('x4', 'x8', 'x16')
 _ANSWERS = ('rotation', 'depth', 'xy')
 
@@ -147,6 +143,7 @@ def write_mrc_model(network: MRCNet, objects: Sequence[CadObject], size: ModelSi
 
     Raises:
         ModelError: If the network has not one decoder for each object.
+        ConfigurationError: If a mesh has to be simplified and Open3D is not installed.
     """
     config = network.config
     if len(objects) != config.objects:
@@ -154,11 +151,16 @@ def write_mrc_model(network: MRCNet, objects: Sequence[CadObject], size: ModelSi
                          f'are named ({", ".join(known.name for known in objects)}); name each '
                          'of its objects once, in the order of the decoders')
     files = export_networks(network, out)
-    write_mesh_archive(out / _MESHES_FILE, {known.name: known.mesh for known in objects})
+    if size == 'lite':
+        for path in files.values():
+            halve_weights(path)
+    files |= {role: out / f'{role}.npz' for role in (MESHES, SHOWN)}
+    write_mesh_archive(files[MESHES], {known.name: known.mesh for known in objects})
+    write_mesh_archive(files[SHOWN], {known.name: simplified(known.mesh, _SHOWN_FACES)
+                                      for known in objects})
     manifest = ModelManifest(
         name=out.name, task='pose', backend=BACKEND, size=size,
-        files={role: ModelFile.of(path, out)
-               for role, path in (*files.items(), (MESHES, out / _MESHES_FILE))},
+        files={role: ModelFile.of(path, out) for role, path in files.items()},
         categories=tuple(known.name for known in objects),
         input={'crop': config.crop, 'channels': ['blue', 'green', 'red', 'box'],
                'range': [0, 1]},
@@ -168,29 +170,8 @@ def write_mrc_model(network: MRCNet, objects: Sequence[CadObject], size: ModelSi
     return manifest
 
 
-def load_trained_mrc(network: str, checkpoint: Path
-                     ) -> tuple[MRCNet, list[CadObject], dict[str, Any]]:
-    """Return the network of a checkpoint with averaged weights, its objects and the training.
-
-    Args:
-        network: Name of the network, 'mrc-lite' or 'mrc-full'.
-        checkpoint: The run's last.pt or best.pt.
-
-    Raises:
-        ModelError: If the checkpoint is missing, damaged or not of this network.
-    """
-    content = read_checkpoint(checkpoint)
-    check_network(content, network, checkpoint)
-    try:
-        notes = content['notes']
-        trained = MRCNet(MRCConfig.from_dict(notes['config']))
-        trained.load_state_dict(trained_weights(content))
-        objects = objects_from_notes(notes['objects'])
-    except (KeyError, TypeError, AttributeError, RuntimeError, PoseEstimationError) as error:
-        raise ModelError(f'checkpoint {checkpoint} is not one of the present {network}: '
-                         f'{first_fault(error)}; give the last.pt of `pose-estimation train '
-                         f'{network}`, or export it with the version that trained it') from error
-    return trained.eval(), objects, training_facts(notes, content['step'])
+def _created(notes: Mapping[str, Any], weights: Mapping[str, Tensor]) -> MRCNet:
+    return filled(MRCNet(MRCConfig.from_dict(notes['config'])), weights)
 
 
 def export_mrc(network: str, size: ModelSize, checkpoint: Path, out: Path,
@@ -208,5 +189,6 @@ def export_mrc(network: str, size: ModelSize, checkpoint: Path, out: Path,
     Raises:
         ModelError: If the checkpoint is missing, damaged or not of this network.
     """
-    trained, objects, facts = load_trained_mrc(network, checkpoint)
-    return write_mrc_model(trained, objects, size, out, {**facts, **training}, metrics)
+    trained, notes = trained_network(network, checkpoint, _created)
+    return write_mrc_model(trained, objects_of(notes, checkpoint), size, out,
+                           {**notes['training'], **training}, metrics)

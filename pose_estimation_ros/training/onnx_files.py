@@ -10,6 +10,8 @@ import torch
 from torch import Tensor, nn
 
 _OPSET = 17
+# Smaller weights are norms and biases: little to save.
+_LARGE = 4096
 
 
 def write_onnx(graph: nn.Module, inputs: Mapping[str, Tensor], outputs: Sequence[str], path: Path,
@@ -34,4 +36,35 @@ def write_onnx(graph: nn.Module, inputs: Mapping[str, Tensor], outputs: Sequence
             graph.eval(), tuple(inputs.values()), str(temporary), dynamo=False,
             opset_version=_OPSET, input_names=list(inputs), output_names=list(outputs),
             dynamic_axes={name: dict(axes) for name, axes in dynamic.items()})
+    temporary.replace(path)
+
+
+def halve_weights(path: Path) -> None:
+    """Store the large weights of an ONNX file in half precision, which halves the file.
+
+    ONNX Runtime widens them when it loads the network, and computes in single precision.
+
+    Args:
+        path: The file, which is replaced.
+    """
+    import onnx
+    from onnx import TensorProto, helper, numpy_helper
+
+    model = onnx.load(path)
+    graph = model.graph
+    casts = []
+    for weights in graph.initializer:
+        values = numpy_helper.to_array(weights)
+        if weights.data_type != TensorProto.FLOAT or values.size < _LARGE:
+            continue
+        name = weights.name
+        stored = f'{name}.half'
+        weights.CopyFrom(numpy_helper.from_array(values.astype('float16'), stored))
+        casts.append(helper.make_node('Cast', [stored], [name], to=TensorProto.FLOAT,
+                                      name=f'{name}.widen'))
+    nodes = [*casts, *graph.node]
+    del graph.node[:]
+    graph.node.extend(nodes)
+    temporary = path.with_suffix('.partial')
+    onnx.save(model, temporary)
     temporary.replace(path)

@@ -15,12 +15,12 @@ from pose_estimation_ros.core.errors import ModelError
 from pose_estimation_ros.core.symmetry import NO_SYMMETRY, Symmetry
 from pose_estimation_ros.networks.mrc import MRCNet
 from pose_estimation_ros.rendering.mesh_archive import read_mesh_archive
-from pose_estimation_ros.rendering.primitives import box
+from pose_estimation_ros.rendering.primitives import box, ellipsoid
 from pose_estimation_ros.runtime.model_store import ModelStore
 from pose_estimation_ros.runtime.session import InferenceSession
 from pose_estimation_ros.training.checkpoints import TrainingState, save_checkpoint
 from pose_estimation_ros.training.export import ExportRequest, export
-from pose_estimation_ros.training.mrc_export import export_networks
+from pose_estimation_ros.training.mrc_export import export_networks, write_mrc_model
 from pose_estimation_ros.training.mrc_objects import (
     CadObject,
     objects_as_notes,
@@ -41,8 +41,9 @@ def _save(network: MRCNet, path: Path, name: str = 'mrc-lite') -> Path:
 
 
 @pytest.mark.parametrize('changes', [
-    {}, {'norm': 'batch'}, {'regression': 'parallel'}, {'levels': (8,)}],
-    ids=['group', 'batch', 'parallel', 'one-scale'])
+    {}, {'norm': 'batch'}, {'regression': 'parallel'}, {'levels': (8,)},
+    {'encoder': 'detector', 'cells': 16, 'cells_from': 'map'}],
+    ids=['group', 'batch', 'parallel', 'one-scale', 'lite'])
 def test_the_exported_networks_compute_the_same_for_any_number_of_crops(
         changes: dict[str, object], tmp_path: Path) -> None:
     network = tiny_network(**changes)
@@ -89,6 +90,18 @@ def test_a_checkpoint_becomes_a_model_with_meshes_and_symmetries(tmp_path: Path)
     np.testing.assert_array_equal(meshes['brick'].vertices, OBJECTS[0].mesh.vertices)
     spec = {entry.name: entry.shape for entry in InferenceSession(model.file('classifier')).inputs}
     assert spec['image'] == (None, 4, 64, 64)
+
+
+def test_large_meshes_are_shown_with_fewer_triangles_and_rendered_as_they_are(
+        tmp_path: Path) -> None:
+    ball = ellipsoid((0.1, 0.1, 0.1), segments=60)
+    manifest = write_mrc_model(tiny_network(), [CadObject('ball', ball, NO_SYMMETRY),
+                                                *OBJECTS[1:]], 'lite', tmp_path / 'mine', {}, {})
+    files = {role: read_mesh_archive(tmp_path / 'mine' / manifest.files[role].path)
+             for role in ('meshes', 'shown_meshes')}
+    np.testing.assert_array_equal(files['meshes']['ball'].faces, ball.faces)
+    assert len(ball.faces) > 2000 >= len(files['shown_meshes']['ball'].faces) > 1500
+    np.testing.assert_array_equal(files['shown_meshes']['can'].faces, OBJECTS[1].mesh.faces)
 
 
 def test_without_regression_there_is_one_network(tmp_path: Path) -> None:
