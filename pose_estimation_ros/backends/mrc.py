@@ -204,7 +204,7 @@ class MRCBackend:
         if not (np.isfinite(T).all() and np.isfinite(confidence)) or T[2, 3] <= 0:
             return rejections.no_pose_in_front(detection, T[:3, 3], confidence)
         symmetry = self._model.manifest.symmetry_of(detection.label)
-        mesh = self._model.meshes[detection.label]
+        mesh = self._model.shown[detection.label]
         return ObjectPose(
             label=detection.label,
             score=float(detection.score * confidence),

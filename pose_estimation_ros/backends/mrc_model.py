@@ -37,7 +37,8 @@ class MRCModel:
         manifest: Of the model.
         crop: Side of the crops, pixels.
         grid: Meaning of the classes.
-        meshes: By the name of their object, metres.
+        meshes: What is rendered, by the name of its object, metres.
+        shown: The same with fewer triangles, for those who look at the poses.
         depends_on_batch: Whether an answer depends on what else is in the batch.
         has_regressor: Whether coarse poses are refined.
     """
@@ -60,7 +61,10 @@ class MRCModel:
         self.crop = self.grid.translation.crop
         self.depends_on_batch = manifest.parameters.get('norm') == _BATCH_NORM
         self.has_regressor = manifest.parameters.get('regression') != _NO_REGRESSION
-        self.meshes = _object_meshes(model)
+        self.meshes = _object_meshes(model, 'meshes')
+        # Models of other exporters may have none that are made for this.
+        self.shown = (_object_meshes(model, 'shown_meshes')
+                      if 'shown_meshes' in manifest.files else self.meshes)
         self._classifier = InferenceSession(model.file('classifier'), device, threads)
         self._regressor = None
         self._renderer: ViewRenderer | None = None
@@ -143,9 +147,9 @@ def _pose_grid(manifest: ModelManifest) -> PoseGrid:
                          'again') from error
 
 
-def _object_meshes(model: Model) -> dict[str, Mesh]:
+def _object_meshes(model: Model, role: str) -> dict[str, Mesh]:
     """Return the mesh of each category, in the categories' order."""
-    path = model.file('meshes')
+    path = model.file(role)
     found = read_mesh_archive(path)
     categories = model.manifest.categories
     if missing := [name for name in categories if name not in found]:

@@ -13,18 +13,11 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from pose_estimation_ros.core.errors import ModelError, PoseEstimationError
 from pose_estimation_ros.core.hyperspherical_harmonics import encoding_size
 from pose_estimation_ros.networks.disp6d import Branch, Disp6d, Disp6dConfig, ViewCodes
 from pose_estimation_ros.runtime.manifest import ModelFile, ModelManifest, write_manifest
-from pose_estimation_ros.training.checkpoints import (
-    check_network,
-    first_fault,
-    read_checkpoint,
-    trained_weights,
-)
 from pose_estimation_ros.training.onnx_files import write_onnx
-from pose_estimation_ros.training.provenance import training_facts
+from pose_estimation_ros.training.trained_networks import filled, trained_network
 
 ModelSize = Literal['lite', 'full']
 
@@ -130,29 +123,11 @@ def write_disp6d_model(network: Disp6d, categories: Sequence[str], size: ModelSi
     return manifest
 
 
-def load_trained_disp6d(network: str, checkpoint: Path) -> tuple[Disp6d, dict[str, Any]]:
-    """Return the network of a checkpoint with averaged weights, and the run's notes and step.
-
-    Args:
-        network: Name of the network, such as 'disp6d-category'.
-        checkpoint: The run's last.pt or best.pt.
-
-    Raises:
-        ModelError: If the checkpoint is missing, damaged or not of this network.
-    """
-    content = read_checkpoint(checkpoint)
-    check_network(content, network, checkpoint)
-    try:
-        notes = content['notes']
-        trained = Disp6d(Disp6dConfig.from_dict(notes['config']))
-        trained.load_state_dict({
-            name.removeprefix('network.'): value
-            for name, value in trained_weights(content).items() if name.startswith('network.')})
-    except (KeyError, TypeError, AttributeError, RuntimeError, PoseEstimationError) as error:
-        raise ModelError(f'checkpoint {checkpoint} is not one of the present {network}: '
-                         f'{first_fault(error)}; give the last.pt of `pose-estimation train '
-                         f'{network}`, or export it with the version that trained it') from error
-    return trained.eval(), {**notes, 'step': content['step']}
+def _created(notes: Mapping[str, Any], weights: Mapping[str, Tensor]) -> Disp6d:
+    """Return the network without the codes that it was trained with."""
+    return filled(Disp6d(Disp6dConfig.from_dict(notes['config'])), {
+        name.removeprefix('network.'): value
+        for name, value in weights.items() if name.startswith('network.')})
 
 
 def export_disp6d(network: str, size: ModelSize, checkpoint: Path, out: Path,
@@ -170,7 +145,7 @@ def export_disp6d(network: str, size: ModelSize, checkpoint: Path, out: Path,
     Raises:
         ModelError: If the checkpoint is missing, damaged or not of this network.
     """
-    trained, notes = load_trained_disp6d(network, checkpoint)
+    trained, notes = trained_network(network, checkpoint, _created)
     return write_disp6d_model(
         trained, notes['categories'], size, out, notes['preparation'],
-        {**training_facts(notes, notes['step']), **training}, metrics)
+        {**notes['training'], **training}, metrics)

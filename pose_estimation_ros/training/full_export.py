@@ -9,22 +9,16 @@ from typing import Any
 
 from torch import nn
 
-from pose_estimation_ros.core.errors import ConfigurationError, ModelError
+from pose_estimation_ros.core.errors import ModelError
 from pose_estimation_ros.networks.acr import ACRConfig
 from pose_estimation_ros.networks.crnet import CRNet, CRNetConfig, LastStage
 from pose_estimation_ros.networks.spd import SPD
 from pose_estimation_ros.runtime.manifest import ModelManifest, file_sha256
 from pose_estimation_ros.training.acr_full_training import new_pair
 from pose_estimation_ros.training.adversarial_losses import RECONSTRUCTOR
-from pose_estimation_ros.training.checkpoints import (
-    check_network,
-    first_fault,
-    read_checkpoint,
-    trained_weights,
-)
 from pose_estimation_ros.training.onnx_export import write_full_model
-from pose_estimation_ros.training.provenance import training_facts
 from pose_estimation_ros.training.shape_priors import load_priors, priors_digest
+from pose_estimation_ros.training.trained_networks import filled, trained_network
 
 
 @dataclass(frozen=True)
@@ -32,25 +26,23 @@ class FullNetwork:
     """How a trained full network becomes a model.
 
     Attributes:
-        title: What it is, for messages.
         backend: Name of the backend that runs it.
         create: From the notes of a checkpoint to what was trained, with random weights.
         answering: From what was trained to what maps the inputs of `networks.spd.SPD` to logits
             and deformation.
     """
 
-    title: str
     backend: str
     create: Callable[[Mapping[str, Any]], nn.Module]
     answering: Callable[[nn.Module], nn.Module]
 
 
 FULL_NETWORKS = {
-    'spd-full': FullNetwork('full SPD', 'spd', lambda _: SPD(), lambda network: network),
+    'spd-full': FullNetwork('spd', lambda _: SPD(), lambda network: network),
     'crnet-full': FullNetwork(
-        'full CR-Net', 'crnet', lambda notes: CRNet(CRNetConfig(**notes['config'])), LastStage),
+        'crnet', lambda notes: CRNet(CRNetConfig(**notes['config'])), LastStage),
     'acr-full': FullNetwork(
-        'full ACR-Pose', 'acr', lambda notes: new_pair(ACRConfig(**notes['config'])),
+        'acr', lambda notes: new_pair(ACRConfig(**notes['config'])),
         lambda pair: pair[RECONSTRUCTOR]),
 }
 
@@ -75,17 +67,8 @@ def export_full(
         ModelError: The checkpoint or the priors are missing, damaged or of another network.
     """
     chosen = FULL_NETWORKS[network]
-    content = read_checkpoint(checkpoint)
-    check_network(content, network, checkpoint)
-    notes = content.get('notes', {})
-    try:
-        trained = chosen.create(notes)
-        trained.load_state_dict(trained_weights(content))
-    except (RuntimeError, AttributeError, KeyError, TypeError, ConfigurationError) as error:
-        raise ModelError(
-            f'The checkpoint {checkpoint} is not one of the {chosen.title} network: '
-            f'{first_fault(error)}. Give the last.pt of `pose-estimation train {network}`.'
-        ) from error
+    trained, notes = trained_network(
+        network, checkpoint, lambda notes, weights: filled(chosen.create(notes), weights))
     priors = load_priors(prior_file)
     if notes.get('priors', priors_digest(priors)) != priors_digest(priors):
         raise ModelError(f'{prior_file} does not hold the shape priors that {checkpoint} was '
@@ -98,7 +81,7 @@ def export_full(
         chosen.backend,
         parameters={'recentred_categories': []},
         training={
-            **training_facts(notes, content['step']),
+            **notes['training'],
             **config,
             'priors_sha256': file_sha256(prior_file),
             **(training or {}),

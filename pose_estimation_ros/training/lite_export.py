@@ -11,20 +11,14 @@ import torch
 from torch import Tensor, nn
 
 from pose_estimation_ros.core.categories import CATEGORIES, Category
-from pose_estimation_ros.core.errors import ConfigurationError, ModelError
 from pose_estimation_ros.core.point_colors import COLOR_CHANNELS
 from pose_estimation_ros.networks.acr_lite import ACRLite, ACRLiteConfig
 from pose_estimation_ros.networks.crnet_lite import CRNetLite, CRNetLiteConfig, LiteOutput
 from pose_estimation_ros.networks.spd_lite import SpdLite, SpdLiteConfig
 from pose_estimation_ros.runtime.manifest import ModelFile, ModelManifest, write_manifest
 from pose_estimation_ros.training.adversarial_losses import RECONSTRUCTOR
-from pose_estimation_ros.training.checkpoints import (
-    check_network,
-    first_fault,
-    read_checkpoint,
-    trained_weights,
-)
-from pose_estimation_ros.training.provenance import training_facts
+from pose_estimation_ros.training.onnx_files import write_onnx
+from pose_estimation_ros.training.trained_networks import filled, trained_network
 
 INPUTS = ('points', 'condition', 'category', 'rank')
 OUTPUTS = ('nocs', 'shape', 'membership', 'probability')
@@ -91,35 +85,30 @@ class LiteNetwork:
     """
 
     backend: str
-    load: Callable[[Mapping[str, Any], dict[str, Tensor]], nn.Module]
+    load: Callable[[Mapping[str, Any], Mapping[str, Tensor]], nn.Module]
     runtime: type[_SpdRuntime] | type[_ColorRuntime]
     points: int
 
 
-def _load_spd(notes: Mapping[str, Any], weights: dict[str, Tensor]) -> nn.Module:
+def _load_spd(notes: Mapping[str, Any], weights: Mapping[str, Tensor]) -> nn.Module:
     config = SpdLiteConfig(**notes['config'])
-    return _loaded(SpdLite(config, _no_prior(config.categories, notes)), weights)
+    return filled(SpdLite(config, _no_prior(config.categories, notes)), weights)
 
 
-def _load_crnet(notes: Mapping[str, Any], weights: dict[str, Tensor]) -> nn.Module:
+def _load_crnet(notes: Mapping[str, Any], weights: Mapping[str, Tensor]) -> nn.Module:
     config = CRNetLiteConfig.from_dict(notes['config'])
-    return _loaded(CRNetLite(config, _no_prior(config.encoder.categories, notes)), weights)
+    return filled(CRNetLite(config, _no_prior(config.encoder.categories, notes)), weights)
 
 
-def _load_acr(notes: Mapping[str, Any], weights: dict[str, Tensor]) -> nn.Module:
+def _load_acr(notes: Mapping[str, Any], weights: Mapping[str, Tensor]) -> nn.Module:
     config = ACRLiteConfig.from_dict(notes['config'])
     own = {name.removeprefix(f'{RECONSTRUCTOR}.'): value for name, value in weights.items()
            if name.startswith(f'{RECONSTRUCTOR}.')}
-    return _loaded(ACRLite(config, _no_prior(config.encoder.categories, notes)), own)
+    return filled(ACRLite(config, _no_prior(config.encoder.categories, notes)), own)
 
 
 def _no_prior(categories: int, notes: Mapping[str, Any]) -> Tensor:
     return torch.zeros(categories, notes['prior_points'], 3)
-
-
-def _loaded(network: nn.Module, weights: dict[str, Tensor]) -> nn.Module:
-    network.load_state_dict(weights)
-    return network.eval()
 
 
 LITE_NETWORKS = {
@@ -129,25 +118,8 @@ LITE_NETWORKS = {
 
 
 def load_trained(network: str, checkpoint: Path) -> tuple[nn.Module, dict[str, Any]]:
-    """Return the network of a checkpoint, with averaged weights, and the run's notes.
-
-    Args:
-        network: Name of the network, such as 'crnet-lite'.
-        checkpoint: The run's last.pt or best.pt.
-
-    Raises:
-        ModelError: If the checkpoint is missing, damaged or not of this network.
-    """
-    content = read_checkpoint(checkpoint)
-    check_network(content, network, checkpoint)
-    try:
-        notes = content['notes']
-        loaded = LITE_NETWORKS[network].load(notes, trained_weights(content))
-    except (KeyError, TypeError, RuntimeError, ConfigurationError) as error:
-        raise ModelError(f'checkpoint {checkpoint} is not one of the present {network}: '
-                         f'{first_fault(error)}; give the last.pt of `pose-estimation train '
-                         f'{network}`, or export it with the version that trained it') from error
-    return loaded, {**notes, 'training': training_facts(notes, content['step'])}
+    """Return the network of a checkpoint, see `trained_network`."""
+    return trained_network(network, checkpoint, LITE_NETWORKS[network].load)
 
 
 def export_onnx(name: str, network: nn.Module, points: int, path: Path) -> None:
@@ -156,15 +128,9 @@ def export_onnx(name: str, network: nn.Module, points: int, path: Path) -> None:
     example = {'points': torch.randn(2, points, 3), 'condition': torch.zeros(2, 3),
                'category': torch.tensor([0, 1]), 'rank': torch.tensor([0, 1]),
                'color': torch.rand(2, points, COLOR_CHANNELS)}
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_suffix('.partial')
-    with torch.no_grad():
-        torch.onnx.export(
-            runtime(network).eval(), tuple(example[entry] for entry in runtime.inputs),
-            str(temporary), dynamo=False, input_names=list(runtime.inputs),
-            output_names=list(runtime.outputs), opset_version=17,
-            dynamic_axes={entry: {0: 'objects'} for entry in runtime.inputs + runtime.outputs})
-    temporary.replace(path)
+    write_onnx(runtime(network), {entry: example[entry] for entry in runtime.inputs},
+               runtime.outputs, path,
+               {entry: {0: 'objects'} for entry in (*runtime.inputs, *runtime.outputs)})
 
 
 def export_model(name: str, checkpoint: Path, out: Path, training: Mapping[str, Any],

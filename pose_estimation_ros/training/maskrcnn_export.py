@@ -7,7 +7,6 @@ export.
 from __future__ import annotations
 
 import dataclasses
-import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -17,7 +16,6 @@ from torch import Tensor, nn
 
 from pose_estimation_ros.core.categories import CATEGORY_NAMES, Category
 from pose_estimation_ros.core.color_normalization import COLOR_DEVIATION, COLOR_MEAN
-from pose_estimation_ros.core.errors import ModelError
 from pose_estimation_ros.networks.mask_rcnn import MaskRCNN, MaskRCNNConfig
 from pose_estimation_ros.networks.point_classifier import PointClassifier, PointClassifierConfig
 from pose_estimation_ros.runtime.manifest import ModelFile, ModelManifest, write_manifest
@@ -28,18 +26,12 @@ from pose_estimation_ros.segmentation.preprocessing import (
     COLOR_CHANNELS,
     InputSize,
 )
-from pose_estimation_ros.training.checkpoints import (
-    check_network,
-    first_fault,
-    read_checkpoint,
-    trained_weights,
-)
-from pose_estimation_ros.training.provenance import training_facts
+from pose_estimation_ros.training.onnx_files import write_onnx
+from pose_estimation_ros.training.trained_networks import filled, trained_network
 
 NETWORK_FILE = 'detector.onnx'
 OUTPUT_NAMES = ('boxes', 'labels', 'scores', 'masks')
 CLASSIFIER_FILE = 'classifier.onnx'
-_OPSET = 17
 # Larger than what it was trained on: far objects gain, near ones lose nothing (validation).
 LITE_INPUT = InputSize(480, 360)
 # The detector is exported with a low threshold: where a classifier judges, its candidates are
@@ -65,17 +57,12 @@ class DetectionGraph(nn.Module):
 
 
 def export_onnx(detector: nn.Module, channels: int, size: InputSize, path: Path) -> None:
-    """Write a detector in evaluation mode as ONNX; the number of detections is dynamic."""
-    graph = DetectionGraph(detector).eval()
+    """Write a detector as ONNX; the number of detections is dynamic."""
     # Random pictures give detections, so that the traced branches are the ones of real use.
     example = torch.randn((1, channels, size.height, size.width),
                           generator=torch.Generator().manual_seed(0))
-    with warnings.catch_warnings(), torch.inference_mode():
-        warnings.simplefilter('ignore')
-        torch.onnx.export(
-            graph, (example,), str(path), dynamo=False, opset_version=_OPSET,
-            input_names=['image'], output_names=list(OUTPUT_NAMES),
-            dynamic_axes={name: {0: 'detections'} for name in OUTPUT_NAMES})
+    write_onnx(DetectionGraph(detector), {'image': example}, OUTPUT_NAMES, path,
+               {name: {0: 'detections'} for name in OUTPUT_NAMES})
 
 
 def export_classifier(checkpoint: Path, path: Path) -> dict[str, Any]:
@@ -84,25 +71,20 @@ def export_classifier(checkpoint: Path, path: Path) -> dict[str, Any]:
     Raises:
         ModelError: If the checkpoint is missing, damaged or not of a point classifier.
     """
-    content = read_checkpoint(checkpoint)
-    check_network(content, 'point-classifier', checkpoint)
-    try:
-        network = PointClassifier(PointClassifierConfig(**content['notes']['config']))
-        network.load_state_dict(trained_weights(content))
-    except (KeyError, TypeError, AttributeError, RuntimeError) as error:
-        raise ModelError(f'checkpoint {checkpoint} is not one of the point classifier: '
-                         f'{first_fault(error)}; give the last.pt of `pose-estimation train '
-                         'point-classifier`') from error
+    network, notes = trained_network('point-classifier', checkpoint, _created_classifier)
     config = network.config
     example = (torch.randn(2, INSIDE + AROUND, 7),
                torch.zeros(2, config.conditions + config.categories))
-    names = ('points', 'condition', 'logits')
-    with torch.inference_mode():
-        torch.onnx.export(
-            network.eval(), example, str(path), dynamo=False, opset_version=_OPSET,
-            input_names=list(names[:2]), output_names=list(names[2:]),
-            dynamic_axes={name: {0: 'objects'} for name in names})
-    return training_facts(content['notes'], content['step'])
+    inputs = dict(zip(('points', 'condition'), example, strict=True))
+    write_onnx(network, inputs, ('logits',), path,
+               {name: {0: 'objects'} for name in (*inputs, 'logits')})
+    training: dict[str, Any] = notes['training']
+    return training
+
+
+def _created_classifier(notes: Mapping[str, Any],
+                        weights: Mapping[str, Tensor]) -> PointClassifier:
+    return filled(PointClassifier(PointClassifierConfig(**notes['config'])), weights)
 
 
 def load_detector(checkpoint: Path) -> tuple[MaskRCNN, dict[str, Any]]:
@@ -111,20 +93,13 @@ def load_detector(checkpoint: Path) -> tuple[MaskRCNN, dict[str, Any]]:
     Raises:
         ModelError: If the checkpoint is missing, damaged or not of this network.
     """
-    content = read_checkpoint(checkpoint)
-    check_network(content, 'maskrcnn', checkpoint)
-    notes = content['notes']
-    try:
-        config = dataclasses.replace(MaskRCNNConfig(**_tuples(notes['config'])),
-                                     score_threshold=_CANDIDATE_THRESHOLD,
-                                     detections=_CANDIDATES)
-        model = MaskRCNN(config)
-        model.load_state_dict(trained_weights(content))
-    except (KeyError, TypeError, AttributeError, RuntimeError) as error:
-        raise ModelError(f'checkpoint {checkpoint} is not one of the lite Mask R-CNN: '
-                         f'{first_fault(error)}; give the last.pt of `pose-estimation train '
-                         'maskrcnn`') from error
-    return model.eval(), {**notes, 'training': training_facts(notes, content['step'])}
+    return trained_network('maskrcnn', checkpoint, _created_detector)
+
+
+def _created_detector(notes: Mapping[str, Any], weights: Mapping[str, Tensor]) -> MaskRCNN:
+    config = dataclasses.replace(MaskRCNNConfig(**_tuples(notes['config'])),
+                                 score_threshold=_CANDIDATE_THRESHOLD, detections=_CANDIDATES)
+    return filled(MaskRCNN(config), weights)
 
 
 def export_model(checkpoint: Path, folder: Path, training: Mapping[str, Any] | None = None,

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
 
+from pose_estimation_ros.core.errors import ModelError, PoseEstimationError
 from pose_estimation_ros.core.symmetry import Symmetry
 from pose_estimation_ros.rendering.mesh import Mesh
 
@@ -43,3 +45,16 @@ def objects_from_notes(notes: Sequence[Mapping[str, Any]]) -> list[CadObject]:
     """
     return [CadObject(note['name'], Mesh(note['vertices'].numpy(), note['faces'].numpy()),
                       Symmetry.from_plain(note['symmetry'])) for note in notes]
+
+
+def objects_of(notes: Mapping[str, Any], checkpoint: Path) -> list[CadObject]:
+    """Return the objects of a checkpoint.
+
+    Raises:
+        ModelError: If its notes do not tell them.
+    """
+    try:
+        return objects_from_notes(notes['objects'])
+    except (KeyError, TypeError, AttributeError, PoseEstimationError) as error:
+        raise ModelError(f'{checkpoint} does not tell its objects ({error!r}); give the last.pt '
+                         'of `pose-estimation train mrc-lite` or mrc-full') from error

@@ -10,10 +10,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from pose_estimation_ros.core.errors import ModelError, PoseEstimationError
+from pose_estimation_ros.core.errors import ModelError
 from pose_estimation_ros.networks.mrc import MRCConfig, MRCNet
 from pose_estimation_ros.training.checkpoints import trained_weights
-from pose_estimation_ros.training.mrc_objects import objects_from_notes
+from pose_estimation_ros.training.mrc_objects import objects_of
 from pose_estimation_ros.training.mrc_recipes import MRCRecipe
 from pose_estimation_ros.training.mrc_training import MRCTask, check_same_objects
 from pose_estimation_ros.training.mrc_views import ViewShards
@@ -51,12 +51,7 @@ class VariantTask(MRCTask):
         notes = content.get('notes', {})
         if not str(notes.get('network', '')).startswith(_MRC):
             return super().first_weights(content, path)
-        try:
-            objects = objects_from_notes(notes['objects'])
-        except (KeyError, TypeError, AttributeError, PoseEstimationError) as error:
-            raise ModelError(f'{path} does not tell its objects ({error!r}); give the last.pt of '
-                             '`pose-estimation train mrc-lite`') from error
-        check_same_objects('the data', self._objects, str(path), objects)
+        check_same_objects('the data', self._objects, str(path), objects_of(notes, path))
         trained, fresh = trained_weights(content), self.new_model().state_dict()
         for name in fresh.keys() & self._shapes.keys():
             given = trained[name].shape if name in trained else None

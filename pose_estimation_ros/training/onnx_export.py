@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -21,6 +20,7 @@ from pose_estimation_ros.backends.spd_preprocessing import (
 from pose_estimation_ros.core.categories import CATEGORY_NAMES
 from pose_estimation_ros.networks.spd import reconstruct
 from pose_estimation_ros.runtime.manifest import ModelFile, ModelManifest, write_manifest
+from pose_estimation_ros.training.onnx_files import write_onnx
 from pose_estimation_ros.training.shape_priors import save_priors
 
 INPUT_NAMES = ('points', 'image', 'pixel_index', 'category')
@@ -28,7 +28,6 @@ OUTPUT_NAMES = ('nocs', 'shape')
 
 OBSERVED_POINTS = 1024
 
-_OPSET = 17
 _PRIORS_FILE = 'priors.npz'
 
 
@@ -75,7 +74,7 @@ def export_network(
         path: File to write.
         point_count: Observed points per object, N, fixed in the file.
     """
-    graph = FullGraph(network, priors).eval()
+    graph = FullGraph(network, priors)
     batch = 2  # one object would let the exporter fix the batch
     example = (
         torch.zeros(batch, point_count, 3),
@@ -83,20 +82,8 @@ def export_network(
         torch.zeros(batch, point_count, dtype=torch.int64),
         torch.zeros(batch, dtype=torch.int64),
     )
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with warnings.catch_warnings(), torch.inference_mode():
-        # The newer exporter needs a package more and says so at every call of this one.
-        warnings.simplefilter('ignore', DeprecationWarning)
-        torch.onnx.export(
-            graph,
-            example,
-            str(path),
-            dynamo=False,
-            opset_version=_OPSET,
-            input_names=list(INPUT_NAMES),
-            output_names=list(OUTPUT_NAMES),
-            dynamic_axes={name: {0: 'objects'} for name in (*INPUT_NAMES, *OUTPUT_NAMES)},
-        )
+    write_onnx(graph, dict(zip(INPUT_NAMES, example, strict=True)), OUTPUT_NAMES, path,
+               {name: {0: 'objects'} for name in (*INPUT_NAMES, *OUTPUT_NAMES)})
 
 
 def write_full_model(

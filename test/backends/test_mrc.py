@@ -40,6 +40,7 @@ from pose_estimation_ros.core.rotation import angle_between, random_rotation
 from pose_estimation_ros.core.so3_grid import so3_grid
 from pose_estimation_ros.core.symmetry import Y_AXIS_SYMMETRY
 from pose_estimation_ros.rendering.mesh import Mesh
+from pose_estimation_ros.rendering.mesh_archive import write_mesh_archive
 from pose_estimation_ros.rendering.primitives import box
 from pose_estimation_ros.runtime import ModelStore
 
@@ -115,6 +116,18 @@ def test_a_pose_brings_the_mesh_for_markers(backend):
     (pose,) = backend.estimate(frame(), [detection('can')])
     np.testing.assert_array_equal(pose.points, CAN.mesh.vertices)
     np.testing.assert_array_equal(pose.faces, CAN.mesh.faces)
+
+
+def test_markers_show_what_the_model_has_for_them(model, tmp_path):
+    coarse = box((0.08, 0.08, 0.1))
+    shutil.copytree(model, tmp_path / 'two')
+    write_mesh_archive(tmp_path / 'two' / 'coarse.npz', {'block': coarse, 'can': coarse})
+    shown = make_backend(spoilt_model(tmp_path / 'two', tmp_path / 'shown',
+                                      shown_meshes='coarse.npz'))
+    (pose,) = shown.estimate(frame(), [detection('can')])
+    np.testing.assert_array_equal(pose.points, coarse.vertices)
+    rendered = 2.0 * np.abs(CAN.mesh.bounds).max(axis=0)
+    np.testing.assert_allclose(pose.size, rendered, rtol=1e-6)
 
 
 def test_objects_in_a_batch_get_the_poses_that_they_get_alone(backend):

@@ -63,5 +63,5 @@ def test_the_checkpoint_of_another_network_is_refused_by_name(tmp_path: Path) ->
                           average=averaged_weights(other), notes={'config': CONFIG.as_dict()})
     save_checkpoint(tmp_path / 'last.pt', state)
 
-    with pytest.raises(ModelError, match=r'last\.pt is not one of the point classifier'):
+    with pytest.raises(ModelError, match=r'last\.pt is not one of the present point-classifier'):
         export_classifier(tmp_path / 'last.pt', tmp_path / 'classifier.onnx')

@@ -81,7 +81,7 @@ def test_an_exported_checkpoint_runs_from_its_model_folder(checkpoint: Path, tmp
 def test_another_network_s_checkpoint_is_refused(tmp_path: Path):
     torch.save({'step': 1, 'model': {}, 'average': {'module.x': torch.zeros(1)},
                 'notes': {'config': asdict(TINY_DETECTOR), 'seconds': 1.0}}, tmp_path / 'other.pt')
-    with pytest.raises(ModelError, match='not one of the lite Mask R-CNN'):
+    with pytest.raises(ModelError, match='not one of the present maskrcnn'):
         export_model(tmp_path / 'other.pt', tmp_path / 'models' / 'other')
 
 

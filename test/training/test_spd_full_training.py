@@ -81,7 +81,7 @@ def test_a_trained_network_becomes_a_model_with_its_own_priors_only(tmp_path: Pa
 
 def test_a_checkpoint_of_another_network_is_not_exported(tmp_path: Path) -> None:
     torch.save({'step': 1, 'model': torch.nn.Linear(2, 2).state_dict()}, tmp_path / 'last.pt')
-    with pytest.raises(ModelError, match='not one of the full SPD network'):
+    with pytest.raises(ModelError, match='not one of the present spd-full'):
         export_full('spd-full', tmp_path / 'last.pt', tmp_path / 'priors.npz', tmp_path / 'models')
 
 
