@@ -7,7 +7,7 @@ neural features (ECCV 2022), section 3.4; the order of the search and the areas 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,6 +33,8 @@ IndexArray = NDArray[np.intp]
 
 # A box of a detector is about as large as the object: factor at most, either way.
 _SIZE_TOLERANCE = 1.5
+# Poses whose vertices are projected at once: some tens of megabytes.
+_PORTION = 256
 
 
 @dataclass(frozen=True)
@@ -125,8 +127,11 @@ class SearchViews:
                                       min(settings.location_rotations, len(rotations)))
         level = np.tile(np.arange(levels), len(rotations))
         pooled = _pooled_camera(K, settings.pool)
-        views = view_grid(cuboid, np.repeat(rotations, levels, axis=0),
-                          np.array(settings.distances)[level], pooled, settings.sample)
+        R, distance = np.repeat(rotations, levels, axis=0), np.array(settings.distances)[level]
+        parts = [view_grid(cuboid, R[first:first + _PORTION], distance[first:first + _PORTION],
+                           pooled, settings.sample) for first in range(0, len(R), _PORTION)]
+        views = ViewGrid(*(np.concatenate([getattr(part, one.name) for part in parts])
+                           for one in fields(ViewGrid)))
         rows = (scouts[:, None] * levels + np.arange(levels)).ravel()
         return cls(views, level, rows, pooled)
 
