@@ -106,21 +106,6 @@ class CuboidMesh:
         """(V,) index into `faces` of each vertex."""
         return np.repeat(np.arange(6), [face.rows * face.columns for face in self.faces])
 
-    @cached_property
-    def triangles(self) -> IndexArray:
-        """(T, 3) vertices of the triangles, two for each cell of a face's grid.
-
-        A cell's corners are a, its neighbour b in the row, c below a and d below b; its triangles
-        are (a, b, c) and (d, b, c).
-        """
-        triangles = []
-        for face in self.faces:
-            a = (face.first + np.arange(face.rows - 1)[:, None] * face.columns
-                 + np.arange(face.columns - 1)).ravel()
-            b, c, d = a + 1, a + face.columns, a + face.columns + 1
-            triangles.append(np.stack([np.stack([a, b, c], 1), np.stack([d, b, c], 1)], 1))
-        return np.concatenate(triangles).reshape(-1, 3)
-
     def face_index(self, axis: IndexArray, upper: NDArray[np.bool_]) -> IndexArray:
         """Return the index into `faces` of the faces square to an axis, lower or upper."""
         return np.asarray(_FACE_OF_AXIS[axis, upper.astype(np.intp)])
