@@ -40,15 +40,31 @@ class _TurnedViews:
     boxes: NDArray[np.float64]
 
 
-def make_object(encoder: ViewEncoder, mesh: Mesh, colors: NDArray[np.uint8] | None,
-                identity: ObjectIdentity, progress: Progress | None = None) -> KnownObject:
-    """Return an object with the codes of all its views.
+@dataclass(frozen=True, eq=False)
+class EncodedViews:
+    """An object from everywhere, in the order of `ViewSettings.rotations`.
+
+    Attributes:
+        codes: (K, D) float32, as the encoder gives them.
+        boxes: (K, 4) float32 of the object, as x/z and y/z.
+        center: (3,) point of the mesh frame at which the cameras looked, metres.
+        distance: From the cameras to that point, metres.
+    """
+
+    codes: NDArray[np.float32]
+    boxes: NDArray[np.float32]
+    center: NDArray[np.float64]
+    distance: float
+
+
+def encode_views(encoder: ViewEncoder, mesh: Mesh, colors: NDArray[np.uint8] | None,
+                 progress: Progress | None = None) -> EncodedViews:
+    """Draw and encode all views of a mesh.
 
     Args:
         encoder: Of the model that is to recognise it.
-        mesh: Metres, the frame that poses will be of.
+        mesh: Metres.
         colors: (V, 3) red, green, blue of its vertices; None = grey.
-        identity: Name, labels, symmetry.
         progress: Is told how far it is.
 
     Raises:
@@ -67,10 +83,29 @@ def make_object(encoder: ViewEncoder, mesh: Mesh, colors: NDArray[np.uint8] | No
         boxes.append(view.boxes)
         if progress is not None:
             progress(done * len(rotations.turns), len(rotations))
+    return EncodedViews(np.concatenate(codes), np.concatenate(boxes).astype(np.float32),
+                        camera.center, distance)
+
+
+def make_object(encoder: ViewEncoder, mesh: Mesh, colors: NDArray[np.uint8] | None,
+                identity: ObjectIdentity, progress: Progress | None = None) -> KnownObject:
+    """Return an object with the codes of all its views.
+
+    Args:
+        encoder: Of the model that is to recognise it.
+        mesh: Metres, the frame that poses will be of.
+        colors: (V, 3) red, green, blue of its vertices; None = grey.
+        identity: Name, labels, symmetry.
+        progress: Is told how far it is.
+
+    Raises:
+        ConfigurationError: If Open3D is not installed.
+        InvalidInputError: If the mesh cannot be drawn.
+    """
+    views = encode_views(encoder, mesh, colors, progress)
     return KnownObject(identity, encoder.fingerprint, simplified(mesh, _SHOWN_FACES),
-                       camera.center, distance, rotations,
-                       np.concatenate(boxes).astype(np.float32),
-                       PackedCodes.of(np.concatenate(codes)))
+                       views.center, views.distance, encoder.views.rotations(), views.boxes,
+                       PackedCodes.of(views.codes))
 
 
 def _drawn(camera: ObjectCamera, encoder: ViewEncoder, views: NDArray[np.float64],

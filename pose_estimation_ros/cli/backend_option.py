@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from pose_estimation_ros.backends.disp6d_options import ALIGNMENTS
 from pose_estimation_ros.backends.mrc_options import AUXILIARIES, COPY_CHOICES, ROTATED_COPIES
 from pose_estimation_ros.backends.neural_mesh_options import COMPETITIONS, PROPOSALS, SCALES
 from pose_estimation_ros.backends.registry import BUILT_IN, backend_names
 
+OBJECTS_HELP = ('Backend disp6d: folder of the objects of `models add-object`; empty = the '
+                "model's in the user's data folder.")
+ALIGNMENT_HELP = (f'Backend disp6d: {" or ".join(ALIGNMENTS)}: distance and size of objects of '
+                  'categories by fitting decoded depth, or by comparing boxes alone, as the '
+                  'published code.')
 COPIES_HELP = ('Backend mrc: copies of an object, turned in the image plane, that are estimated '
                f'and compared: {", ".join(ROTATED_COPIES)}; auto = four for published weights, '
                'else one.')

@@ -10,6 +10,7 @@ import typer
 from pose_estimation_ros.cli.backend_option import (
     BACKEND_HELP,
     COPIES_HELP,
+    OBJECTS_HELP,
     SCALE_HELP,
     complete_backend,
 )
@@ -52,6 +53,7 @@ def estimate(
         device: str = typer.Option('auto', help='auto, cpu, cuda or tensorrt.'),
         mrc_rotated_copies: str = typer.Option('auto', help=COPIES_HELP),
         neural_mesh_scale: str = typer.Option('auto', help=SCALE_HELP),
+        disp6d_objects: str = typer.Option('', help=OBJECTS_HELP),
 ) -> None:
     """Estimate pose and size of every object in one frame, with depth or without.
 
@@ -62,6 +64,7 @@ def estimate(
     from pose_estimation_ros.datasets.frame_files import FrameFiles
     from pose_estimation_ros.pipeline import (
         BackendOptions,
+        DISP6DOptions,
         MRCOptions,
         NeuralMeshOptions,
         PipelineOptions,
@@ -76,7 +79,8 @@ def estimate(
     pipeline = create_pipeline(PipelineOptions(
         backend=backend, backend_options=BackendOptions(
             model, device, mrc=MRCOptions(mrc_rotated_copies),
-            neural_mesh=NeuralMeshOptions(scale=neural_mesh_scale)),
+            neural_mesh=NeuralMeshOptions(scale=neural_mesh_scale),
+            disp6d=DISP6DOptions(disp6d_objects)),
         segmenter_options=SegmenterOptions(segmentation_model, device), tracker=None))
     try:
         result = pipeline.process(frame)

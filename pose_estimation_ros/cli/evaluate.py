@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pose_estimation_ros.cli.backend_option import (
+    ALIGNMENT_HELP,
     AUXILIARY_HELP,
     BACKEND_HELP,
     CHOICE_HELP,
     COMPETITION_HELP,
     COPIES_HELP,
     INITIAL_POSES_HELP,
+    OBJECTS_HELP,
     PROPOSALS_HELP,
     SCALE_HELP,
     complete_backend,
@@ -92,9 +94,12 @@ def evaluate(
         neural_mesh_scale: Annotated[str, typer.Option(help=SCALE_HELP)] = 'auto',
         neural_mesh_initial_poses: Annotated[int, typer.Option(help=INITIAL_POSES_HELP)] = 0,
         neural_mesh_competition: Annotated[str, typer.Option(help=COMPETITION_HELP)] = 'on',
+        disp6d_objects: Annotated[str, typer.Option(help=OBJECTS_HELP)] = '',
+        disp6d_alignment: Annotated[str, typer.Option(help=ALIGNMENT_HELP)] = 'icp',
 ) -> None:
     """Run a method over a data set with truth, and print and write its figures."""
     # The other commands must start without images and networks.
+    from pose_estimation_ros.backends.disp6d_options import DISP6DOptions
     from pose_estimation_ros.backends.mrc_options import MRCOptions
     from pose_estimation_ros.backends.neural_mesh_options import NeuralMeshOptions
     from pose_estimation_ros.evaluation.data_folders import EVERYTHING, Data
@@ -110,7 +115,8 @@ def evaluate(
                     mrc=MRCOptions(mrc_rotated_copies, mrc_copy_choice, mrc_auxiliary),
                     neural_mesh=NeuralMeshOptions(neural_mesh_proposals, neural_mesh_scale,
                                                   neural_mesh_initial_poses,
-                                                  neural_mesh_competition))
+                                                  neural_mesh_competition),
+                    disp6d=DISP6DOptions(disp6d_objects, disp6d_alignment))
     if protocol is Protocol.detection:
         tables = _detections(data, method, out, workers, predictions)
     else:

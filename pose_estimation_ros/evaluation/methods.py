@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Literal
 
 from pose_estimation_ros.backends.base import BackendOptions
+from pose_estimation_ros.backends.disp6d_options import DISP6DOptions
 from pose_estimation_ros.backends.mrc_options import MRCOptions
 from pose_estimation_ros.backends.neural_mesh_options import NeuralMeshOptions
 from pose_estimation_ros.backends.registry import create_backend
@@ -57,6 +58,7 @@ class Method:
         seed: Of the robust fit and of mask errors.
         mrc: Choices of the backend 'mrc'.
         neural_mesh: Choices of the backend 'neural_mesh'.
+        disp6d: Choices of the backend 'disp6d'.
     """
 
     backend: str = 'spd'
@@ -70,6 +72,7 @@ class Method:
     seed: int = 0
     mrc: MRCOptions = field(default_factory=MRCOptions)
     neural_mesh: NeuralMeshOptions = field(default_factory=NeuralMeshOptions)
+    disp6d: DISP6DOptions = field(default_factory=DISP6DOptions)
 
     def segmenter_options(self) -> SegmenterOptions:
         """Return how the detector is set."""
@@ -79,11 +82,11 @@ class Method:
     def backend_options(self) -> BackendOptions:
         """Return how the backend is set."""
         return BackendOptions(self.model, self.device, self.threads, self.seed, self.mrc,
-                              self.neural_mesh)
+                              self.neural_mesh, disp6d=self.disp6d)
 
     def settings(self) -> dict[str, object]:
         """Return what makes a difference to the answers, by name."""
-        without = {'device', 'threads'} | ({'mrc', 'neural_mesh'} - {self.backend})
+        without = {'device', 'threads'} | ({'mrc', 'neural_mesh', 'disp6d'} - {self.backend})
         return {name: value for name, value in asdict(self).items() if name not in without}
 
 
