@@ -18,6 +18,7 @@ from pose_estimation_ros.training.object_pictures import ObjectPicture
 FloatArray = NDArray[np.float64]
 Nearness = Literal['surface', 'image']
 Hiding = Literal['mask', 'none']
+Stances = Literal['all', 'standing']
 
 # Objects of which less is seen teach nothing, and are no clutter either.
 _LEAST_VISIBILITY, _LEAST_PIXELS = 0.1, 40
@@ -39,6 +40,7 @@ class LabelSettings:
             object is seen, or in the 'image' within 48 pixels, as published.
         reach: How many cells that are on the surface.
         hidden: 'mask': what other things cover is not visible; 'none' as published: all of a box.
+        stances: 'all' objects, or those that are 'standing': others are no clutter either.
     """
 
     stride: int
@@ -47,6 +49,7 @@ class LabelSettings:
     nearness: Nearness = 'surface'
     reach: float = 1.5
     hidden: Hiding = 'mask'
+    stances: Stances = 'all'
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,7 +91,7 @@ def window_labels(picture: ObjectPicture, window: Window, shapes: Sequence[Categ
     cells, vertices, categories, nears, pixels = [], [], [], [], []
     for row in range(len(picture.objects)) if only is None else (only,):
         shape = shapes[picture.objects.category[row]]
-        if not _teaches(picture, window, shape, row):
+        if not _teaches(picture, window, shape, row, settings):
             continue
         view = projected_vertices(picture, window, shape, row)
         visible = view.turned_to_camera & _shown(
@@ -195,8 +198,10 @@ def clutter_cells(object_map: NDArray[np.uint8], stride: int, count: int,
     return np.concatenate(parts).astype(np.int64)
 
 
-def _teaches(picture: ObjectPicture, window: Window, shape: CategoryShape, row: int) -> bool:
-    return bool(picture.objects.visibility[row] >= _LEAST_VISIBILITY
+def _teaches(picture: ObjectPicture, window: Window, shape: CategoryShape, row: int,
+             settings: LabelSettings) -> bool:
+    return bool((settings.stances == 'all' or picture.objects.standing[row])
+                and picture.objects.visibility[row] >= _LEAST_VISIBILITY
                 and not (window.mirrored and not shape.category.mirrors)
                 and (window.object_map == picture.objects.id[row]).sum() >= _LEAST_PIXELS)
 

@@ -12,7 +12,7 @@ from pose_estimation_ros.training.task import TrainingData, TrainingSettings
 
 NETWORK = 'neural_mesh-lite'
 DEFAULTS = TrainingSettings(
-    stages=(StageSettings(3600, 1.5e-3, 'cosine', warm_up=50),), batch=16, precision='bfloat16',
+    stages=(StageSettings(3600, 6e-4, 'cosine', warm_up=50),), batch=16, precision='bfloat16',
     clip=5.0, average=0.998, workers=1)
 
 

@@ -54,9 +54,10 @@ FULL = NeuralMeshRecipe(
     # Objects at distances of 4 to 32 in a picture of 448x320, as spec 2.6 has them.
     WindowSettings(width=448, height=320, scales=(0.3, 2.4), sides=(30.0, 320.0), shift=0.5,
                    turned=0.0, colors=0.0, patches=0.0))
-# What stands before an object is other things in front of ours, which the run time should find
-# to be so; a short training has no time for vertices that are not seen.
+# Objects that lie take any rotation, which is more than a short training can tell apart; the run
+# time looks for standing ones. Small objects and odd colours would take longer, too.
 LITE = NeuralMeshRecipe(
-    NeuralMeshConfig(), LabelSettings(stride=NeuralMeshConfig().stride),
-    contrast=ContrastSettings(background=0.3), momentum=0.98, frequencies=(0.4, 3.5),
-    held=1200, clutter=1024, counted='views', lying=0.2, begun_rate=0.3)
+    NeuralMeshConfig(), LabelSettings(stride=NeuralMeshConfig().stride, stances='standing'),
+    WindowSettings(scales=(0.75, 1.7), sides=(40.0, 260.0), turned=0.15, colors=0.6),
+    ContrastSettings(background=0.3), momentum=0.98, frequencies=(0.4, 3.5), held=1200,
+    clutter=1024, counted='views', lying=0.0, begun_rate=0.3)
