@@ -143,6 +143,12 @@ class Rendering:
         totals = np.bincount(self.raster.pose, self.gains, minlength=self.raster.poses)
         return totals.astype(np.float64)
 
+    def visible_shares(self) -> FloatArray:
+        """Return the (B,) shares of the silhouettes where there is a gain; 0 where none is."""
+        won, seen = (np.bincount(self.raster.pose, weights, minlength=self.raster.poses)
+                     for weights in (self.gains > 0, None))
+        return np.asarray(won / np.maximum(seen, 1))
+
 
 def render(hypotheses: Hypotheses, mesh: RenderedMesh, scores: FeatureScores, K: FloatArray,
            owned: BoolArray | None = None) -> Rendering:

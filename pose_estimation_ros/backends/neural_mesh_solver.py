@@ -194,25 +194,31 @@ class NeuralMeshSolver:
         """Return for each place its best object after the fine stage."""
         mesh = self._rendered[category]
         scores = self._scores(category, proposals.hypotheses, features, K)
-        starts, _ = self._with_best_aspects(category, proposals.hypotheses, scores, K)
+        starts = self._with_best_aspects(category, proposals.hypotheses, scores, K)
         hurried = replace(self._refinement, steps=self._settings.first_steps)
-        begun = refine(starts, mesh, scores, K, hurried).hypotheses
-        begun, gains = self._with_best_aspects(category, begun, scores, K)
+        begun = self._with_best_aspects(
+            category, refine(starts, mesh, scores, K, hurried).hypotheses, scores, K)
+        rendering = render(begun, mesh, scores, K)
+        gains, visible = rendering.totals(), rendering.visible_shares()
         places = [np.flatnonzero(proposals.place == place) for place in np.unique(proposals.place)]
         best = np.array([rows[gains[rows].argmax()] for rows in places])
+        best = best[visible[best] > self._settings.least_visible]
+        if not best.size:
+            return []
         refined = refine(begun[best], mesh, scores, K, self._refinement)
         return _objects(category, refined.hypotheses, proposals.box[best], mesh, scores, K)
 
     def _with_best_aspects(self, category: str, hypotheses: Hypotheses, scores: FeatureScores,
-                           K: FloatArray) -> tuple[Hypotheses, FloatArray]:
-        """Return the poses, each with the aspect of the category that fits best, and gains."""
+                           K: FloatArray) -> Hypotheses:
+        """Return the poses, each with the aspect of the category that fits best there."""
         aspects = self._meshes[category].aspects
+        if len(aspects) == 1:
+            return hypotheses
         each = Hypotheses(np.repeat(hypotheses.T_camera_object, len(aspects), axis=0),
                           np.tile(aspects / aspects[0], (len(hypotheses), 1)))
         gains = render(each, self._rendered[category], scores, K).totals()
-        best = (np.arange(len(hypotheses)) * len(aspects)
-                + gains.reshape(len(hypotheses), len(aspects)).argmax(axis=1))
-        return each[best], gains[best]
+        best = gains.reshape(len(hypotheses), len(aspects)).argmax(axis=1)
+        return each[np.arange(len(hypotheses)) * len(aspects) + best]
 
     def _without_repetitions(self, found: Sequence[_Object]) -> list[_Object]:
         """Return the objects less those that a stronger one of their category covers."""
@@ -249,7 +255,7 @@ class NeuralMeshSolver:
         rendering = render(hypothesis, mesh, scores, K, own)
         won = rendering.gains > 0
         pixels = rendering.raster.pixel
-        if won.sum() <= self._settings.least_visible * pixels.size:
+        if rendering.visible_shares()[0] <= self._settings.least_visible:
             return None
         R = hypothesis.T_camera_object[0, :3, :3]
         to_object = np.kron(np.eye(2), R.T)

@@ -153,6 +153,13 @@ def test_only_wanted_categories_are_looked_for_and_nothing_is_found_in_clutter()
     assert solver().solve(empty, K, categories=['mug']) == []
 
 
+def test_places_of_which_nothing_is_seen_after_the_first_steps_are_given_up():
+    picture = feature_picture(list(BESIDE.values()), noise=0.6)
+    demanding = replace(SETTINGS, least_visible=0.999)
+
+    assert solver(demanding).solve(picture, K, categories=['mug']) == []
+
+
 def test_of_two_claims_the_stronger_keeps_the_overlap_and_the_rest_counts_by_its_share():
     claims = np.array([[True, True, True, True], [False, True, True, False]])
     scores = np.array([[0.9, 0.4, 0.4, 0.9], [0.0, 0.6, 0.6, 0.0]])
