@@ -19,7 +19,7 @@ from pose_estimation_ros.synthetic import dataset_writing
 from pose_estimation_ros.synthetic.crops import read_crop_shard
 from pose_estimation_ros.synthetic.shard_files import read_description
 
-pytest.importorskip('open3d')
+pytest.importorskip('open3d', reason='meshes are rendered with Open3D, which is optional')
 
 
 def run(*arguments):
@@ -154,7 +154,7 @@ def test_an_older_folder_of_generated_objects_can_be_continued(tmp_path):
 ])
 def test_a_wrong_option_is_named(tmp_path, options, complaint):
     if '--cluster' in options:
-        pytest.importorskip('distributed')
+        pytest.importorskip('distributed', reason='work is shared by Dask, which is optional')
     with pytest.raises(ConfigurationError, match=complaint):
         run('generate', tmp_path / 'data', '--format', 'shards', '--count', 1, *options)
 

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-pytest.importorskip('open3d')
-pytest.importorskip('torch')
+pytest.importorskip('open3d', reason='meshes are rendered with Open3D, which is optional')
+pytest.importorskip('torch', reason='PyTorch is for training, a node does not need it')
 
 from pose_estimation_ros.cli.main import app
 from pose_estimation_ros.core.categories import CATEGORIES

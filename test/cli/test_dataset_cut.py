@@ -3,7 +3,7 @@
 import pytest
 from typer.testing import CliRunner
 
-pytest.importorskip('open3d')
+pytest.importorskip('open3d', reason='meshes are rendered with Open3D, which is optional')
 
 from pose_estimation_ros.cli.main import app
 from pose_estimation_ros.core.errors import InvalidInputError

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-pytest.importorskip('open3d')
+pytest.importorskip('open3d', reason='meshes are rendered with Open3D, which is optional')
 
 from pose_estimation_ros.cli.dataset_prepare import Subset
 from pose_estimation_ros.cli.main import app

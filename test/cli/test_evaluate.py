@@ -116,7 +116,7 @@ def test_data_without_truth_are_refused(tmp_path, monkeypatch):
 
 
 def test_a_detector_is_measured_alone(fakes, tmp_path):
-    pytest.importorskip('pycocotools')
+    pytest.importorskip('pycocotools', reason='the reference, which is optional')
     out = tmp_path / 'out'
     answer = run(fakes, '--out', out, '--protocol', 'detection')
     assert answer.exit_code == 0, answer.exception

@@ -8,7 +8,7 @@ import pytest
 import yaml
 from typer.testing import CliRunner
 
-pytest.importorskip('torch')
+pytest.importorskip('torch', reason='PyTorch is for training, a node does not need it')
 
 from pose_estimation_ros.cli.main import app
 from pose_estimation_ros.core.errors import ConfigurationError, ModelError

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-pytest.importorskip('open3d')
+pytest.importorskip('open3d', reason='meshes are rendered with Open3D, which is optional')
 
 from pose_estimation_ros.core.errors import InvalidInputError
 from pose_estimation_ros.core.rotation import random_rotation

@@ -157,7 +157,7 @@ def test_our_own_template_and_readme_can_be_filled(results):
 
 def test_what_is_measured_is_what_the_documents_show(tmp_path, monkeypatch):
     use_fakes(monkeypatch, tmp_path / 'data', FakeDataset(3))
-    pytest.importorskip('pycocotools')
+    pytest.importorskip('pycocotools', reason='the reference, which is optional')
     data, results = Data(tmp_path / 'data'), tmp_path / 'results'
     shipped = accuracy_document._shipped()
     for model in shipped:

@@ -14,8 +14,8 @@ from mesh_files import save_boxes_and_tubes
 
 from pose_estimation_ros.cli.main import app
 
-pytest.importorskip('open3d')
-pytest.importorskip('torch')
+pytest.importorskip('open3d', reason='meshes are rendered with Open3D, which is optional')
+pytest.importorskip('torch', reason='PyTorch is for training, a node does not need it')
 
 
 def command(*arguments):

@@ -31,7 +31,7 @@ SIZE = (96, 72)
 
 @pytest.fixture(scope='module')
 def source(tmp_path_factory):
-    pytest.importorskip('open3d')
+    pytest.importorskip('open3d', reason='meshes are rendered with Open3D, which is optional')
     return open_mesh_folder(save_boxes_and_tubes(tmp_path_factory.mktemp('meshes')))
 
 

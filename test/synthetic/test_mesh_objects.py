@@ -22,7 +22,7 @@ from pose_estimation_ros.synthetic.mesh_objects import open_mesh_folder, split_n
 from pose_estimation_ros.synthetic.object_source import categories_of, procedural_objects
 from pose_estimation_ros.synthetic.shard_files import read_description
 
-pytest.importorskip('open3d')
+pytest.importorskip('open3d', reason='meshes are rendered with Open3D, which is optional')
 
 
 @pytest.fixture

@@ -37,7 +37,7 @@ from pose_estimation_ros.training.shape_priors import read_priors
 from pose_estimation_ros.training.sources import StoredSamples
 from test.training.tiny_tasks import TINY_DETECTOR, settings
 
-pytest.importorskip('open3d')
+pytest.importorskip('open3d', reason='meshes are rendered with Open3D, which is optional')
 
 
 def command(*arguments):
