@@ -66,7 +66,7 @@ def test_the_three_methods_are_known_by_name() -> None:
 def test_a_model_runs_in_the_backend_that_it_names(tmp_path: Path, name: str,
                                                    with_color: bool) -> None:
     if with_color:
-        pytest.importorskip('onnx', reason='models are written with onnx, which a node does not need')
+        pytest.importorskip('onnx', reason='onnx writes models; a node needs none')
     model = make_lite_model(tmp_path / 'mine', name, with_color=with_color)
     backend = create_backend(name, BackendOptions(str(model), 'cpu', threads=1))
     frame = _frame()
@@ -85,7 +85,7 @@ def test_a_model_runs_in_the_backend_that_it_names(tmp_path: Path, name: str,
 
 
 def test_each_object_comes_with_its_own_colors(tmp_path: Path) -> None:
-    pytest.importorskip('onnx', reason='models are written with onnx, which a node does not need')
+    pytest.importorskip('onnx', reason='onnx writes models; a node needs none')
     model = make_lite_model(tmp_path / 'colored', 'crnet', with_color=True)
     backend = create_backend('crnet', BackendOptions(str(model), 'cpu', threads=1))
     assert isinstance(backend, LiteBackend)
@@ -159,7 +159,7 @@ def test_a_manifest_that_wants_colors_which_the_network_does_not_take_is_refused
 
 
 def test_a_network_that_gives_no_shape_is_refused(tmp_path: Path) -> None:
-    onnx = pytest.importorskip('onnx', reason='models are written with onnx, which a node does not need')
+    onnx = pytest.importorskip('onnx', reason='onnx writes models; a node needs none')
     folder = make_lite_model(tmp_path / 'mine', 'crnet')
     network = onnx.load(folder / 'network.onnx')
     (shape,) = (output for output in network.graph.output if output.name == 'shape')

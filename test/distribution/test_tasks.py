@@ -18,7 +18,7 @@ from pose_estimation_ros.distribution import LostShardError, map_shards
 @pytest.fixture(scope='module')
 def cluster():
     """Return the address of a scheduler with two worker processes on this machine."""
-    distributed = pytest.importorskip('distributed', reason='work is shared by Dask, which is optional')
+    distributed = pytest.importorskip('distributed', reason='Dask, an option, is not installed')
     with distributed.LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None,
                                   host='127.0.0.1') as running:
         yield running.scheduler_address
@@ -73,14 +73,14 @@ def test_a_shard_that_always_kills_its_process_is_named_and_the_others_are_finis
 
 
 def test_a_cluster_that_does_not_answer_is_named(monkeypatch):
-    pytest.importorskip('distributed', reason='work is shared by Dask, which is optional')
+    pytest.importorskip('distributed', reason='Dask, an option, is not installed')
     monkeypatch.setattr('pose_estimation_ros.distribution.tasks._CONNECT_SECONDS', 0.5)
     with pytest.raises(ConfigurationError, match=r"no Dask scheduler answers at 'tcp://127"):
         map_shards(shard_work.square, [1], cluster='tcp://127.0.0.1:9')
 
 
 def test_an_address_that_is_none_is_named():
-    pytest.importorskip('distributed', reason='work is shared by Dask, which is optional')
+    pytest.importorskip('distributed', reason='Dask, an option, is not installed')
     with pytest.raises(ConfigurationError, match='no Dask scheduler answers'):
         map_shards(shard_work.square, [1], cluster='nonsense://here')
 

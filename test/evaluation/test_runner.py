@@ -125,7 +125,7 @@ def test_why_detections_got_no_pose_is_kept(data, tmp_path):
 
 
 def test_a_cluster_gives_what_this_process_gives(data, tmp_path):
-    distributed = pytest.importorskip('distributed', reason='work is shared by Dask, which is optional')
+    distributed = pytest.importorskip('distributed', reason='Dask, an option, is not installed')
     here = run_poses(data, Method(masks='errors'), tmp_path / 'here')
     with distributed.LocalCluster(n_workers=1, threads_per_worker=1, processes=False,
                                   dashboard_address=None) as cluster:

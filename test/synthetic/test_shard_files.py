@@ -43,7 +43,7 @@ def test_what_a_killed_process_left_is_removed_once_its_shard_is_there(tmp_path)
 
 
 def test_a_cluster_makes_the_same_shards_as_one_process(tmp_path):
-    distributed = pytest.importorskip('distributed', reason='work is shared by Dask, which is optional')
+    distributed = pytest.importorskip('distributed', reason='Dask, an option, is not installed')
     pytest.importorskip('open3d', reason='meshes are rendered with Open3D, which is optional')
     write = partial(write_crop_shards, count=4, domain='primary', split='val', point_count=64,
                     shard_size=2)
