@@ -24,7 +24,7 @@ _MOST_NEIGHBOURS = 100
 _MOST_ROUNDS, _ENOUGH_INLIERS = 2, 0.99
 # Of the fit: rounds, how many points it looks at, and pairs that are so many times farther apart
 # than the middle one are not trusted: one of the two is hidden or no part of the object.
-_FIT_ROUNDS, _MOST_FITTED, _UNTRUSTED = 20, 500, 2.0
+_FIT_ROUNDS, _MOST_FITTED, _UNTRUSTED = 20, 300, 2.0
 _FIT_TOLERANCE = 1e-5
 # The fit may correct the comparison of boxes by this factor either way.
 _LARGEST_CORRECTION = 1.5
@@ -75,15 +75,25 @@ class Alignment:
     residual: float = float('nan')
 
 
+def without_stray(points: FloatArray) -> FloatArray:
+    """Return those of (N, 3) points that have many others near them; all if that is none."""
+    neighbours = min(_MOST_NEIGHBOURS, len(points) // 10)
+    if not neighbours:
+        return points
+    # One neighbour is the point itself.
+    distance = cKDTree(points).query(points, k=[neighbours])[0][:, 0]
+    kept = points[distance < _STRAY_DISTANCE]
+    return kept if len(kept) else points
+
+
 def compare_boxes(decoded: FloatArray, observed: FloatArray, middle: FloatArray) -> Alignment:
     """Return scale and position by the extents of two clouds across the line of sight.
 
     Args:
         decoded: (N, 3) of `DecodedView.points`, at least one.
-        observed: (M, 3) points of the object, metres, camera; at least one.
+        observed: (M, 3) points of the object without stray ones, metres, camera; at least one.
         middle: (2,) x/z and y/z of the middle of the object's box.
     """
-    observed = _without_stray(observed)
     for _ in range(_MOST_ROUNDS):
         across = np.ptp(observed[:, :2], axis=0)
         scale = float(np.linalg.norm(across)
@@ -107,21 +117,21 @@ def fit_pairs(start: Alignment, observed: FloatArray, turn: FloatArray) -> Align
 
     Args:
         start: Of `compare_boxes`.
-        observed: (M, 3) points of the object, metres, camera; at least one.
+        observed: (M, 3) points of the object without stray ones, metres, camera; at least one.
         turn: (3, 3) rotation from the optical axis to the line of sight of the object.
     """
-    shape = thinned(start.points @ turn.T, _MOST_FITTED)
-    target = thinned(_without_stray(observed), _MOST_FITTED)
-    target_tree = cKDTree(target)
+    shape = start.points @ turn.T
+    # Partners are looked for among all points: among few, none would be near.
+    shape_tree, target_tree = cKDTree(shape), cKDTree(observed)
+    some, target = thinned(shape, _MOST_FITTED), thinned(observed, _MOST_FITTED)
     scale, t, residual = start.scale, start.t, float('nan')
     for _ in range(_FIT_ROUNDS):
-        placed = scale * shape + t
-        to_target, partner = target_tree.query(placed)
-        to_shape, origin = cKDTree(placed).query(target)
+        to_target, partner = target_tree.query(scale * some + t)
+        to_shape, origin = shape_tree.query((target - t) / scale)
         trusted = to_target <= _UNTRUSTED * np.median(to_target)
         explained = to_shape <= _UNTRUSTED * np.median(to_shape)
-        source = np.concatenate([shape[trusted], shape[origin[explained]]])
-        wanted = np.concatenate([target[partner[trusted]], target[explained]])
+        source = np.concatenate([some[trusted], shape[origin[explained]]])
+        wanted = np.concatenate([observed[partner[trusted]], target[explained]])
         before = scale, t
         scale, t = _scale_and_position(source, wanted, start.scale)
         residual = float(np.sqrt(np.mean(np.sum((scale * source + t - wanted) ** 2, axis=1))))
@@ -152,17 +162,6 @@ def _scale_and_position(source: FloatArray, wanted: FloatArray,
         scale = float(np.clip(fitted, expected / _LARGEST_CORRECTION,
                               expected * _LARGEST_CORRECTION))
     return scale, wanted_middle - scale * middle
-
-
-def _without_stray(points: FloatArray) -> FloatArray:
-    """Return the points that have many others near them; all if that is none."""
-    neighbours = min(_MOST_NEIGHBOURS, len(points) // 10)
-    if not neighbours:
-        return points
-    # One neighbour is the point itself.
-    distance = cKDTree(points).query(points, k=[neighbours])[0][:, 0]
-    kept = points[distance < _STRAY_DISTANCE]
-    return kept if len(kept) else points
 
 
 def _is_near(points: FloatArray, others: FloatArray) -> NDArray[np.bool_]:

@@ -234,7 +234,13 @@ def absolute(method: Method) -> Method:
     is_stored = method.masks not in (MODEL, TRUTH, ERRORS) and masks.exists()
     return replace(method, model=_absolute_model(method.model),
                    masks=str(masks.resolve()) if is_stored else method.masks,
-                   segmentation_model=_absolute_model(method.segmentation_model))
+                   segmentation_model=_absolute_model(method.segmentation_model),
+                   disp6d=_absolute_objects(method.disp6d))
+
+
+def _absolute_objects(options: DISP6DOptions) -> DISP6DOptions:
+    folder = options.objects and str(Path(options.objects).expanduser().resolve())
+    return replace(options, objects=folder)
 
 
 def _absolute_model(name: str) -> str:

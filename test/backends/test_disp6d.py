@@ -186,7 +186,7 @@ class TestCategories:
         return (frame_of(EMPTY, np.where(mask, depth, 1.5).astype(np.float32)),
                 detection_of(mask, 'mug'))
 
-    @pytest.mark.parametrize(('alignment', 'tolerance'), [('icp', 0.03), ('boxes', 0.08)])
+    @pytest.mark.parametrize(('alignment', 'tolerance'), [('icp', 0.07), ('boxes', 0.08)])
     def test_pose_and_size_follow_from_codes_and_depth(
             self, category_model: Path, tmp_path: Path, alignment: str, tolerance: float) -> None:
         backend = make_backend(category_model, tmp_path, alignment)
@@ -195,7 +195,7 @@ class TestCategories:
         frame, detection = self.scene()
         (pose,) = backend.estimate(frame, [detection])
         assert isinstance(pose, ObjectPose)
-        np.testing.assert_allclose(pose.T_camera_object[:3, 3], self.MIDDLE, atol=0.3 * tolerance)
+        np.testing.assert_allclose(pose.T_camera_object[:3, 3], self.MIDDLE, atol=0.01)
         np.testing.assert_allclose(pose.size, 2 * RADIUS * self.SCALE, rtol=tolerance)
         t = pose.T_camera_object[:3, 3]
         assert angle_between(pose.T_camera_object[:3, :3], turned_to_ray(t) @ TURNED) < 1e-6
