@@ -25,6 +25,7 @@ from pose_estimation_ros.networks.view_encoder import ViewEncoder, ViewNorm, uni
 Branch = Literal['color', 'depth']
 Contrast = Literal['given', 'stretched']
 CodeLength = Literal['free', 'unit']
+Conditioning = Literal['shape', 'none']
 
 _CHANNELS: dict[Branch, int] = {'color': 3, 'depth': 1}
 _SMALLEST_CONTRAST = 1e-6
@@ -49,6 +50,8 @@ class Disp6dConfig:
         decoded: What is decoded: 'color', or 'depth' as well.
         encoding: How rotations are told to the network, see `encode_rotations`.
         hidden: Channels between the two last layers of `ShapeConditionedCodes`.
+        conditioning: On what codes of rotations depend besides: on the 'shape', or on 'none', for
+            comparison: then all objects have the same.
     """
 
     crop: int = 128
@@ -63,6 +66,7 @@ class Disp6dConfig:
     decoded: tuple[Branch, ...] = ('color',)
     encoding: RotationEncoding = 'published'
     hidden: int = 512
+    conditioning: Conditioning = 'shape'
 
     def __post_init__(self) -> None:
         """Check the values.
@@ -72,7 +76,8 @@ class Disp6dConfig:
         """
         check_choices(self, 'DISP6D', {
             'contrast': get_args(Contrast), 'norm': get_args(ViewNorm),
-            'code_length': get_args(CodeLength), 'encoding': get_args(RotationEncoding)})
+            'code_length': get_args(CodeLength), 'encoding': get_args(RotationEncoding),
+            'conditioning': get_args(Conditioning)})
         if len(self.blocks) != len(self.widths) or not self.widths:
             raise ConfigurationError(f'DISP6D needs a number of blocks for each of its stages, '
                                      f'not {self.blocks} for the widths {self.widths}')
@@ -158,7 +163,8 @@ class Disp6d(nn.Module):
             shape: (B, code) codes of shape.
             rotation: (N, E) harmonics of rotations (`encode_rotations`), or (B, N, E).
         """
-        codes: Tensor = self.conditioner(shape, rotation)
+        known = shape if self.config.conditioning == 'shape' else 0.0 * shape
+        codes: Tensor = self.conditioner(known, rotation)
         return codes
 
 

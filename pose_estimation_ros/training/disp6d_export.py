@@ -42,6 +42,19 @@ class EncoderGraph(nn.Module):
         return tuple(self.network.encode(image))
 
 
+class ConditionedGraph(nn.Module):
+    """Codes of shape and rotations to codes of pose."""
+
+    def __init__(self, network: Disp6d) -> None:
+        """Take a network."""
+        super().__init__()
+        self.network = network
+
+    def forward(self, shape: Tensor, rotation: Tensor) -> Tensor:
+        """Return the codes; see `Disp6d.condition`."""
+        return self.network.condition(shape, rotation)
+
+
 class DecoderGraph(nn.Module):
     """Codes to one image."""
 
@@ -80,7 +93,7 @@ def export_networks(network: Disp6d, folder: Path) -> dict[str, Path]:
     write_onnx(EncoderGraph(network), {'image': torch.rand(2, 3, config.crop, config.crop)},
                (_SHAPE, _POSE), files[ENCODER],
                dict.fromkeys(('image', _SHAPE, _POSE), per_crop))
-    write_onnx(network.conditioner,
+    write_onnx(ConditionedGraph(network),
                {_SHAPE: codes.shape, 'encoding': torch.rand(3, encoding_size(config.encoding))},
                ('codes',), files[CONDITIONED_CODES],
                {_SHAPE: per_crop, 'encoding': {0: _ROTATIONS},

@@ -53,5 +53,6 @@ PARTS = Disp6dRecipe(crops=CropSettings(background='black'),
 VARIANTS: dict[str, Disp6dRecipe] = {
     'category': CATEGORY,
     'no-metric': replace(CATEGORY, weights=replace(CATEGORY.weights, shape=0.0)),
+    'unconditioned': replace(CATEGORY, network=replace(CATEGORY.network, conditioning='none')),
     'parts': PARTS,
 }

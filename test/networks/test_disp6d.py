@@ -165,6 +165,15 @@ def test_the_shape_changes_what_a_pose_is_decoded_to() -> None:
     assert (one - other).abs().max() > 1e-2
 
 
+def test_without_conditioning_all_shapes_have_the_same_codes_of_rotations() -> None:
+    shape, rotation = torch.randn(2, 8), torch.randn(3, 164)
+    with torch.no_grad():
+        common = tiny_network(conditioning='none').condition(shape, rotation)
+        conditioned = tiny_network().condition(shape, rotation)
+    torch.testing.assert_close(common[0], common[1])
+    assert (conditioned[0] - conditioned[1]).abs().max() > 1e-2
+
+
 def test_a_network_learns_two_crops() -> None:
     torch.manual_seed(0)
     network, image = tiny_network(), torch.rand(2, 3, 32, 32)

@@ -19,8 +19,8 @@ from pose_estimation_ros.training.disp6d_export import export_networks
 
 @pytest.mark.parametrize('changes', [
     {}, {'norm': 'row', 'kernel': 5, 'contrast': 'stretched', 'encoding': 'published'},
-    {'norm': 'none', 'code_length': 'free', 'decoded': ('color',)}],
-    ids=['lite', 'categories', 'cad'])
+    {'norm': 'none', 'code_length': 'free', 'decoded': ('color',)}, {'conditioning': 'none'}],
+    ids=['lite', 'categories', 'cad', 'unconditioned'])
 def test_the_exported_networks_compute_the_same(changes: dict[str, object], tmp_path: Path
                                                 ) -> None:
     network = tiny_network(**changes)
