@@ -19,7 +19,7 @@ from pose_estimation_ros.cli.progress import progress_bar
 from pose_estimation_ros.cli.teaching import examples
 
 EPILOG = examples('dataset turned data/turned/train --frames data/frames/train',
-                  'dataset turned data/parts/train --count 1600 --views 40',
+                  'dataset turned data/parts/train --count 1600 --views 32',
                   'dataset turned data/parts/val --split val --count 64 --views 16',
                   docs='docs/disp6d.md')
 
@@ -29,7 +29,7 @@ def turned(folder: Folder,
                                        'disp6d-category. Default: random parts are drawn, for '
                                        'disp6d-parts.'),
            count: Annotated[int, typer.Option(min=1, help='How many parts.')] = 1600,
-           views: Annotated[int, typer.Option(min=1, help='Pictures of each part.')] = 40,
+           views: Annotated[int, typer.Option(min=1, help='Pictures of each part.')] = 32,
            split: SplitOption = Split.train, seed: Seed = 0, processes: Processes = 2,
            cluster: Cluster = '') -> None:
     """Make pictures of objects in known rotations, and what DISP6D is to decode of them."""

@@ -93,7 +93,7 @@ def _decoded(target: Target, side: int) -> tuple[NDArray[np.float32], NDArray[np
     """Return shade and depth from 0 to 1, (side, side)."""
     images = []
     for image in (target.shade, target.depth):
-        value = image.astype(np.float32) / np.float32(np.iinfo(image.dtype).max)
+        value = image.astype(np.float32) / np.float32(255.0)
         if value.shape[0] != side:
             value = np.asarray(cv2.resize(value, (side, side), interpolation=cv2.INTER_AREA),
                                dtype=np.float32)

@@ -39,7 +39,7 @@ TARGET_VIEW = DecodedView(focal=108 / 128)
 
 FloatArray = NDArray[np.float64]
 
-_BRIGHTEST, _FARTHEST = 255, 65535
+_LEVELS = 255
 # Where a depth image shows the object's origin, of the range from 0 to 1.
 _MIDDLE = 0.5
 
@@ -50,11 +50,12 @@ class Target:
 
     Attributes:
         shade: (S, S) uint8 grey, 0 = no object.
-        depth: (S, S) uint16, see `networks.disp6d.Disp6d.decode`, 65535 = no object.
+        depth: (S, S) uint8 of the range from 0 to 1 that `networks.disp6d.Disp6d.decode`
+            describes: steps of 0.4 % of the object's diagonal; 255 = no object.
     """
 
     shade: NDArray[np.uint8]
-    depth: NDArray[np.uint16]
+    depth: NDArray[np.uint8]
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,20 +103,18 @@ class TargetRenderer:
         views = self._renderer.render(objects, make_transform(R, t),
                                       np.broadcast_to(K, (len(R), 3, 3)), TARGET_SIDE)
         value = np.where(views.depth > 0, views.depth - view.distance + _MIDDLE, 1.0)
-        return [Target(shade, depth) for shade, depth in zip(
-            np.round(_BRIGHTEST * views.shade).astype(np.uint8),
-            np.round(_FARTHEST * np.clip(value, 0, 1)).astype(np.uint16), strict=True)]
+        return [Target(*images) for images in zip(*(
+            np.round(_LEVELS * np.clip(image, 0, 1)).astype(np.uint8)
+            for image in (views.shade, value)), strict=True)]
 
 
 def pack_turned(objects: Sequence[TurnedObject]) -> dict[str, NDArray[Any]]:
     """Return the arrays of a shard."""
-    # Both bytes of a depth side by side: pictures have 8 bits.
-    depths = [np.hstack([item.target.depth >> 8, item.target.depth & 255]).astype(np.uint8)
-              for item in objects]
     packed = _Shard(
         *packed_colors([item.rgb for item in objects]),
         *packed_maps([item.mask for item in objects]),
-        *packed_maps([item.target.shade for item in objects]), *packed_maps(depths),
+        *packed_maps([item.target.shade for item in objects]),
+        *packed_maps([item.target.depth for item in objects]),
         np.stack([item.box for item in objects]), np.stack([item.R for item in objects]),
         np.array([item.name for item in objects]))
     return {field.name: getattr(packed, field.name) for field in fields(packed)}
@@ -138,10 +137,8 @@ class _Shard:
     name: NDArray[np.str_]
 
     def __getitem__(self, row: int) -> TurnedObject:
-        high, low = np.split(
-            unpacked_map(self.depths, self.depth_ends, row).astype(np.uint16), 2, axis=1)
         target = Target(unpacked_map(self.shades, self.shade_ends, row),
-                        np.asarray((high << 8) + low, dtype=np.uint16))
+                        unpacked_map(self.depths, self.depth_ends, row))
         return TurnedObject(
             unpacked_colors(self.pictures, self.picture_ends, row),
             unpacked_map(self.masks, self.mask_ends, row), self.box[row], self.R[row], target,

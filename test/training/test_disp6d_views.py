@@ -35,11 +35,11 @@ def test_targets_give_the_shape_back() -> None:
     front, side = TargetRenderer([box(size)]).targets([0, 0], R)
     unit = size / np.linalg.norm(size)
     for target, depth in ((front, unit[2]), (side, unit[0])):
-        value = target.depth.astype(np.float32) / 65535
+        value = target.depth.astype(np.float32) / 255
         points = TARGET_VIEW.points(value)
-        assert points[:, 2].min() == pytest.approx(-depth / 2, abs=1e-3)
-        np.testing.assert_array_equal(target.depth < 65535, target.shade > 0)
-    points = TARGET_VIEW.points(front.depth.astype(np.float32) / 65535)
+        assert points[:, 2].min() == pytest.approx(-depth / 2, abs=2e-3)
+        np.testing.assert_array_equal(target.depth < 255, target.shade > 0)
+    points = TARGET_VIEW.points(front.depth.astype(np.float32) / 255)
     face = points[points[:, 2] < -0.49 * unit[2]]
     np.testing.assert_allclose(np.ptp(face[:, :2], axis=0), unit[:2], atol=0.02)
     np.testing.assert_allclose(face[:, :2].mean(axis=0), 0, atol=0.004)
