@@ -128,21 +128,26 @@ class FeatureExtractor(nn.Module):
 
         Without the bias of the last layer, as in the published test.
         """
-        return self._unit(image, None)
+        return self.projected(self.hidden(image), None)
 
     def training_features(self, image: Tensor) -> Tensor:
         """Return the same as the losses see it: with the bias, if the network has one."""
-        return self._unit(image, self.project.bias)
+        return self.projected(self.hidden(image), self.project.bias)
 
-    def _unit(self, image: Tensor, bias: Tensor | None) -> Tensor:
+    def hidden(self, image: Tensor) -> Tensor:
+        """Return (B, C, H / stride, W / stride) what unit features are projected from."""
         height, width = image.shape[2:]
         multiple = self.config.side_multiple
         if not torch.onnx.is_in_onnx_export() and (height % multiple or width % multiple):
             raise ConfigurationError(
                 f'the extractor of a neural mesh takes sides of multiples of {multiple} pixels, '
                 f'not {width}x{height}; resize or pad the image')
-        projected = F.conv2d(self.pyramid(image), self.project.weight, bias)
-        return F.normalize(projected.float(), dim=1)
+        hidden: Tensor = self.pyramid(image)
+        return hidden
+
+    def projected(self, hidden: Tensor, bias: Tensor | None) -> Tensor:
+        """Return the unit features of what `hidden` returned, with a bias or None."""
+        return F.normalize(F.conv2d(hidden, self.project.weight, bias).float(), dim=1)
 
 
 def _pyramid(config: NeuralMeshConfig) -> DetectorFeatures | LiteFeatures | PublishedFeatures:

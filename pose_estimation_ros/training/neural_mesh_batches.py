@@ -28,6 +28,7 @@ class WindowBatch:
         cell: (N,) int64 which of all cells of the batch's features shows each vertex.
         vertex: (N,) int64 the vertices, in the order of the feature bank.
         category: (N,) int64, ascending.
+        view: (N,) int64 classes of `view_class`.
         near: (N, W) bool vertices of the category too near to be told apart.
         clutter: (M,) int64 cells of clutter.
     """
@@ -36,6 +37,7 @@ class WindowBatch:
     cell: Tensor
     vertex: Tensor
     category: Tensor
+    view: Tensor
     near: Tensor
     clutter: Tensor
 
@@ -57,12 +59,13 @@ def window_batch(windows: Sequence[Window], labels: Sequence[WindowLabels],
     order = np.argsort(category, kind='stable')
     cell = np.concatenate([label.cell + number * cells for number, label in enumerate(labels)])
     vertex = np.concatenate([label.vertex for label in labels]) + first[category]
+    view = np.concatenate([label.view for label in labels])
     near = np.concatenate([label.near for label in labels])
     clutter = np.concatenate([label.clutter + number * cells
                               for number, label in enumerate(labels)])
     image = np.stack([window.rgb.transpose(2, 0, 1) for window in windows])
     return WindowBatch(*(torch.from_numpy(values) for values in (
-        image, cell[order], vertex[order], category[order], near[order], clutter)))
+        image, cell[order], vertex[order], category[order], view[order], near[order], clutter)))
 
 
 def focus_weights(pictures: PictureShards, lying: float) -> NDArray[np.float64]:

@@ -20,6 +20,7 @@ Nearness = Literal['surface', 'image']
 Hiding = Literal['mask', 'none']
 Stances = Literal['all', 'standing']
 
+AZIMUTHS = 24
 # Objects of which less is seen teach nothing, and are no clutter either.
 _LEAST_VISIBILITY, _LEAST_PIXELS = 0.1, 40
 # As published: vertices nearer than this to another one's pixel are not told apart from it.
@@ -60,6 +61,7 @@ class WindowLabels:
         cell: (N,) int64 row * columns + column of the cell that shows the vertex.
         vertex: (N,) int64 the vertex, in the order of its category's mesh.
         category: (N,) int64.
+        view: (N,) int64 the view class of the object, see `view_class`.
         near: (N, W) bool vertices of the category too near to be told apart.
         pixel: (N, 2) float64 where the vertex projects to, window pixels.
         clutter: (M,) int64 cells.
@@ -68,6 +70,7 @@ class WindowLabels:
     cell: NDArray[np.int64]
     vertex: NDArray[np.int64]
     category: NDArray[np.int64]
+    view: NDArray[np.int64]
     near: NDArray[np.bool_]
     pixel: FloatArray
     clutter: NDArray[np.int64]
@@ -88,7 +91,7 @@ def window_labels(picture: ObjectPicture, window: Window, shapes: Sequence[Categ
     """
     width = max(len(shape.mesh.vertices) for shape in shapes)
     columns = window.object_map.shape[1] // settings.stride
-    cells, vertices, categories, nears, pixels = [], [], [], [], []
+    cells, vertices, categories, views, nears, pixels = [], [], [], [], [], []
     for row in range(len(picture.objects)) if only is None else (only,):
         shape = shapes[picture.objects.category[row]]
         if not _teaches(picture, window, shape, row, settings):
@@ -105,16 +108,18 @@ def window_labels(picture: ObjectPicture, window: Window, shapes: Sequence[Categ
         cells.append(cell[:, 1] * columns + cell[:, 0])
         vertices.append(chosen)
         categories.append(np.full(len(chosen), picture.objects.category[row]))
+        views.append(np.full(len(chosen), view_class(
+            int(picture.objects.category[row]), shape, view.eye)))
         nears.append(near)
         pixels.append(view.pixels[chosen])
     clutter = clutter_cells(window.object_map, settings.stride, settings.clutter, generator)
     if not cells:
         none = np.zeros(0, dtype=np.int64)
-        return WindowLabels(none, none, none, np.zeros((0, width), bool), np.zeros((0, 2)),
-                            clutter)
+        return WindowLabels(none, none, none, none, np.zeros((0, width), bool),
+                            np.zeros((0, 2)), clutter)
     return WindowLabels(np.concatenate(cells), np.concatenate(vertices),
-                        np.concatenate(categories), np.concatenate(nears),
-                        np.concatenate(pixels), clutter)
+                        np.concatenate(categories), np.concatenate(views),
+                        np.concatenate(nears), np.concatenate(pixels), clutter)
 
 
 @dataclass(frozen=True, eq=False)
@@ -125,12 +130,14 @@ class ProjectedVertices:
         pixels: (V, 2) window pixels.
         points: (V, 3) metres, object frame.
         turned_to_camera: (V,) bool.
+        eye: (3,) the camera, metres, object frame.
         cell: Metres that a window pixel covers at the object.
     """
 
     pixels: FloatArray
     points: FloatArray
     turned_to_camera: NDArray[np.bool_]
+    eye: FloatArray
     cell: float
 
 
@@ -163,8 +170,20 @@ def projected_vertices(picture: ObjectPicture, window: Window, shape: CategorySh
     in_picture = in_camera @ picture.K.T
     in_picture = in_picture[:, :2] / depth
     pixels = in_picture @ window.from_picture[:, :2].T + window.from_picture[:, 2]
-    return ProjectedVertices(pixels, points, turned & (in_camera[:, 2] > 1e-3),
+    return ProjectedVertices(pixels, points, turned & (in_camera[:, 2] > 1e-3), eye,
                              float(T[2, 3] / (picture.K[0, 0] * window.scale)))
+
+
+def view_class(category: int, shape: CategoryShape, eye: FloatArray) -> int:
+    """Return which category is seen from which of `AZIMUTHS` sides, all categories counted on.
+
+    Args:
+        category: Number of the category.
+        shape: Its cuboid; what turns about its y axis is seen from the first side.
+        eye: (3,) the camera, object frame.
+    """
+    turn = np.arctan2(eye[0], eye[2]) / (2 * np.pi)
+    return AZIMUTHS * category + (0 if shape.turns else round(turn * AZIMUTHS) % AZIMUTHS)
 
 
 def facing_camera(T_camera_object: FloatArray) -> FloatArray:

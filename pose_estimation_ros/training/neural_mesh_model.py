@@ -6,11 +6,13 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from pose_estimation_ros.backends.spd_preprocessing import IMAGE_MEAN, IMAGE_STD
 from pose_estimation_ros.networks.neural_mesh import FeatureExtractor
 from pose_estimation_ros.training.neural_mesh_bank import FeatureBank, smooth_codes
 from pose_estimation_ros.training.neural_mesh_batches import WindowBatch
+from pose_estimation_ros.training.neural_mesh_labels import AZIMUTHS
 from pose_estimation_ros.training.neural_mesh_losses import (
     background_losses,
     clutter_similarity,
@@ -41,21 +43,25 @@ class NeuralMeshModel(nn.Module):
             self.bank.vertices.copy_(torch.cat([smooth_codes(
                 torch.from_numpy(2.0 * shape.mesh.vertices / shape.mesh.extents).float(),
                 recipe.network.features, recipe.frequencies) for shape in shapes]))
+        self.view = (nn.Linear(self.extractor.project.in_channels, AZIMUTHS * len(shapes))
+                     if recipe.view else None)
         for name, value in (('mean', IMAGE_MEAN), ('deviation', IMAGE_STD)):
             self.register_buffer(name, 255.0 * torch.tensor(value.tolist()).reshape(3, 1, 1),
                                  persistent=False)
 
     def cells(self, image: Tensor) -> Tensor:
         """Return the (B * h * w, D) unit features of (B, 3, H, W) uint8 images, as in training."""
+        return _rows(self.extractor.training_features(self._normal(image)))
+
+    def _normal(self, image: Tensor) -> Tensor:
         normal = (image.float() - self.mean) / self.deviation
-        features: Tensor = self.extractor.training_features(
-            normal.contiguous(memory_format=torch.channels_last))
-        return features.permute(0, 2, 3, 1).reshape(-1, features.shape[1])
+        return normal.contiguous(memory_format=torch.channels_last)
 
     def forward(self, batch: WindowBatch) -> Losses:
         """Return the loss terms of a batch, 'total' being what is minimised."""
         settings, bank = self.recipe.contrast, self.bank
-        cells = self.cells(batch.image)
+        before = self.extractor.hidden(self._normal(batch.image))
+        cells = _rows(self.extractor.projected(before, self.extractor.project.bias))
         features = cells.index_select(0, batch.cell)
         clutter = cells.index_select(0, batch.clutter)
         losses: Losses = {}
@@ -71,9 +77,19 @@ class NeuralMeshModel(nn.Module):
                 losses['background'] = background_losses(
                     clutter, bank, settings.temperature).mean()
                 total = total + settings.background * losses['background']
+        if self.view is not None:
+            found = self.view(_rows(before).index_select(0, batch.cell)).float()
+            losses['view'] = functional.cross_entropy(
+                found, batch.view, reduction='sum') / max(1, len(found))
+            total = total + self.recipe.view * losses['view']
         if self.training:
             images = len(batch.image) if self.recipe.counted == 'images' else None
             bank.learn_vertices(features.detach(), batch.vertex, self.recipe.momentum, images,
                                 self.recipe.held)
             bank.learn_clutter(clutter.detach())
         return {'total': total, **losses}
+
+
+def _rows(features: Tensor) -> Tensor:
+    """Return (B, D, h, w) features as (B * h * w, D)."""
+    return features.permute(0, 2, 3, 1).reshape(-1, features.shape[1])

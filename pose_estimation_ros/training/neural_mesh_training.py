@@ -94,7 +94,8 @@ class NeuralMeshTask(SourcedTask):
         """
         if content.get('notes', {}).get('network', self.network) == self.network and (
                 'bank.vertices' in content['model']):
-            return super().first_weights(content, path)
+            # What is only for learning may be new.
+            return {**self.new_model().state_dict(), **trained_weights(content)}
         model = NeuralMeshModel(self._recipe, self._shapes)
         pyramid = model.extractor.pyramid
         if not isinstance(pyramid, DetectorFeatures):
