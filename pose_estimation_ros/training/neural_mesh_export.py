@@ -126,8 +126,9 @@ def load_trained_neural_mesh(network: str, checkpoint: Path
         notes = content['notes']
         shapes = [CategoryShape.from_plain(plain) for plain in notes['shapes']]
         config = NeuralMeshConfig.from_dict(notes['config'])
-        model = NeuralMeshModel(replace(_RECIPES[network], network=config), shapes)
-        model.load_state_dict(trained_weights(content))
+        model = NeuralMeshModel(replace(_RECIPES[network], network=config, view=0.0), shapes)
+        model.load_state_dict({name: value for name, value in trained_weights(content).items()
+                               if not name.startswith('view.')})
     except (KeyError, TypeError, AttributeError, RuntimeError, PoseEstimationError) as error:
         raise ModelError(f'checkpoint {checkpoint} is not one of the present {network}: '
                          f'{first_fault(error)}; give the last.pt of `pose-estimation train '
