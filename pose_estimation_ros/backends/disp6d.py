@@ -16,7 +16,6 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from pose_estimation_ros.backends import rejections
 from pose_estimation_ros.backends.base import BackendOptions, KnownObjects, Need, PoseBackend
@@ -53,21 +52,26 @@ class DISP6DBackend:
     name = BACKEND
 
     def __init__(self, encoder: ViewEncoder, categories: CategoryEstimator | None,
-                 objects: ObjectFolder, clock: Callable[[], float] = time.monotonic) -> None:
+                 object_encoder: ViewEncoder, objects: ObjectFolder,
+                 clock: Callable[[], float] = time.monotonic) -> None:
         """Join what was loaded.
 
         Args:
-            encoder: Of the model.
+            encoder: Of the model of categories.
             categories: Estimates objects without CAD models; None for a model that cannot.
+            object_encoder: Of known objects; may be the same one.
             objects: The known objects.
             clock: Seconds, for the next look at the folder of objects.
         """
         self._encoder = encoder
         self._category_estimator = categories
+        self._object_encoder = object_encoder
         self._objects = objects
         self._clock = clock
         self._next_look = 0.0
-        self._turn = (published_turn if turns_as_published(encoder.manifest) else turned_to_ray)
+        self._turn, self._object_turn = (
+            published_turn if turns_as_published(entry.manifest) else turned_to_ray
+            for entry in (encoder, object_encoder))
         self.needs: frozenset[Need] = frozenset(
             {'detections'} if categories is None else {'detections', 'depth_if_any'})
 
@@ -98,6 +102,7 @@ class DISP6DBackend:
         """Return model, provider and known objects, and why files of objects are refused."""
         present = self._objects.present
         facts = {'backend': self.name, 'model': self._encoder.manifest.name,
+                 'object model': self._object_encoder.manifest.name,
                  'provider': self._encoder.provider, 'objects folder': str(self._objects.folder),
                  'objects': ', '.join(present.objects) or 'none'}
         return facts | {f'refused {name}': reason for name, reason in present.refused.items()}
@@ -105,6 +110,7 @@ class DISP6DBackend:
     def close(self) -> None:
         """Free the networks."""
         self._encoder.close()
+        self._object_encoder.close()
         if self._category_estimator is not None:
             self._category_estimator.close()
 
@@ -118,16 +124,16 @@ class DISP6DBackend:
 
     def _poses(self, frame: RGBDFrame,
                detections: Sequence[Detection]) -> list[ObjectPose | Rejection]:
-        codes = self._encoder.encode(encoder_input(
-            self._crops(frame, detections), self._encoder.crops))
         present = self._objects.present
+        candidates = [present.candidates(detection.label) for detection in detections]
+        codes = self._codes(frame, detections, [
+            self._object_encoder if entries else self._encoder for entries in candidates])
         answers: list[ObjectPose | Rejection] = []
-        for row, detection in enumerate(detections):
-            own = Codes(codes.shape[row:row + 1], codes.pose[row:row + 1])
-            if candidates := present.candidates(detection.label):
+        for detection, entries, own in zip(detections, candidates, codes, strict=True):
+            if entries:
                 answers.append(known_object_pose(
-                    detection, best_candidate(candidates, own.pose), frame.intrinsics.K,
-                    self._turn, self.name))
+                    detection, best_candidate(entries, own.pose), frame.intrinsics.K,
+                    self._object_turn, self.name))
             elif self._category_estimator is not None:
                 answers.append(self._category_estimator.pose(frame, detection, own, self._turn,
                                                              self.name))
@@ -136,11 +142,20 @@ class DISP6DBackend:
                     detection, self._encoder.manifest.name, self.categories))
         return answers
 
-    def _crops(self, frame: RGBDFrame, detections: Sequence[Detection]) -> NDArray[np.uint8]:
+    def _codes(self, frame: RGBDFrame, detections: Sequence[Detection],
+               encoders: Sequence[ViewEncoder]) -> list[Codes]:
+        """Return the codes of each detection by its own encoder, one batch for each encoder."""
         bgr = np.ascontiguousarray(frame.rgb[..., ::-1])
         height, width = bgr.shape[:2]
-        return np.stack([object_crop(bgr, detection.box, detection.full_mask(height, width),
-                                     self._encoder.crops) for detection in detections])
+        codes: dict[int, Codes] = {}
+        for encoder in dict.fromkeys(encoders):
+            rows = [row for row, own in enumerate(encoders) if own is encoder]
+            crops = np.stack([object_crop(bgr, detections[row].box,
+                                          detections[row].full_mask(height, width), encoder.crops)
+                              for row in rows])
+            found = encoder.encode(encoder_input(crops, encoder.crops))
+            codes |= {row: found.row(number) for number, row in enumerate(rows)}
+        return [codes[row] for row in range(len(detections))]
 
 
 def create_disp6d(options: BackendOptions) -> PoseBackend:
@@ -156,7 +171,11 @@ def create_disp6d(options: BackendOptions) -> PoseBackend:
     if is_for_categories(model.manifest):
         decoder = CategoryDecoder(model, options.device, options.threads)
         categories = CategoryEstimator(model.manifest, decoder, options.disp6d.alignment)
+    object_model, object_encoder = model, encoder
+    if options.disp6d.object_model:
+        object_model = find_disp6d_model(options.disp6d.object_model)
+        object_encoder = ViewEncoder(object_model, options.device, options.threads)
     folder = (Path(options.disp6d.objects).expanduser() if options.disp6d.objects
-              else default_objects_folder(model.folder.name))
-    return DISP6DBackend(encoder, categories,
-                         ObjectFolder(folder, encoder.fingerprint, model.manifest.name))
+              else default_objects_folder(object_model.folder.name))
+    objects = ObjectFolder(folder, object_encoder.fingerprint, object_model.manifest.name)
+    return DISP6DBackend(encoder, categories, object_encoder, objects)

@@ -77,6 +77,10 @@ class Codes:
     shape: Float32Array
     pose: Float32Array
 
+    def row(self, number: int) -> Codes:
+        """Return the codes of one crop, N = 1."""
+        return Codes(self.shape[number:number + 1], self.pose[number:number + 1])
+
 
 class ViewEncoder:
     """The encoder of a model, and how its crops are made.

@@ -15,13 +15,17 @@ class DISP6DOptions:
 
     Attributes:
         objects: Folder of the files of `pose-estimation models add-object`; empty = that of the
-            model in the user's data folder.
+            model that recognises them in the user's data folder.
         alignment: 'icp' = decoded shapes are fitted to the depth image, starting from a
             comparison of boxes (the paper); 'boxes' = that comparison alone (the published code).
+        object_model: Name or folder of the model whose encoder recognises known objects; empty =
+            the backend's model. It lets one node do both, if categories and known objects were
+            trained apart.
     """
 
     objects: str = ''
     alignment: str = 'icp'
+    object_model: str = ''
 
     def __post_init__(self) -> None:
         """Check the choices.

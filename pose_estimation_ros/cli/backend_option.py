@@ -9,6 +9,8 @@ from pose_estimation_ros.backends.registry import BUILT_IN, backend_names
 
 OBJECTS_HELP = ('Backend disp6d: folder of the objects of `models add-object`; empty = the '
                 "model's in the user's data folder.")
+OBJECT_MODEL_HELP = ('Backend disp6d: model that recognises those objects; empty = the same as '
+                     '--model.')
 ALIGNMENT_HELP = (f'Backend disp6d: {" or ".join(ALIGNMENTS)}: distance and size of objects of '
                   'categories by fitting decoded depth, or by comparing boxes alone, as the '
                   'published code.')

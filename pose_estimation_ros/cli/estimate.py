@@ -10,6 +10,7 @@ import typer
 from pose_estimation_ros.cli.backend_option import (
     BACKEND_HELP,
     COPIES_HELP,
+    OBJECT_MODEL_HELP,
     OBJECTS_HELP,
     SCALE_HELP,
     complete_backend,
@@ -54,6 +55,7 @@ def estimate(
         mrc_rotated_copies: str = typer.Option('auto', help=COPIES_HELP),
         neural_mesh_scale: str = typer.Option('auto', help=SCALE_HELP),
         disp6d_objects: str = typer.Option('', help=OBJECTS_HELP),
+        disp6d_object_model: str = typer.Option('', help=OBJECT_MODEL_HELP),
 ) -> None:
     """Estimate pose and size of every object in one frame, with depth or without.
 
@@ -80,7 +82,8 @@ def estimate(
         backend=backend, backend_options=BackendOptions(
             model, device, mrc=MRCOptions(mrc_rotated_copies),
             neural_mesh=NeuralMeshOptions(scale=neural_mesh_scale),
-            disp6d=DISP6DOptions(disp6d_objects)),
+            disp6d=DISP6DOptions(disp6d_objects,
+                                                 object_model=disp6d_object_model)),
         segmenter_options=SegmenterOptions(segmentation_model, device), tracker=None))
     try:
         result = pipeline.process(frame)

@@ -16,6 +16,7 @@ from pose_estimation_ros.cli.backend_option import (
     COMPETITION_HELP,
     COPIES_HELP,
     INITIAL_POSES_HELP,
+    OBJECT_MODEL_HELP,
     OBJECTS_HELP,
     PROPOSALS_HELP,
     SCALE_HELP,
@@ -96,6 +97,7 @@ def evaluate(
         neural_mesh_competition: Annotated[str, typer.Option(help=COMPETITION_HELP)] = 'on',
         disp6d_objects: Annotated[str, typer.Option(help=OBJECTS_HELP)] = '',
         disp6d_alignment: Annotated[str, typer.Option(help=ALIGNMENT_HELP)] = 'icp',
+        disp6d_object_model: Annotated[str, typer.Option(help=OBJECT_MODEL_HELP)] = '',
 ) -> None:
     """Run a method over a data set with truth, and print and write its figures."""
     # The other commands must start without images and networks.
@@ -116,7 +118,8 @@ def evaluate(
                     neural_mesh=NeuralMeshOptions(neural_mesh_proposals, neural_mesh_scale,
                                                   neural_mesh_initial_poses,
                                                   neural_mesh_competition),
-                    disp6d=DISP6DOptions(disp6d_objects, disp6d_alignment))
+                    disp6d=DISP6DOptions(disp6d_objects, disp6d_alignment,
+                                         disp6d_object_model))
     if protocol is Protocol.detection:
         tables = _detections(data, method, out, workers, predictions)
     else:

@@ -240,7 +240,7 @@ def absolute(method: Method) -> Method:
 
 def _absolute_objects(options: DISP6DOptions) -> DISP6DOptions:
     folder = options.objects and str(Path(options.objects).expanduser().resolve())
-    return replace(options, objects=folder)
+    return replace(options, objects=folder, object_model=_absolute_model(options.object_model))
 
 
 def _absolute_model(name: str) -> str:

@@ -102,6 +102,8 @@ ESTIMATOR_PARAMETERS: tuple[ParameterSpec, ...] = (
     ParameterSpec('disp6d.objects', '', 'Backend disp6d: folder of the objects that '
                   '`pose-estimation models add-object` writes, watched while the node runs; empty '
                   "= the model's in the user's data folder.", inactive_only=True),
+    ParameterSpec('disp6d.object_model', '', 'Backend disp6d: name or folder of the model that '
+                  'recognises those objects; empty = the same as model.', inactive_only=True),
     ParameterSpec('disp6d.alignment', 'icp', 'Backend disp6d: distance and size of objects of '
                   'categories by fitting decoded depth to the depth image (icp), or by comparing '
                   'their boxes alone, as the published code (boxes).', choices=('icp', 'boxes'),

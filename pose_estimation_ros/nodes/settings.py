@@ -89,4 +89,5 @@ def _backend_options(values: Mapping[str, Any]) -> BackendOptions:
         neural_mesh=NeuralMeshOptions(
             values['neural_mesh.proposals'], values['neural_mesh.scale'],
             values['neural_mesh.initial_poses'], values['neural_mesh.competition']),
-        disp6d=DISP6DOptions(values['disp6d.objects'], values['disp6d.alignment']))
+        disp6d=DISP6DOptions(values['disp6d.objects'], values['disp6d.alignment'],
+                             values['disp6d.object_model']))

@@ -140,7 +140,7 @@ class TestChangingObjects:
                                                       tmp_path: Path) -> None:
         now = [100.0]
         encoder = ViewEncoder(view_model, 'cpu', 1)
-        backend = DISP6DBackend(encoder, None, ObjectFolder(
+        backend = DISP6DBackend(encoder, None, encoder, ObjectFolder(
             tmp_path, encoder.fingerprint, 'views'), clock=lambda: now[0])
         rgb, mask = picture_of_box(make_transform(np.eye(3), np.array([0, 0, 0.5])), CAMERA)
         frame, detections = frame_of(rgb), [detection_of(mask)]
@@ -205,6 +205,22 @@ class TestCategories:
         in_camera = transform_points(pose.T_camera_object, pose.points)
         np.testing.assert_allclose(np.linalg.norm(in_camera - self.MIDDLE, axis=1),
                                    RADIUS * self.SCALE, atol=0.01)
+
+    def test_known_objects_may_have_a_model_of_their_own(
+            self, category_model: Path, view_model: Model, objects: Path) -> None:
+        backend = create_backend('disp6d', BackendOptions(
+            str(category_model), 'cpu', 1,
+            disp6d=DISP6DOptions(str(objects), object_model=str(view_model.folder))))
+        assert backend.categories == ('mug', 'can', 'block')
+        assert backend.describe()['object model'] == 'views'
+        frame, ball = self.scene()
+        T = make_transform(np.eye(3), np.array([-0.15, 0.0, 0.5]) - MIDDLE)
+        rgb, mask = picture_of_box(T, CAMERA)
+        poses = backend.estimate(frame_of(rgb, frame.depth), [
+            ball, detection_of(mask), ball])
+        assert [pose.label for pose in poses] == ['mug', 'block', 'mug']
+        np.testing.assert_array_equal(poses[0].T_camera_object, poses[2].T_camera_object)
+        assert angle_between(poses[1].T_camera_object[:3, :3], np.eye(3)) < FARTHEST
 
     def test_the_rotation_is_one_of_those_that_the_model_names(
             self, tmp_path: Path) -> None:
