@@ -10,7 +10,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from statistics import median
 
 from pose_estimation_ros.backends.neural_mesh_options import NeuralMeshOptions
 from pose_estimation_ros.distribution import Report, no_report
@@ -22,7 +21,6 @@ from pose_estimation_ros.evaluation.occlusion_metric import (
     graded_errors,
     graded_objects,
 )
-from pose_estimation_ros.evaluation.predictions import FramePredictions
 from pose_estimation_ros.evaluation.runner import Workers, read_truth, run_poses
 
 NEURAL_MESH = 'neural_mesh'
@@ -92,13 +90,11 @@ class Graded:
     Attributes:
         contestant: Which.
         errors: Of the graded objects.
-        seconds: Median time of a frame, the detector's included.
         models: Hashes of its models by name.
     """
 
     contestant: Contestant
     errors: GradedErrors
-    seconds: float
     models: Mapping[str, str]
 
 
@@ -144,7 +140,7 @@ class OcclusionBenchmark:
                 ran, method, self.runs / contestant.name, self.workers, report)
                 if frame.name in names]
             found.append(Graded(contestant, graded_errors(objects, truth, predictions),
-                                _seconds(predictions), models_of(method, 'poses')))
+                                models_of(method, 'poses')))
         return found
 
     def method(self, contestant: Contestant) -> Method:
@@ -156,7 +152,3 @@ class OcclusionBenchmark:
     def clear(self) -> None:
         """Forget all predictions: figures are of the code as it is now."""
         shutil.rmtree(self.runs, ignore_errors=True)
-
-
-def _seconds(predictions: Sequence[FramePredictions]) -> float:
-    return median(frame.seconds for frame in predictions)

@@ -66,10 +66,10 @@ def write_occlusion(benchmark: OcclusionBenchmark, docs: Path,
 
 def level_report(name: str, graded: Sequence[Graded], benchmark: OcclusionBenchmark) -> Report:
     """Return one row per level and contestant."""
-    rows = [(level, entry.contestant.title, *figures(entry.errors.of(level)), entry.seconds)
+    rows = [(level, entry.contestant.title, *figures(entry.errors.of(level)))
             for level in LEVELS for entry in graded]
     models = {model: digest for entry in graded for model, digest in entry.models.items()}
-    return Report(name, ('level', 'method', *COLUMNS, 'seconds a frame'), rows,
+    return Report(name, ('level', 'method', *COLUMNS), rows,
                   _facts(benchmark), models)
 
 
