@@ -345,7 +345,8 @@ def _select(found: Sequence[_Found], labels: tuple[str, ...],
             max_objects: int) -> tuple[tuple[_Found, ...], tuple[str, ...]]:
     """Return the wanted ones, highest score first, and a sentence for each other."""
     best_first = sorted(found, key=lambda entry: -entry.score)
-    dropped = [f'{entry.label}: not among the wanted labels {", ".join(labels)}'
+    dropped = [f'{entry.label}: not among the wanted labels '
+               f'{", ".join(labels) or "(none so far)"}'
                for entry in best_first if entry.label not in labels]
     wanted = [entry for entry in best_first if entry.label in labels]
     dropped += [f'{entry.label}: {len(wanted)} objects are more than max_objects {max_objects}'

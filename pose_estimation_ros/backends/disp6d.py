@@ -77,7 +77,14 @@ class DISP6DBackend:
 
     @property
     def categories(self) -> tuple[str, ...]:
-        """Labels of detections that can get a pose at the moment."""
+        """Labels of detections that can get a pose at the moment.
+
+        The folder of objects is looked at now and then when this is asked: so a label counts for
+        the very frame whose detections are selected by it.
+        """
+        if self._clock() >= self._next_look:
+            self._objects.refresh()
+            self._next_look = self._clock() + _LOOK_PERIOD
         own = () if self._category_estimator is None else self._encoder.manifest.categories
         return tuple(dict.fromkeys([*own, *self._objects.present.labels]))
 
@@ -89,9 +96,6 @@ class DISP6DBackend:
     def estimate(self, frame: RGBDFrame,
                  detections: Sequence[Detection]) -> list[ObjectPose | Rejection]:
         """Estimate the poses of all detections of a frame; their crops are one batch."""
-        if self._clock() >= self._next_look:
-            self._objects.refresh()
-            self._next_look = self._clock() + _LOOK_PERIOD
         labels = self.categories
         faults = [self._fault(detection, labels) for detection in detections]
         usable = [entry for entry, fault in zip(detections, faults, strict=True) if fault is None]

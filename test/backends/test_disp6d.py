@@ -151,6 +151,8 @@ class TestChangingObjects:
         # The folder is not looked at with every frame.
         assert isinstance(backend.estimate(frame, detections)[0], Rejection)
         now[0] += 1.0
+        # Detections are selected by the labels before they are estimated.
+        assert backend.categories == ('block',)
         assert isinstance(backend.estimate(frame, detections)[0], ObjectPose)
         assert backend.describe()['objects'] == 'block'
         path.unlink()
