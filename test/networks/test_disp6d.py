@@ -1,6 +1,8 @@
 """The full DISP6D computes what the published ones compute; small ones do what they say."""
 
 import sys
+from collections.abc import Callable
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -35,6 +37,12 @@ CASES = {'cad': ('tless', 'subdiv_f18_softmax', PUBLISHED_CAD),
          'categories': ('real275', 'subdiv_camera', PUBLISHED_CATEGORIES)}
 
 
+@pytest.fixture(scope='module')
+def published() -> Callable[[str], Disp6d]:
+    """Return the function from a case to its network; making one takes seconds."""
+    return lru_cache(lambda kind: published_network(CASES[kind][2], CASES[kind][1]))
+
+
 def _assert_close(ours: Tensor, recorded: np.ndarray, tolerance: float) -> None:
     """Compare with a tolerance relative to the largest value."""
     np.testing.assert_allclose(ours, recorded, rtol=0, atol=tolerance * np.abs(recorded).max())
@@ -45,9 +53,9 @@ def _channels_first(images: np.ndarray) -> Tensor:
 
 
 @pytest.mark.parametrize('kind', CASES)
-def test_a_crop_of_the_recorded_fixtures_agrees(kind: str) -> None:
-    _, scope, config = CASES[kind]
-    network = published_network(config, scope)
+def test_a_crop_of_the_recorded_fixtures_agrees(
+        kind: str, published: Callable[[str], Disp6d]) -> None:
+    network = published(kind)
     with np.load(DATA / 'network.npz') as file, torch.no_grad():
         codes = network.encode(_channels_first(file['image']))
         _assert_close(codes.shape, file[f'{kind}_shape'], 1e-5)
@@ -61,12 +69,11 @@ def test_a_crop_of_the_recorded_fixtures_agrees(kind: str) -> None:
 
 
 @pytest.mark.parametrize('kind', CASES)
-def test_the_whole_fixtures_agree(kind: str) -> None:
-    name, scope, config = CASES[kind]
-    path = WHOLE / f'disp6d_parity_{name}_brief.npz'
+def test_the_whole_fixtures_agree(kind: str, published: Callable[[str], Disp6d]) -> None:
+    path = WHOLE / f'disp6d_parity_{CASES[kind][0]}_brief.npz'
     if not path.is_file():
         pytest.skip('the whole fixtures are not beside this clone')
-    network = published_network(config, scope)
+    network = published(kind)
     with np.load(path) as file, torch.no_grad():
         x = _channels_first(file['input_raw'])
         codes = network.encode(x)
