@@ -59,9 +59,10 @@ FULL = NeuralMeshRecipe(
                    turned=0.0, colors=0.0, patches=0.0))
 # Which side of an object is seen comes slowly out of vertices alone.
 # Objects that lie take any rotation, which is more than a short training can tell apart; the run
-# time looks for standing ones. Small objects and odd colours would take longer, too.
+# time looks for standing ones. Small objects and odd colours would take longer, too; the scenes
+# are varied already.
 LITE = NeuralMeshRecipe(
     NeuralMeshConfig(), LabelSettings(stride=NeuralMeshConfig().stride, stances='standing'),
-    WindowSettings(scales=(0.75, 1.7), sides=(40.0, 260.0), turned=0.15, colors=0.6),
+    WindowSettings(scales=(0.8, 1.5), sides=(40.0, 240.0), turned=0.08, colors=0.2, patches=0.2),
     ContrastSettings(background=0.3), momentum=0.98, frequencies=(0.4, 3.5), held=1200,
     clutter=1024, counted='views', lying=0.0, view=0.5, begun_rate=0.6)
