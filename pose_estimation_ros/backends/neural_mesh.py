@@ -19,8 +19,8 @@ from pose_estimation_ros.backends.neural_mesh_model import FeatureMap, NeuralMes
 from pose_estimation_ros.backends.neural_mesh_proposals import CellBox
 from pose_estimation_ros.backends.neural_mesh_scale import (
     SizeScale,
+    at_cells,
     category_scale,
-    depth_at_cells,
     depth_scale,
     with_scale,
 )
@@ -172,7 +172,7 @@ class NeuralMeshBackend:
             surface, roughness = self._calibration.surface(candidate.category)
             diagonal = float(np.linalg.norm(candidate.extents))
             measured = depth_scale(
-                depth_at_cells(frame.depth, found.cells)[candidate.mask].astype(np.float64),
+                at_cells(frame.depth, found.cells)[candidate.mask].astype(np.float64),
                 candidate.depth[candidate.mask], surface * diagonal, roughness * diagonal, spread)
         return measured or category_scale(spread)
 

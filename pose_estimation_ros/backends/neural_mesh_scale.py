@@ -11,11 +11,13 @@ Source: ours; the paper (Ma et al., ECCV 2022) evaluates in units of the CAD mod
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 FloatArray = NDArray[np.float64]
+_Value = TypeVar('_Value', bound=np.generic)
 
 # Fewer pixels with depth say nothing.
 _LEAST_PIXELS = 4
@@ -75,14 +77,14 @@ def depth_scale(seen: FloatArray, rendered: FloatArray, surface: float, roughnes
                      float(np.exp(observed)))
 
 
-def depth_at_cells(depth: NDArray[np.float32], cells: tuple[int, int]) -> NDArray[np.float32]:
-    """Return the (h, w) depth of an image at the centres of h x w cells that cover it.
+def at_cells(image: NDArray[_Value], cells: tuple[int, int]) -> NDArray[_Value]:
+    """Return the (h, w) values of an image at the centres of h x w cells that cover it.
 
     The nearest pixel is taken: a mean over an edge is a depth that nothing has.
     """
     rows, columns = ((np.arange(count) + 0.5) * size / count for count, size in
-                     zip(cells, depth.shape, strict=True))
-    return np.asarray(depth[np.ix_(rows.astype(np.intp), columns.astype(np.intp))])
+                     zip(cells, image.shape, strict=True))
+    return image[np.ix_(rows.astype(np.intp), columns.astype(np.intp))]
 
 
 def with_scale(covariance: FloatArray, t: FloatArray, deviation: float) -> FloatArray:

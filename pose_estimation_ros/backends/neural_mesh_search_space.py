@@ -38,9 +38,9 @@ class SearchSpace:
     """
 
     azimuths: int = 24
-    elevations: tuple[float, float, int] = (0.15, 1.4, 6)
-    thetas: tuple[float, float, int] = (-0.3, 0.3, 3)
-    distances: tuple[float, float, int] = (0.35, 1.8, 8)
+    elevations: tuple[float, float, int] = (0.15, 1.2, 5)
+    thetas: tuple[float, float, int] = (-0.2, 0.2, 3)
+    distances: tuple[float, float, int] = (0.4, 1.6, 7)
 
 
 def search_space(manifest: ModelManifest) -> SearchSpace:

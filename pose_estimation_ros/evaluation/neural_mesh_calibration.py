@@ -18,15 +18,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pose_estimation_ros.backends.base import BackendOptions
-from pose_estimation_ros.backends.neural_mesh import NeuralMeshBackend, create_neural_mesh
+from pose_estimation_ros.backends.neural_mesh import NeuralMeshBackend
 from pose_estimation_ros.backends.neural_mesh_calibration import (
     EVIDENCE,
     PARAMETER,
     MeshCalibration,
     evidence,
 )
+from pose_estimation_ros.backends.neural_mesh_model import NeuralMeshModel
 from pose_estimation_ros.backends.neural_mesh_options import NeuralMeshOptions
-from pose_estimation_ros.backends.neural_mesh_scale import depth_at_cells
+from pose_estimation_ros.backends.neural_mesh_scale import at_cells
+from pose_estimation_ros.backends.neural_mesh_search_space import PARAMETER as SEARCH
 from pose_estimation_ros.backends.neural_mesh_solver import Candidate
 from pose_estimation_ros.core.errors import ConfigurationError, InvalidInputError
 from pose_estimation_ros.core.rotation import matrix_to_axis_angle
@@ -53,6 +55,8 @@ _LEAST_PROBABILITY = 0.3
 _MEDIAN_SQUARE = {4: 3.3567, 5: 4.3515}
 _TO_DEVIATION = 1.4826
 _LEAST_PIXELS = 12
+# Of neighbouring cells, which are alike, so many are looked at once.
+_CELL_STRIDE = 8
 
 
 @dataclass(frozen=True, eq=False)
@@ -111,9 +115,10 @@ def calibrate_neural_mesh(model: Model, folders: Sequence[Path],
     if not os.access(model.folder, os.W_OK):
         raise ConfigurationError(f'{model.folder} cannot be written; copy the model to a folder '
                                  'of your own, and calibrate that')
-    options = BackendOptions(str(model.folder), threads=threads,
-                             neural_mesh=NeuralMeshOptions(scale='category'))
-    with closing(create_neural_mesh(options)) as backend:
+    searched = with_background(model, folders, threads)
+    options = BackendOptions(threads=threads, neural_mesh=NeuralMeshOptions(scale='category'))
+    with closing(NeuralMeshBackend(NeuralMeshModel(searched, 'auto', threads),
+                                   options)) as backend:
         samples = [sample for folder in folders for frame in Data(folder).open()
                    for sample in judged_candidates(backend, frame)]
     result = MeshCalibrationResult(fitted(samples), len(samples),
@@ -123,10 +128,32 @@ def calibrate_neural_mesh(model: Model, folders: Sequence[Path],
              'data': [str(folder) for folder in folders], 'candidates': result.candidates,
              'right candidates': result.right, 'AUC, cross-validated': round(result.area, 4),
              'commit': circumstances()['commit']}
-    parameters = {**model.manifest.parameters,
+    parameters = {**searched.manifest.parameters,
                   PARAMETER: {**result.calibration.as_plain(), 'made with': facts}}
     write_manifest(replace(model.manifest, parameters=parameters), model.folder)
     return result
+
+
+def with_background(model: Model, folders: Sequence[Path], threads: int = 0) -> Model:
+    """Return the model with what a cell must exceed to be an object: `search.background`.
+
+    It is the median, over the cells of objects, of the best similarity with any vertex of another
+    category: half of what is another object does not exceed it. Without masks nothing changes.
+
+    Args:
+        model: Of neural meshes.
+        folders: Validation frames.
+        threads: Of the extractor.
+    """
+    with closing(NeuralMeshModel(model, 'auto', threads)) as loaded:
+        similar = [value for folder in folders for frame in Data(folder).open()
+                   for value in _of_others(loaded, frame)]
+    if not similar:
+        return model
+    search = {**model.manifest.parameters.get(SEARCH, {}),
+              'background': round(float(np.median(similar)), 3)}
+    parameters = {**model.manifest.parameters, SEARCH: search}
+    return Model(replace(model.manifest, parameters=parameters), model.folder)
 
 
 def judged_candidates(backend: NeuralMeshBackend,
@@ -134,7 +161,7 @@ def judged_candidates(backend: NeuralMeshBackend,
     """Yield the candidates of a frame with what the truth says of each."""
     found, candidates = backend.find(frame.frame)
     depth = (None if frame.frame.depth is None
-             else depth_at_cells(frame.frame.depth, found.cells).astype(np.float64))
+             else at_cells(frame.frame.depth, found.cells).astype(np.float64))
     truth = FrameTruth.of(frame)
     answers = [Prediction(candidate.category, candidate.score, candidate.T_camera_object,
                           candidate.extents) for candidate in candidates]
@@ -207,6 +234,19 @@ def _judged(candidate: Candidate, truth: ObjectAnnotation | None,
     square = float(error @ np.linalg.solve(covariance, error)) / _MEDIAN_SQUARE[error.size]
     return JudgedCandidate(candidate.category, told, right=True, square=square,
                            surface=_surface(candidate, depth, distance))
+
+
+def _of_others(model: NeuralMeshModel, frame: AnnotatedFrame) -> Iterator[float]:
+    """Yield how similar a sample of an object's cells is to the categories that it is not of."""
+    if frame.instance_map is None:
+        return
+    found = model.extract(frame.frame.rgb, frame.frame.intrinsics)
+    owner = at_cells(frame.instance_map, found.cells)
+    for name, mesh in model.meshes.items():
+        others = [entry.instance_id for entry in frame.objects if entry.label != name]
+        cells = found.features[:, np.isin(owner, others)][:, ::_CELL_STRIDE]
+        if cells.shape[1]:
+            yield from (mesh.features @ cells).max(axis=0).tolist()
 
 
 def _free_directions(t: FloatArray, axis: FloatArray | None) -> FloatArray:

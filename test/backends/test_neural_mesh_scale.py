@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 
 from pose_estimation_ros.backends.neural_mesh_scale import (
+    at_cells,
     category_scale,
-    depth_at_cells,
     depth_scale,
     with_scale,
 )
@@ -69,5 +69,5 @@ def test_an_uncertain_scale_moves_the_object_along_the_line_of_sight_only():
 
 def test_cells_take_the_depth_at_their_centres():
     depth = np.arange(12 * 16, dtype=np.float32).reshape(12, 16)
-    np.testing.assert_array_equal(depth_at_cells(depth, (3, 4)),
+    np.testing.assert_array_equal(at_cells(depth, (3, 4)),
                                   depth[2::4, 2::4])
