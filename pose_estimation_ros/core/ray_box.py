@@ -48,9 +48,11 @@ def enter_box(origins: FloatArray, directions: FloatArray, lower: FloatArray,
     with np.errstate(divide='ignore', invalid='ignore'):
         to_lower = (lower - origins) / directions
         to_upper = (upper - origins) / directions
-    # A ray within a slab's own plane gives 0/0; it is within that slab all along.
-    entry = np.nan_to_num(np.fmin(to_lower, to_upper), nan=-np.inf, posinf=np.inf, neginf=-np.inf)
-    leave = np.nan_to_num(np.fmax(to_lower, to_upper), nan=np.inf, posinf=np.inf, neginf=-np.inf)
+    # A ray within the plane of a face gives 0/0; it is within that slab all along.
+    entry = np.nan_to_num(np.minimum(to_lower, to_upper), nan=-np.inf, posinf=np.inf,
+                          neginf=-np.inf)
+    leave = np.nan_to_num(np.maximum(to_lower, to_upper), nan=np.inf, posinf=np.inf,
+                          neginf=-np.inf)
     axis = entry.argmax(axis=-1)
     first = np.take_along_axis(entry, axis[..., None], axis=-1)[..., 0]
     hit = (first <= leave.min(axis=-1)) & (first > 0)

@@ -42,3 +42,14 @@ def test_a_ray_along_an_axis_enters_although_two_of_its_components_are_zero():
     assert hits.hit.tolist() == [True, False, False]
     assert hits.distance[0] == 2.0
     assert (hits.axis[0], hits.upper[0]) == (2, True)
+
+
+@pytest.mark.parametrize('zero', [0.0, -0.0])
+@pytest.mark.parametrize('side', [-1.0, 1.0])
+def test_a_ray_within_the_plane_of_a_face_enters_by_the_face_before_it(side, zero):
+    hits = enter_box(np.array([side, 0.2, -5.0]), np.array([zero, 0.1, 2.0]), -np.ones(3),
+                     np.ones(3))
+
+    assert hits.hit
+    assert hits.distance == 2.0
+    assert (hits.axis, hits.upper) == (2, False)
