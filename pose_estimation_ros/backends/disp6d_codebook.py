@@ -1,8 +1,8 @@
 """The codes of an object seen from everywhere, and which of them is nearest to a code.
 
-Codes are stored as 16 bit whole numbers about their mean: half the size of float32 and, unlike
-float16 of the same size, exact enough that the nearest code stays the same
-(`benchmarks/disp6d_codebook.py` measures how often).
+Codes are stored as 16 bit whole numbers about their mean: half the size of float32, and with more
+digits than float16 has where codes are alike. `benchmarks/disp6d_codebook.py` measures how often
+the nearest code stays the same, also for 8 bit, where it does not.
 """
 
 from __future__ import annotations
