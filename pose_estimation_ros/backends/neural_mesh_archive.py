@@ -6,23 +6,21 @@ neural features" (ECCV 2022), section 3.1; the file is an .npz without pickles.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pose_estimation_ros.core.cuboid_mesh import CuboidMesh
 from pose_estimation_ros.core.errors import InvalidInputError, ModelError
+from pose_estimation_ros.rendering.array_archive import DAMAGES, read_arrays, write_arrays
 
 FloatArray = NDArray[np.float64]
 Float32Array = NDArray[np.float32]
 
-_NAMES = 'names'
 _ARRAYS = ('aspects', 'counts', 'features', 'clutter')
 
 
@@ -64,7 +62,7 @@ class CategoryMesh:
             raise InvalidInputError('a neural mesh has at least two vertices along each axis and '
                                     f'positive extents, not {self.counts} and '
                                     f'{self.aspects.tolist()}')
-        vertices = len(self.cuboid().vertices)
+        vertices = self.cuboid().faces[-1].vertices.stop
         if vertices != len(self.features):
             raise InvalidInputError(f'a neural mesh of {self.counts} has {vertices} vertices, '
                                     f'but there are features of {len(self.features)}')
@@ -82,14 +80,8 @@ class CategoryMesh:
 
 def write_category_meshes(path: Path, meshes: Mapping[str, CategoryMesh]) -> None:
     """Write meshes by their categories; the file appears whole or not at all."""
-    arrays: dict[str, NDArray[Any]] = {_NAMES: np.array(list(meshes), dtype=np.str_)}
-    for number, mesh in enumerate(meshes.values()):
-        arrays |= {f'{name}_{number}': np.asarray(getattr(mesh, name)) for name in _ARRAYS}
-    partial = path.with_name(f'{path.name}.{os.getpid()}.part')
-    with partial.open('wb') as file:
-        # NumPy's stubs take every named array for `allow_pickle`, which is a bool.
-        np.savez_compressed(file, **arrays)  # type: ignore[arg-type]
-    partial.replace(path)
+    write_arrays(path, {name: {part: np.asarray(getattr(mesh, part)) for part in _ARRAYS}
+                        for name, mesh in meshes.items()})
 
 
 def read_category_meshes(path: Path) -> dict[str, CategoryMesh]:
@@ -99,10 +91,8 @@ def read_category_meshes(path: Path) -> dict[str, CategoryMesh]:
         ModelError: If the file is missing or damaged, or holds no neural meshes.
     """
     try:
-        with np.load(path, allow_pickle=False) as archive:
-            return {str(name): _mesh(*(archive[f'{array}_{number}'] for array in _ARRAYS))
-                    for number, name in enumerate(archive[_NAMES])}
-    except (OSError, KeyError, ValueError, EOFError, BadZipFile, InvalidInputError) as error:
+        return {name: _mesh(*arrays) for name, arrays in read_arrays(path, _ARRAYS).items()}
+    except (*DAMAGES, InvalidInputError) as error:
         raise ModelError(f'{path} holds no neural meshes ({error}); export or import the model '
                          'again') from error
 

@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
-from zipfile import BadZipFile
-
-import numpy as np
-from numpy.typing import NDArray
 
 from pose_estimation_ros.core.errors import InvalidInputError, ModelError
+from pose_estimation_ros.rendering.array_archive import DAMAGES, read_arrays, write_arrays
 from pose_estimation_ros.rendering.mesh import Mesh
 
-_NAMES = 'names'
+_PARTS = 'vertices', 'faces'
 
 
 def write_mesh_archive(path: Path, meshes: Mapping[str, Mesh]) -> None:
@@ -24,14 +19,8 @@ def write_mesh_archive(path: Path, meshes: Mapping[str, Mesh]) -> None:
         path: The .npz file.
         meshes: Each in its object frame, metres.
     """
-    arrays: dict[str, NDArray[Any]] = {_NAMES: np.array(list(meshes), dtype=np.str_)}
-    for number, mesh in enumerate(meshes.values()):
-        arrays |= {f'vertices_{number}': mesh.vertices, f'faces_{number}': mesh.faces}
-    partial = path.with_name(f'{path.name}.{os.getpid()}.part')
-    with partial.open('wb') as file:
-        # NumPy's stubs take every named array for `allow_pickle`, which is a bool.
-        np.savez_compressed(file, **arrays)  # type: ignore[arg-type]
-    partial.replace(path)
+    write_arrays(path, {name: {part: getattr(mesh, part) for part in _PARTS}
+                        for name, mesh in meshes.items()})
 
 
 def read_mesh_archive(path: Path) -> dict[str, Mesh]:
@@ -41,9 +30,7 @@ def read_mesh_archive(path: Path) -> dict[str, Mesh]:
         ModelError: If the file is no archive of meshes.
     """
     try:
-        with np.load(path, allow_pickle=False) as archive:
-            return {str(name): Mesh(archive[f'vertices_{number}'], archive[f'faces_{number}'])
-                    for number, name in enumerate(archive[_NAMES])}
-    except (OSError, KeyError, ValueError, EOFError, BadZipFile, InvalidInputError) as error:
+        return {name: Mesh(*arrays) for name, arrays in read_arrays(path, _PARTS).items()}
+    except (*DAMAGES, InvalidInputError) as error:
         raise ModelError(f'{path} is no archive of meshes ({error}); export the model '
                          'again') from error

@@ -63,6 +63,24 @@ def test_a_mesh_that_contradicts_itself_is_refused(part: str, value: object, fau
 def test_a_file_without_meshes_is_refused(tmp_path: Path) -> None:
     (tmp_path / 'text.npz').write_text('no archive')
     np.savez(tmp_path / 'other.npz', points=np.zeros(3))
-    for name in ('text.npz', 'other.npz', 'missing.npz'):
+    np.save(tmp_path / 'array.npy', np.zeros(3))
+    (tmp_path / 'array.npy').rename(tmp_path / 'array.npz')
+    for name in ('text.npz', 'other.npz', 'array.npz', 'missing.npz'):
         with pytest.raises(ModelError, match=f'{name} holds no neural meshes'):
             read_category_meshes(tmp_path / name)
+
+
+def test_a_file_with_a_changed_byte_is_refused_or_reads_the_same(tmp_path: Path) -> None:
+    mesh, path = _mesh((0.1, 0.1, 0.07)), tmp_path / 'meshes.npz'
+    write_category_meshes(path, {'mug': mesh})
+    whole = path.read_bytes()
+    refused = 0
+    for place in range(40, len(whole), 23):
+        path.write_bytes(whole[:place] + bytes([whole[place] ^ 0x5a]) + whole[place + 1:])
+        try:
+            read = read_category_meshes(path)
+        except ModelError:
+            refused += 1
+        else:
+            np.testing.assert_array_equal(read['mug'].features, mesh.features)
+    assert refused > 0.5 * len(range(40, len(whole), 23))
