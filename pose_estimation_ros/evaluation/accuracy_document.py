@@ -38,6 +38,7 @@ from pose_estimation_ros.evaluation.runner import (
     run_detections,
     run_poses,
 )
+from pose_estimation_ros.evaluation.slice import has_slice
 from pose_estimation_ros.runtime import Model, ModelStore
 from pose_estimation_ros.synthetic import shard_files
 from pose_estimation_ros.synthetic.frame_cache import write_frame_shards
@@ -207,9 +208,8 @@ def main() -> int:
 
 
 def _shipped() -> list[Model]:
-    """Return the detectors and pose models of the source tree."""
-    return [model for model in ModelStore([_ROOT / 'models']).models()
-            if model.manifest.task in {'pose', 'segmentation'}]
+    """Return the detectors, and the pose models of detected categories, of the source tree."""
+    return [model for model in ModelStore([_ROOT / 'models']).models() if has_slice(model)]
 
 
 def _backends() -> list[str]:
