@@ -22,10 +22,10 @@ from pose_estimation_ros.backends.mrc_options import MRCOptions
 from pose_estimation_ros.backends.neural_mesh_options import NeuralMeshOptions
 from pose_estimation_ros.backends.registry import backend_names, create_backend
 from pose_estimation_ros.core.camera import CameraIntrinsics
+from pose_estimation_ros.core.depth_check import check_depth, with_usable_depth
 from pose_estimation_ros.core.detection import Detection
 from pose_estimation_ros.core.errors import (
     ConfigurationError,
-    InvalidInputError,
     PoseEstimationError,
 )
 from pose_estimation_ros.core.frame import RGBDFrame
@@ -47,11 +47,6 @@ __all__ = ['BackendOptions', 'DISP6DOptions', 'DepthUse', 'KnownObjects', 'MRCOp
 # Whether a pipeline looks at depth: never, where a frame brings it, or always.
 DepthUse = Literal['none', 'if_any', 'needed']
 _Found = TypeVar('_Found', Detection, ObjectPose)
-
-# Objects of interest stand in reach of a robot: a median beyond these is a wrong unit.
-_FARTHEST_MEDIAN_DEPTH = 20.0
-_NEAREST_MEDIAN_DEPTH = 0.02
-_DEPTH_CHECK_STRIDE = 4
 
 
 @dataclass(frozen=True)
@@ -177,7 +172,7 @@ class Pipeline:
         if users := self._depth_users():
             check_depth(frame.depth, users)
         elif frame.depth is not None and self.depth_use == 'if_any':
-            frame = _with_usable_depth(frame, frame.depth)
+            frame = with_usable_depth(frame, frame.depth)
         started = time.perf_counter()
         frame = self._undistorter.undistort(frame)
         undistorted = time.perf_counter()
@@ -296,49 +291,6 @@ def _check_labels(segmenter: Segmenter, backend: PoseBackend) -> None:
         f'the segmentation model finds {", ".join(segmenter.categories) or "nothing"}, but the '
         f'backend {backend.name} knows {", ".join(backend.categories) or "nothing"}; choose a '
         'segmentation model of the same objects (segmentation.model, --segmentation-model)')
-
-
-def check_depth(depth: NDArray[np.float32] | None, users: Sequence[str] = ()) -> None:
-    """Check that a depth image holds depth in metres.
-
-    Args:
-        depth: (H, W) float32 metres, NaN = unknown.
-        users: Who needs it, for the message where there is none.
-
-    Raises:
-        InvalidInputError: If there is none, nothing is known, or the unit is wrong.
-    """
-    if depth is None:
-        by = f' by {" and ".join(users)}' if users else ''
-        raise InvalidInputError(f'there is no depth image but one is needed{by}; give depth '
-                                'aligned to colour, or choose a backend and a segmentation model '
-                                'that look at colour alone')
-    known = depth[::_DEPTH_CHECK_STRIDE, ::_DEPTH_CHECK_STRIDE]
-    known = known[np.isfinite(known) & (known != 0.0)]
-    if known.size == 0:
-        # A coarse look may miss a few valid pixels: look at all before refusing.
-        known = depth[np.isfinite(depth) & (depth != 0.0)]
-    if known.size == 0:
-        raise InvalidInputError('depth image is all zero or NaN; check that the depth sensor is '
-                                'on, uncovered and in range')
-    median = float(np.median(known))
-    if not _NEAREST_MEDIAN_DEPTH <= median <= _FARTHEST_MEDIAN_DEPTH:
-        raise InvalidInputError(
-            f'median depth is {median:.6g} m, outside {_NEAREST_MEDIAN_DEPTH} to '
-            f'{_FARTHEST_MEDIAN_DEPTH:g} m: the unit does not fit the encoding; 16UC1 must hold '
-            'millimetres and 32FC1 metres')
-
-
-def _with_usable_depth(frame: RGBDFrame, depth: NDArray[np.float32]) -> RGBDFrame:
-    """Return a frame whose depth may be used, or without depth if nothing of it is known.
-
-    Raises:
-        InvalidInputError: If the unit of the depth is wrong.
-    """
-    if not (np.isfinite(depth) & (depth != 0.0)).any():
-        return replace(frame, depth=None)
-    check_depth(depth)
-    return frame
 
 
 def _select(found: Sequence[_Found], labels: tuple[str, ...],
