@@ -43,7 +43,7 @@ setup(
         'simulation': ['open3d', 'tqdm'],
         'demo': ['open3d', 'rosbags'],
         'training': ['open3d', 'torch', 'torchvision', 'onnx', 'tensorboard', 'tqdm',
-                     'distributed'],
+                     'distributed', 'google-crc32c'],
         'mrc': ['open3d'],
         'gpu': ['warp-lang'],
         'evaluation': ['matplotlib', 'pycocotools', 'tqdm', 'distributed'],

@@ -23,7 +23,7 @@ from pose_estimation_ros.core.errors import PoseEstimationError
 PROGRAM = 'pose-estimation'
 # Libraries that some commands need and a running node does not; see the extras of setup.py.
 _OPTIONAL = ('open3d', 'tqdm', 'rosbags', 'torch', 'torchvision', 'onnx', 'tensorboard',
-             'matplotlib', 'pycocotools', 'distributed')
+             'matplotlib', 'pycocotools', 'distributed', 'google_crc32c')
 
 _COMMANDS = {
     'demo': demo, 'estimate': estimate, 'dataset': dataset, 'train': train, 'evaluate': evaluate,

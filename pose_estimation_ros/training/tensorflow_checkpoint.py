@@ -14,11 +14,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+import google_crc32c
 import numpy as np
 from numpy.typing import NDArray
 
 from pose_estimation_ros.core.errors import ModelError
-from pose_estimation_ros.training.crc32c import crc32c
 
 _INDEX_SUFFIX = '.index'
 _FOOTER, _FOOTER_SIZE = struct.Struct('<40sQ'), 48
@@ -111,7 +111,7 @@ class TensorFlowCheckpoint:
         dtype = np.dtype(_TYPES[stored.type])
         expected = dtype.itemsize * int(np.prod(stored.shape, dtype=np.int64))
         if len(content) != stored.size or stored.size != expected or (
-                _masked(crc32c(content)) != stored.checksum):
+                _masked(google_crc32c.value(content)) != stored.checksum):
             raise ModelError(f'{file} is damaged: the {stored.size} bytes of {name!r} are not '
                              'those that were saved. Download it again.')
         return np.frombuffer(content, dtype).reshape(stored.shape)
@@ -156,7 +156,7 @@ def _block(content: bytes, handle: tuple[int, int]) -> bytes:
     compression, checksum = _TRAILER.unpack_from(content, offset + size)
     if compression != _UNCOMPRESSED:
         raise ValueError('it is compressed, which TensorFlow itself does not do')
-    if _masked(crc32c(content[offset:offset + size + 1])) != checksum:
+    if _masked(google_crc32c.value(content[offset:offset + size + 1])) != checksum:
         raise ValueError('a checksum is wrong')
     return content[offset:offset + size]
 

@@ -39,10 +39,10 @@ KEYS = {
 # What some commands and the simulated camera need, by the extra of setup.py that brings it.
 EXTRAS = {'open3d': 'simulation', 'rosbags': 'demo', 'torch': 'training',
           'torchvision': 'training', 'onnx': 'training', 'tensorboard': 'training',
-          'tqdm': 'simulation', 'distributed': 'training',
+          'tqdm': 'simulation', 'distributed': 'training', 'google_crc32c': 'training',
           'matplotlib': 'evaluation', 'pycocotools': 'evaluation', 'warp': 'gpu'}
 # Distributions that are not called as their module.
-DISTRIBUTIONS = {'warp': 'warp-lang'}
+DISTRIBUTIONS = {'warp': 'warp-lang', 'google_crc32c': 'google-crc32c'}
 
 
 def setup_keywords():

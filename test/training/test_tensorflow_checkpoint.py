@@ -11,7 +11,6 @@ sys.path.insert(0, str(Path(__file__).parents[1] / 'support'))
 import tensorflow_tables
 
 from pose_estimation_ros.core.errors import ModelError
-from pose_estimation_ros.training.crc32c import crc32c
 from pose_estimation_ros.training.tensorflow_checkpoint import TensorFlowCheckpoint
 
 DATA = Path(__file__).parents[1] / 'data' / 'disp6d'
@@ -45,18 +44,6 @@ def test_tables_of_many_blocks_and_files_are_read(block_size: int, shards: int, 
     assert set(checkpoint.variables) == set(values)
     for name, value in values.items():
         np.testing.assert_array_equal(checkpoint.read(name), value)
-
-
-@pytest.mark.parametrize('length', [0, 9, 63, 128, 1000, 40_001])
-def test_checksums_are_those_of_the_bitwise_rule(length: int) -> None:
-    content = np.random.default_rng(length).bytes(length)
-    assert crc32c(content) == tensorflow_tables.crc(content)
-
-
-def test_the_checksum_of_the_standard_is_met() -> None:
-    # RFC 3720, appendix B.4.
-    assert crc32c(bytes(32)) == 0x8A9136AA
-    assert crc32c(bytes(range(32))) == 0x46DD794E
 
 
 def test_changed_bytes_are_noticed(tmp_path: Path) -> None:
