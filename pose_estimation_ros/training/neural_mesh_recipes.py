@@ -65,4 +65,4 @@ LITE = NeuralMeshRecipe(
     NeuralMeshConfig(), LabelSettings(stride=NeuralMeshConfig().stride, stances='standing'),
     WindowSettings(scales=(0.8, 1.5), sides=(40.0, 240.0), turned=0.08, colors=0.2, patches=0.2),
     ContrastSettings(background=0.3), momentum=0.98, frequencies=(0.4, 3.5), held=1200,
-    clutter=1024, counted='views', lying=0.0, view=10.0, begun_rate=0.6)
+    clutter=1024, counted='views', lying=0.0, view=0.5, begun_rate=0.6)
