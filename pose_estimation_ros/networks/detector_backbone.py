@@ -54,11 +54,14 @@ class DetectorBackbone(PyramidBackbone):
 
         Args:
             detector: Weights of a `MaskRCNN` of the usual sizes.
+
+        Returns:
+            What `load_state_dict` takes; it names what the given weights lack.
         """
-        own = {name.removeprefix(_PREFIX): value for name, value in detector.items()
-               if name.startswith(_PREFIX)}
-        begun = {name: own.get(name, value) for name, value in self.state_dict().items()}
-        begun[_STEM] = begun[_STEM][:, :COLORS]
+        begun = {name: detector[_PREFIX + name] for name in self.state_dict()
+                 if _PREFIX + name in detector}
+        if _STEM in begun:
+            begun[_STEM] = begun[_STEM][:, :COLORS]
         return begun
 
 

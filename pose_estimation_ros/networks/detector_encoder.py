@@ -64,6 +64,6 @@ class DetectorEncoder(nn.Module):
             weights: Of a `MaskRCNN` of the usual sizes.
 
         Raises:
-            RuntimeError: If the weights are of a network of other sizes.
+            RuntimeError: If the weights are of another network or of other sizes.
         """
         self.backbone.load_state_dict(self.backbone.begun_with(weights))

@@ -47,8 +47,8 @@ class PublishedFeatures(nn.Module):
 class LiteFeatures(nn.Module):
     """A small residual encoder with a feature pyramid; no sample knows of others in its batch.
 
-    The coarsest stage sees some 420 pixels around, so a feature can tell parts by their
-    surroundings.
+    The coarsest stage of the usual sizes sees some 400 pixels around, so a feature can tell parts
+    by their surroundings.
 
     Source: the pyramid follows Lin et al., "Feature pyramid networks" (CVPR 2017).
     """

@@ -5,6 +5,7 @@ import torch
 
 from pose_estimation_ros.core.color_normalization import COLOR_DEVIATION, COLOR_MEAN
 from pose_estimation_ros.networks.detector_encoder import DetectorEncoder
+from pose_estimation_ros.networks.detector_features import DetectorFeatures
 from pose_estimation_ros.networks.mask_rcnn import MaskRCNN, MaskRCNNConfig
 
 
@@ -36,6 +37,16 @@ def test_it_begins_with_the_pyramid_of_the_detector_on_colours(detector):
         level = detector.backbone(seen)['P2']
         expected = torch.nn.functional.silu(encoder.levels[0](level.relu()))
         torch.testing.assert_close(encoder(image)[0], expected, atol=1e-4, rtol=1e-4)
+
+
+@pytest.mark.parametrize('create', [lambda: DetectorEncoder(16), DetectorFeatures],
+                         ids=['encoder', 'features'])
+def test_weights_that_are_no_detector_s_are_refused_rather_than_left_out(detector, create):
+    headless = {name: value for name, value in detector.state_dict().items()
+                if 'stages.3' not in name}
+    for weights in ({}, headless):
+        with pytest.raises(RuntimeError, match='Missing key'):
+            create().begin_with_detector(weights)
 
 
 def test_an_answer_does_not_depend_on_the_other_crops_even_while_it_learns(detector):
