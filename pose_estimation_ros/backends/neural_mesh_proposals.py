@@ -145,11 +145,16 @@ def propose(features: Float32Array, mesh: CategoryMesh, search: SearchViews,
         mesh: Of the category.
         search: Its views.
         settings: Of the search.
+
+    Returns:
+        Some at each place; none in a map that is smaller than a place.
     """
     gains = _pooled_gains(features, mesh, settings)
     height, width = gains.shape
     columns = np.arange(settings.step // 2, width, settings.step, dtype=np.float64)
     rows = np.arange(settings.step // 2, height, settings.step, dtype=np.float64)
+    if not (columns.size and rows.size):
+        return _together([], [])
     scouted = pose_scores(gains, search.views[search.scouts], columns, rows)
     places = peaks(scouted.max(axis=0), 2, float(np.finfo(np.float32).tiny), settings.peaks)
     found = []

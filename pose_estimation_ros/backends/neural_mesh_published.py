@@ -102,8 +102,7 @@ class PublishedPose:
     def angles(self, settings: PublishedSettings = PUBLISHED) -> FloatArray:
         """Return (azimuth, elevation, theta, distance, px, py), the inverse of `of`.
 
-        As in the code, azimuths between pi and 3/2 pi come out where they are and those of the
-        last quarter as negative angles.
+        Azimuths come out between 0 and 2 pi.
         """
         x, y, z = self.camera
         distance = np.linalg.norm(self.camera)

@@ -171,7 +171,10 @@ def render(hypotheses: Hypotheses, mesh: RenderedMesh, scores: FeatureScores, K:
 
 
 def loss(rendering: Rendering, scores: FeatureScores) -> FloatArray:
-    """Return the (B,) published losses: 1 - (mean(max(o, c)) - mean(c)), o zero elsewhere."""
+    """Return the (B,) published losses: 1 - (mean(max(o, c)) - mean(c)).
+
+    o is zero where the object is not seen, and here also where its rendering fits worse than that.
+    """
     elsewhere = np.maximum(-scores.clutter, 0).sum()
     return np.asarray(1 - (rendering.totals() + elsewhere) / scores.clutter.size)
 

@@ -40,7 +40,10 @@ Float32Array = NDArray[np.float32]
 IndexArray = NDArray[np.intp]
 BoolArray = NDArray[np.bool_]
 
+# Objects may be nearer and farther than what is searched, by this factor: steps of the search are
+# as coarse.
 _BEYOND = 1.25
+
 
 @dataclass(frozen=True)
 class SolverSettings:

@@ -173,10 +173,11 @@ def test_the_whole_solver_ends_where_the_published_one_did(kind):
     assert found.score == pytest.approx(score, rel=1e-3)
 
 
-def test_angles_come_back_as_the_code_recovers_them():
-    pose = PublishedPose.of(0.7, -0.3, 0.2, 5.0, (100.0, 60.0))
+@pytest.mark.parametrize('azimuth', [0.7, 2.4, 4.0, 5.9])
+def test_angles_come_back_as_the_code_recovers_them(azimuth):
+    pose = PublishedPose.of(azimuth, -0.3, 0.2, 5.0, (100.0, 60.0))
 
-    np.testing.assert_allclose(pose.angles(), [0.7, -0.3, 0.2, 5.0, 100.0, 60.0])
+    np.testing.assert_allclose(pose.angles(), [azimuth, -0.3, 0.2, 5.0, 100.0, 60.0])
 
 
 def test_the_weaker_of_two_objects_loses_the_pixels_that_both_claim(run):

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from pose_estimation_ros.backends.neural_mesh_published import PUBLISHED, PublishedPose
+from pose_estimation_ros.backends.neural_mesh_published import PUBLISHED, PublishedPose, evaluate
 from pose_estimation_ros.backends.neural_mesh_refinement import (
     Hypotheses,
     RefinementSettings,
@@ -131,6 +131,17 @@ def test_only_owned_pixels_bring_gain(scores):
     assert half.totals()[0] == pytest.approx(everywhere.gains[::2].sum())
     nothing = render(hypotheses(TRUE), mesh, scores, K, ~owned & False)
     assert (derivatives(nothing, mesh).gradient == 0).all()
+
+
+def test_the_loss_of_a_rendering_is_the_published_one():
+    run = published_run(EXCERPT)
+    pose = PublishedPose(run.start.camera, 0.1, np.zeros(2))
+    mesh = rendered_mesh(run.mesh, run.vertices)
+
+    found = loss(render(hypotheses(pose.T_camera_mesh), mesh, run.scores, PUBLISHED.K), run.scores)
+
+    assert found[0] == pytest.approx(evaluate(pose, run.mesh, run.scores).loss, abs=1e-6)
+    assert found[0] < 0.9
 
 
 def test_a_tenth_of_adam_s_steps_reaches_a_better_optimum_than_the_published_solver():

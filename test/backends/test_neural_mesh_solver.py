@@ -7,7 +7,8 @@ from pose_estimation_ros.backends.neural_mesh_competition import compete
 from pose_estimation_ros.backends.neural_mesh_proposals import CellBox, SearchSettings
 from pose_estimation_ros.backends.neural_mesh_search import standing_rotations
 from pose_estimation_ros.backends.neural_mesh_solver import NeuralMeshSolver, SolverSettings
-from pose_estimation_ros.core.rotation import angle_between
+from pose_estimation_ros.core.cuboid_raster import rasterize
+from pose_estimation_ros.core.rotation import angle_between, axis_angle_to_matrix
 from pose_estimation_ros.core.se3 import make_transform
 from test.support.neural_mesh_scenes import SHAPE, K, Thing, feature_picture, made_up_mesh
 
@@ -80,19 +81,24 @@ def test_a_candidate_describes_its_cells(beside):
     assert deviations[2] > 2 * max(deviations[0], deviations[1])
 
 
-def test_the_hessian_is_about_the_axes_of_the_camera():
-    settings = replace(SETTINGS, competes=False)
-    picture = feature_picture([BESIDE['mug']], noise=0.6)
-    mug = best_of(solver(settings).solve(picture, K, ['mug']), 'mug')
-    R = mug.T_camera_object[:3, :3]
-    turn = np.array([0.0, 0.0, 1.0])
-    twist = np.concatenate([np.zeros(3), R.T @ turn])
+@pytest.mark.parametrize('direction', range(6))
+def test_the_hessian_says_how_features_change_along_and_about_the_axes_of_the_camera(
+        beside, direction):
+    case = best_of(beside, 'case')
+    T, step = case.T_camera_object, np.zeros(6)
+    step[direction] = 1e-6
+    moved = make_transform(axis_angle_to_matrix(step[3:]) @ T[:3, :3], T[:3, 3] + step[:3])
 
-    # The same rotation, said in both frames, costs the same.
-    to_object = np.kron(np.eye(2), R)
-    in_object = to_object.T @ mug.hessian @ to_object
+    before, after = (rasterize(CASE.cuboid(), pose[None], K, SHAPE) for pose in (T, moved))
 
-    assert turn @ mug.hessian[3:, 3:] @ turn == pytest.approx(twist @ in_object @ twist)
+    _, rows, later = np.intersect1d(before.pixel, after.pixel, return_indices=True)
+    same = ((before.corners[rows] == after.corners[later]).all(axis=1)
+            & case.mask.ravel()[before.pixel[rows]])
+    assert same.sum() >= 0.98 * case.mask.sum()
+    features = CASE.features.astype(np.float64)
+    change = (after.interpolate(features)[later[same]]
+              - before.interpolate(features)[rows[same]]) / 1e-6
+    assert (change ** 2).sum() == pytest.approx(case.hessian[direction, direction], rel=0.03)
 
 
 def test_an_occluded_object_is_found_and_leaves_the_pixels_to_the_one_before_it():
@@ -151,6 +157,11 @@ def test_only_wanted_categories_are_looked_for_and_nothing_is_found_in_clutter()
     assert {one.category for one in solver().solve(picture, K, categories=['mug'])} == {'mug'}
     empty = np.broadcast_to(MUG.clutter[0][:, None, None], (32, *SHAPE)).copy()
     assert solver().solve(empty, K, categories=['mug']) == []
+
+
+@pytest.mark.parametrize('shape', [(1, 1), (1, 9), (3, 1)])
+def test_nothing_is_found_in_a_map_too_small_for_the_search(shape):
+    assert solver().solve(np.ones((32, *shape), dtype=np.float32), K) == []
 
 
 def test_places_of_which_nothing_is_seen_after_the_first_steps_are_given_up():
