@@ -7,20 +7,23 @@ from __future__ import annotations
 
 import json
 import re
-import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
-from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pose_estimation_ros.backends.disp6d_codebook import PackedCodes
-from pose_estimation_ros.core.errors import InvalidInputError, ModelError
+from pose_estimation_ros.core.errors import (
+    InvalidInputError,
+    ModelError,
+    PoseEstimationError,
+)
 from pose_estimation_ros.core.reference_rotations import ReferenceRotations
 from pose_estimation_ros.core.symmetry import Symmetry
+from pose_estimation_ros.rendering.array_archive import DAMAGES
 from pose_estimation_ros.rendering.mesh import Mesh
 
 SUFFIX = '.npz'
@@ -126,8 +129,7 @@ def read_object(path: Path) -> KnownObject:
         with np.load(path, allow_pickle=False) as archive:
             arrays: dict[str, NDArray[Any]] = dict(archive)
         known = _known_object(arrays)
-    except (OSError, KeyError, ValueError, TypeError, EOFError, BadZipFile, zlib.error,
-            InvalidInputError) as error:
+    except (*DAMAGES, PoseEstimationError) as error:
         raise ModelError(f'{path} is not the whole file of an object ({error}); '
                          f'{_add_again(path.stem)}') from error
     if object_path(path.parent, known.identity.name) != path:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
 
@@ -65,7 +65,8 @@ class ObjectFolder:
     """Watches the files of objects and loads what has changed.
 
     A file that cannot be used is told and changes nothing: what it is to replace stays until the
-    file is whole. `present` may be read by any thread, and is one state at a time.
+    file is whole. Nor does a folder that cannot be read. `present` may be read by any thread, and
+    is one state at a time.
     """
 
     def __init__(self, folder: Path, encoder: str, model: str) -> None:
@@ -87,7 +88,15 @@ class ObjectFolder:
     def refresh(self) -> ObjectSet:
         """Look at the folder, load what is new and forget what is gone."""
         with self._lock:
-            stamps = self._files()
+            try:
+                stamps = self._files()
+            except OSError as error:
+                # It may be a disk that is away for a moment: nothing is forgotten.
+                reason = f'{self.folder} cannot be read ({error.strerror or error}); make it so'
+                self.present = replace(self.present, refused={self.folder.name: reason})
+                # No file has this stamp, so whatever is there next is looked at anew.
+                self._stamps = {self.folder: (0, 0, 0)}
+                return self.present
             if stamps != self._stamps:
                 self.present = self._loaded(stamps)
                 self._stamps = stamps
@@ -104,7 +113,7 @@ class ObjectFolder:
         for entry in sorted(found, key=lambda entry: entry.name):
             try:
                 status = entry.stat()
-            except FileNotFoundError:  # Removed meanwhile.
+            except OSError:  # Removed meanwhile, or a link to nothing.
                 continue
             stamps[Path(entry.path)] = (status.st_ino, status.st_mtime_ns, status.st_size)
         return stamps

@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 
 _NAMES = 'names'
 # What reading a file raises that is missing, damaged, or holds anything else.
-DAMAGES = (OSError, KeyError, ValueError, TypeError, EOFError, BadZipFile, zlib.error)
+DAMAGES = (OSError, LookupError, ValueError, TypeError, AttributeError, EOFError, RuntimeError,
+           BadZipFile, zlib.error)
 
 
 def write_arrays(path: Path, named: Mapping[str, Mapping[str, NDArray[Any]]]) -> None:

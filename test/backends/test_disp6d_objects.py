@@ -108,6 +108,43 @@ def test_a_half_written_file_changes_nothing_until_it_is_whole(
     assert present.objects['block'].known.distance == 2.0
 
 
+@pytest.mark.parametrize('content', [b'', b'\x93NUMPY\x01\x00', b'PK\x03\x04 and so on'])
+def test_other_files_are_refused_and_the_rest_stays_in_use(
+        content: bytes, folder: ObjectFolder, block: KnownObject) -> None:
+    write_object(block, folder.folder)
+    (folder.folder / 'other.npz').write_bytes(content)
+    with (folder.folder / 'array.npz').open('wb') as file:
+        np.save(file, np.zeros(3))
+    (folder.folder / 'nothing.npz').symlink_to('nothing.npz')
+    present = folder.refresh()
+    assert set(present.objects) == {'block'}
+    assert set(present.refused) == {'other', 'array'}
+
+
+def test_a_folder_that_cannot_be_read_changes_nothing(
+        folder: ObjectFolder, block: KnownObject, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = write_object(block, folder.folder)
+    folder.refresh()
+
+    def denied(_folder: Path) -> None:
+        raise PermissionError(13, 'Permission denied')
+
+    with monkeypatch.context() as patch:
+        patch.setattr('pose_estimation_ros.backends.disp6d_objects.os.scandir', denied)
+        present = folder.refresh()
+        assert set(present.objects) == {'block'}
+        assert 'Permission denied' in present.refused[folder.folder.name]
+    present = folder.refresh()
+    assert set(present.objects) == {'block'}
+    assert not present.refused
+    with monkeypatch.context() as patch:
+        patch.setattr('pose_estimation_ros.backends.disp6d_objects.os.scandir', denied)
+        folder.refresh()
+    path.unlink()
+    assert not folder.refresh().objects
+    assert not folder.present.refused
+
+
 def test_files_that_are_still_written_are_no_objects(folder: ObjectFolder,
                                                      block: KnownObject) -> None:
     path = write_object(block, folder.folder)
