@@ -138,7 +138,8 @@ class DISP6DBackend:
                 answers.append(known_object_pose(
                     detection, best_candidate(entries, own.pose), frame.intrinsics.K,
                     self._object_turn, self.name))
-            elif self._category_estimator is not None:
+            elif self._category_estimator is not None and (
+                    detection.label in self._encoder.manifest.categories):
                 answers.append(self._category_estimator.pose(frame, detection, own, self._turn,
                                                              self.name))
             else:  # The object was removed since its label was looked up.

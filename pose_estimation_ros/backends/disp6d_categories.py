@@ -78,6 +78,8 @@ class CategoryEstimator:
         match = self._decoder.rotation(codes.shape[0], codes.pose[0])
         observed = without_stray(observed)
         placed = compare_boxes(decoded, observed, middle)
+        if not placed.scale > 0:  # All points lie in one line of sight.
+            return rejections.no_size(detection, np.zeros(3))
         if self._fits:
             placed = fit_pairs(placed, observed, turn(placed.t))
         return self._answer(detection, match.R, match.cosine, placed, turn, source)

@@ -174,11 +174,12 @@ class PoseEstimator(LifecycleNode):
     def _on_reload(self, _request: Trigger.Request,
                    response: Trigger.Response) -> Trigger.Response:
         """Answer ~/reload_objects: which known objects there are now, and which are refused."""
+        pipeline = self._pipeline  # Another thread may unload it meanwhile.
+        if pipeline is None:
+            response.message = self._inactive_reason()
+            return response
         try:
-            if self._pipeline is None:
-                response.message = self._inactive_reason()
-                return response
-            found = self._pipeline.reload_objects()
+            found = pipeline.reload_objects()
         except PoseEstimationError as error:
             response.message = str(error)
             return response
