@@ -12,7 +12,11 @@ from pose_estimation_ros.backends.disp6d_objects import LoadedObject
 from pose_estimation_ros.backends.disp6d_translation import about_origin, box_translation
 from pose_estimation_ros.core.detection import Detection
 from pose_estimation_ros.core.object_pose import ObjectPose
-from pose_estimation_ros.core.pose_covariance import sight_covariance, with_unknown_spin
+from pose_estimation_ros.core.pose_covariance import (
+    at_other_point,
+    sight_covariance,
+    with_unknown_spin,
+)
 from pose_estimation_ros.core.so3_grid import axis_deviation
 
 FloatArray = NDArray[np.float64]
@@ -74,8 +78,9 @@ def known_object_pose(detection: Detection, match: ViewMatch, K: FloatArray, tur
         T_camera_object=T,
         size=_size_about_origin(match.entry),
         symmetry=symmetry,
-        covariance=with_unknown_spin(
-            _covariance(middle, detection.box, K, len(known.rotations)), R, symmetry),
+        covariance=with_unknown_spin(at_other_point(
+            _covariance(middle, detection.box, K, len(known.rotations)), -R @ known.center),
+            R, symmetry),
         source=source, detection=detection, points=known.mesh.vertices, faces=known.mesh.faces)
 
 
@@ -85,7 +90,7 @@ def _size_about_origin(entry: LoadedObject) -> FloatArray:
 
 
 def _covariance(t: FloatArray, box: FloatArray, K: FloatArray, rotations: int) -> FloatArray:
-    """Return (6, 6) what the edges of the box and the spacing of the views leave open."""
+    """Return (6, 6) what the edges of the box and the spacing of the views leave open at `t`."""
     extent = float(np.linalg.norm(box[2:] - box[:2]))
     across = float(t[2]) / K[0, 0] * _EDGE_DEVIATION / np.sqrt(2.0)
     along = float(t[2]) * _EDGE_DEVIATION * np.sqrt(2.0) / extent

@@ -83,6 +83,19 @@ def sight_covariance(t: FloatArray, along: float, across: float, rotation: float
     return np.asarray(covariance)
 
 
+def at_other_point(covariance: FloatArray, shift: FloatArray) -> FloatArray:
+    """Return the covariance of a pose whose position is told by another point of the object.
+
+    Args:
+        covariance: (6, 6) as of `fit_covariance`.
+        shift: (3,) from the point that it is of to the other one, in its frame, metres.
+    """
+    # The other point moves by dt + w x shift.
+    lever = np.eye(6)
+    lever[:3, 3:] = np.cross(np.eye(3), shift).T
+    return np.asarray(lever @ covariance @ lever.T)
+
+
 def with_unknown_spin(covariance: FloatArray, R: FloatArray, symmetry: Symmetry) -> FloatArray:
     """Return the covariance of a pose whose turn about a symmetry axis means nothing.
 

@@ -8,10 +8,15 @@ import pytest
 from pose_estimation_ros.core.alignment import Similarity, umeyama
 from pose_estimation_ros.core.pose_covariance import (
     UNKNOWN_ANGLE,
+    at_other_point,
     fit_covariance,
     with_unknown_spin,
 )
-from pose_estimation_ros.core.rotation import axis_rotation, random_rotation
+from pose_estimation_ros.core.rotation import (
+    axis_angle_to_matrix,
+    axis_rotation,
+    random_rotation,
+)
 from pose_estimation_ros.core.symmetry import NO_SYMMETRY, Y_AXIS_SYMMETRY, Symmetry
 
 SCALE = 0.2
@@ -150,3 +155,16 @@ def test_symmetries_without_an_axis_change_nothing() -> None:
     for symmetry in (NO_SYMMETRY, half_turn):
         np.testing.assert_array_equal(with_unknown_spin(covariance, np.eye(3), symmetry),
                                       covariance)
+
+
+def test_another_point_moves_with_the_turns_of_the_object() -> None:
+    generator = np.random.default_rng(4)
+    root = generator.standard_normal((6, 6)) * 1e-4
+    shift = np.array([0.1, -0.05, 0.2])
+    errors = generator.standard_normal((40_000, 6)) @ root.T
+    moved = errors.copy()
+    moved[:, :3] += axis_angle_to_matrix(errors[:, 3:]) @ shift - shift
+    expected = moved.T @ moved / len(moved)
+    found = at_other_point(root @ root.T, shift)
+    np.testing.assert_allclose(found, expected, atol=0.03 * np.abs(expected).max())
+    assert np.abs(found - root @ root.T).max() > 0.1 * np.abs(expected).max()
