@@ -46,7 +46,7 @@ def grouped(layer: ObjectConvolution, x: Tensor, index: Tensor) -> Tensor:
     """Return what a layer gives, by one convolution with a group for each crop."""
     weights, bias = layer.weights[index], layer.bias[index]
     y = functional.conv2d(x.flatten(0, 1)[None], weights.flatten(0, 1), bias.flatten(),
-                 padding=weights.shape[-1] // 2, groups=len(x))
+                          padding=weights.shape[-1] // 2, groups=len(x))
     return y.reshape(len(x), -1, *x.shape[2:])
 
 
@@ -116,7 +116,7 @@ def main() -> None:
                     InferenceSession(files['regressor'], 'cpu', arguments.threads))
     rows: list[tuple[object, ...]] = []
     for crops in arguments.crops:
-        inputs = (*torch.rand(2, crops, 4, 256, 256), torch.arange(crops) % _OBJECTS,
+        inputs = (*torch.rand(2, crops, 4, 256, 256), torch.zeros(crops, dtype=torch.int64),
                   torch.randn(crops, 3))
         ways: dict[str, Callable[[], Answer]] = {
             _PLAIN: partial(plainly, network, *inputs),

@@ -40,7 +40,7 @@ def list_models() -> None:
     if not folders:
         places = ', '.join(str(folder) for folder in store.folders)
         raise ModelError(f'there are no models; searched in {places}')
-    print(f'{"name":<24} {"task":<13} {"backend":<10} {"size":<6} {"MB":>6}  categories')
+    print(f'{"name":<24} {"task":<13} {"backend":<12} {"size":<6} {"MB":>6}  categories')
     for folder in folders:
         print(f'{folder.name:<24} {_description(folder)}')
 
@@ -168,7 +168,7 @@ def _description(folder: Path) -> str:
     except ModelError as error:
         return f'damaged: {error}'
     megabytes = sum(file.bytes for file in manifest.files.values()) / 1e6
-    return (f'{manifest.task:<13} {manifest.backend:<10} {manifest.size:<6} {megabytes:>6.1f}  '
+    return (f'{manifest.task:<13} {manifest.backend:<12} {manifest.size:<6} {megabytes:>6.1f}  '
             f'{", ".join(manifest.categories)}')
 
 

@@ -17,7 +17,7 @@ from pose_estimation_ros.networks.detector_encoder import DetectorEncoder
 from pose_estimation_ros.networks.mrc import MRCNet
 from pose_estimation_ros.networks.object_decoder import ObjectDecoder
 from pose_estimation_ros.training.batch_plan import BatchRequest, WeightedOrder
-from pose_estimation_ros.training.checkpoints import trained_weights
+from pose_estimation_ros.training.checkpoints import first_fault, trained_weights
 from pose_estimation_ros.training.mrc_batches import CropBatch, joined, training_crop
 from pose_estimation_ros.training.mrc_labels import ObjectTables
 from pose_estimation_ros.training.mrc_measurement import view_errors
@@ -75,7 +75,12 @@ class MRCTask(SourcedTask):
         if not isinstance(model.encoder, DetectorEncoder):
             raise ModelError(f'{path} is a detector, whose backbone {self.network} does not have; '
                              'begin without it')
-        model.encoder.begin_with_detector(trained_weights(content))
+        try:
+            model.encoder.begin_with_detector(trained_weights(content))
+        except RuntimeError as error:
+            raise ModelError(f'{path} is of a detector of other sizes ({first_fault(error)}); '
+                             'give one of the present `pose-estimation train maskrcnn`'
+                             ) from error
         return model.state_dict()
 
     def players(self, model: nn.Module) -> list[Player]:
