@@ -23,8 +23,9 @@ from pose_estimation_ros.core.se3 import make_transform
 
 FloatArray = NDArray[np.float64]
 
-# The renderer's world has y up where the mesh has z up.
-_WORLD_FROM_MESH = np.array([[1.0, 0.0, 0.0], [0.0, 0.0, 1.0], [0.0, -1.0, 0.0]])
+# CAD models and published meshes have z up; the renderer's world and our frames have y up:
+# (x, y, z) becomes (x, z, -y).
+UPRIGHT_FROM_CAD = np.array([[1.0, 0.0, 0.0], [0.0, 0.0, 1.0], [0.0, -1.0, 0.0]])
 # The renderer's camera has x left and y up.
 _OPTICAL_FROM_RENDERER = np.diag([-1.0, -1.0, 1.0])
 _UP = np.array([0.0, 1.0, 0.0])
@@ -133,7 +134,7 @@ class PublishedPose:
     def T_camera_mesh(self) -> FloatArray:
         """(4, 4) pose in the optical frame of a camera that looks at the object's origin."""
         R = self.axes.T
-        return make_transform(_OPTICAL_FROM_RENDERER @ R @ _WORLD_FROM_MESH,
+        return make_transform(_OPTICAL_FROM_RENDERER @ R @ UPRIGHT_FROM_CAD,
                               -_OPTICAL_FROM_RENDERER @ R @ self.camera)
 
     def twist(self) -> FloatArray:
@@ -156,7 +157,7 @@ class PublishedPose:
         moved = np.concatenate([np.eye(3), np.zeros((3, 1))], axis=1)
         # The world turns against the camera: w = -omega; dt = omega x C - dC.
         shift = np.cross(spin.T, self.camera).T - moved
-        to_mesh = _WORLD_FROM_MESH.T
+        to_mesh = UPRIGHT_FROM_CAD.T
         return np.concatenate([to_mesh @ shift, to_mesh @ -spin])
 
 

@@ -217,11 +217,11 @@ class NeuralMeshSolver:
         aspects = self._meshes[category].aspects
         if len(aspects) == 1:
             return hypotheses
-        each = Hypotheses(np.repeat(hypotheses.T_camera_object, len(aspects), axis=0),
-                          np.tile(aspects / aspects[0], (len(hypotheses), 1)))
-        gains = render(each, self._rendered[category], scores, K).totals()
-        best = gains.reshape(len(hypotheses), len(aspects)).argmax(axis=1)
-        return each[np.arange(len(hypotheses)) * len(aspects) + best]
+        stretches = aspects / aspects[0]
+        # One aspect after the other: all at once take hundreds of megabytes.
+        gains = [render(replace(hypotheses, stretch=np.tile(stretch, (len(hypotheses), 1))),
+                        self._rendered[category], scores, K).totals() for stretch in stretches]
+        return replace(hypotheses, stretch=stretches[np.argmax(gains, axis=0)])
 
     def _without_repetitions(self, found: Sequence[_Object]) -> list[_Object]:
         """Return the objects less those that a stronger one of their category covers."""

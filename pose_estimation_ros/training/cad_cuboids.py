@@ -10,6 +10,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from pose_estimation_ros.backends.neural_mesh_published import UPRIGHT_FROM_CAD
 from pose_estimation_ros.core.cuboid_mesh import CuboidMesh, cuboid_mesh
 from pose_estimation_ros.core.errors import ConfigurationError, InvalidInputError
 from pose_estimation_ros.datasets.pascal3d_layout import CadModels
@@ -33,8 +34,6 @@ _CUBOIDS = {
 PUBLISHED_CATEGORIES = tuple(_CUBOIDS)
 
 _COVERED = 0.99
-# (x, y, z) of a CAD model is (x, z, -y) in our frame, which has y up.
-UPRIGHT_FROM_CAD = np.array([[1.0, 0.0, 0.0], [0.0, 0.0, 1.0], [0.0, -1.0, 0.0]])
 
 
 def published_cuboid(category: str) -> CuboidMesh:

@@ -7,11 +7,10 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from pose_estimation_ros.backends.neural_mesh_model import FEATURES, IMAGE
 from pose_estimation_ros.backends.spd_preprocessing import IMAGE_MEAN, IMAGE_STD
 from pose_estimation_ros.networks.neural_mesh import FeatureExtractor
 from pose_estimation_ros.training.onnx_files import write_onnx
-
-IMAGE, FEATURES = 'image', 'features'
 
 _BRIGHTEST = 255.0
 # Sides of the example, in multiples; odd ones, where upsampling has to cut.
