@@ -219,6 +219,9 @@ def test_a_detector_is_what_the_encoder_begins_with(views, tmp_path):
     begun = task.first_weights(content, tmp_path / 'last.pt')
     name = 'backbone.stages.1.0.first.0.weight'
     assert torch.equal(begun[f'encoder.{name}'], detector.state_dict()[name])
+    content['model'] = MaskRCNN(replace(MaskRCNNConfig(), pyramid_width=32)).state_dict()
+    with pytest.raises(ModelError, match='a detector of other sizes'):
+        task.first_weights(content, tmp_path / 'last.pt')
     task.new_model().load_state_dict(begun)
     with pytest.raises(ModelError, match='backbone'):
         task_on(views).first_weights(content, tmp_path / 'last.pt')
