@@ -34,6 +34,8 @@ from pose_estimation_ros.training.sources import data_path
 BACKEND = 'neural_mesh'
 MESHES = 'meshes'
 
+# How many windows the final features are measured in.
+_WINDOWS = 2000
 _RECIPES = {'neural_mesh-lite': LITE, 'neural_mesh-full': FULL}
 _FEATURES_FILE, _MESHES_FILE = 'features.onnx', 'meshes.npz'
 
@@ -100,7 +102,7 @@ def export_neural_mesh(network: str, checkpoint: Path, data: Sequence[str], out:
     """
     model, shapes, facts = load_trained_neural_mesh(network, checkpoint)
     pictures = [PictureShards(data_path(source)[0]) for source in data]
-    meshes = measured_meshes(model, pictures, shapes, model.recipe)
+    meshes = measured_meshes(model, pictures, shapes, model.recipe, _WINDOWS)
     parameters = {'width': STANDARD_WIDTH, 'height': 3 * STANDARD_WIDTH // 4,
                   'size_spread': _size_spread(pictures, shapes)}
     symmetries = {shape.category.name: shape.category.symmetry for shape in shapes

@@ -115,7 +115,9 @@ def background_losses(clutter: Tensor, bank: FeatureBank, temperature: float) ->
         bank: With the vertices, and the clutter seen before.
         temperature: What similarities are divided by.
     """
-    like_vertex = torch.logsumexp((clutter @ bank.vertices.t()).float() / temperature, dim=1)
+    # The bank learns before gradients are taken, which need what was compared with.
+    vertices = bank.vertices.clone()
+    like_vertex = torch.logsumexp((clutter @ vertices.t()).float() / temperature, dim=1)
     like_clutter = (clutter.float() @ bank.clutter_center) / temperature
     return F.softplus(like_vertex - like_clutter)
 

@@ -22,7 +22,7 @@ from pose_estimation_ros.training.neural_mesh_shapes import CategoryShape
 from pose_estimation_ros.training.neural_mesh_windows import random_window
 from pose_estimation_ros.training.object_pictures import PictureShards
 
-_WINDOWS, _BATCH = 3000, 16
+_BATCH = 16
 # What fewer windows showed is not known.
 _FEWEST_VIEWS = 3
 
@@ -30,7 +30,7 @@ _FEWEST_VIEWS = 3
 @torch.no_grad()
 def measured_meshes(model: NeuralMeshModel, pictures: Sequence[PictureShards],
                     shapes: Sequence[CategoryShape], recipe: NeuralMeshRecipe,
-                    windows: int = _WINDOWS) -> dict[str, CategoryMesh]:
+                    windows: int) -> dict[str, CategoryMesh]:
     """Return the neural mesh of each category.
 
     Args:
