@@ -49,8 +49,6 @@ _RIGHT = np.pi / 6
 _PENALTY = 5.0
 _LEAST_SAMPLES = 40
 _FOLDS = 5
-# Candidates less likely than this are published by default no more.
-_LEAST_PROBABILITY = 0.3
 # Medians of the chi-square distribution with 4 and with 5 degrees of freedom.
 _MEDIAN_SQUARE = {4: 3.3567, 5: 4.3515}
 _TO_DEVIATION = 1.4826
@@ -193,9 +191,18 @@ def fitted(samples: Sequence[JudgedCandidate]) -> MeshCalibration:
     count = 1 + len(EVIDENCE)
     squares = np.array([sample.square for sample in samples])
     noise = float(np.nanmedian(squares)) if np.isfinite(squares).any() else 1.0
+    likely = 1.0 / (1.0 + np.exp(-(design @ weights)))
     return MeshCalibration(mean, deviation, weights[:count],
                            dict(zip(categories, weights[count:].tolist(), strict=True)),
-                           _LEAST_PROBABILITY, noise, _surfaces(samples))
+                           best_threshold(likely, right), noise, _surfaces(samples))
+
+
+def best_threshold(likely: FloatArray, right: NDArray[np.bool_]) -> float:
+    """Return the probability from which on (S,) candidates are best taken: the highest F1."""
+    order = np.argsort(-likely)
+    hits = np.cumsum(right[order])
+    f1 = 2 * hits / (np.arange(1, len(right) + 1) + right.sum())
+    return float(likely[order[f1.argmax()]])
 
 
 def cross_validated(samples: Sequence[JudgedCandidate]) -> float:

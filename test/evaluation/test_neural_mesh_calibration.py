@@ -24,6 +24,7 @@ from pose_estimation_ros.core.se3 import make_transform
 from pose_estimation_ros.datasets.annotated_frame import AnnotatedFrame, ObjectAnnotation
 from pose_estimation_ros.evaluation.neural_mesh_calibration import (
     JudgedCandidate,
+    best_threshold,
     cross_validated,
     fitted,
     judged_candidates,
@@ -62,6 +63,13 @@ def test_scores_become_the_share_of_right_candidates():
     surface, roughness = calibration.surface('mug')
     assert surface == pytest.approx(0.05, abs=1e-6)
     assert roughness == pytest.approx(0.0148, abs=1e-4)
+
+
+def test_the_threshold_gives_the_best_f1():
+    likely = np.array([0.9, 0.8, 0.7, 0.6, 0.2])
+    assert best_threshold(likely, np.array([True, False, True, False, False])) == 0.7
+    assert best_threshold(likely, np.array([True, False, False, False, False])) == 0.9
+    assert best_threshold(likely, np.array([True, True, True, False, True])) == 0.2
 
 
 def test_too_few_candidates_calibrate_nothing():
