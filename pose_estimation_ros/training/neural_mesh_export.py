@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from pose_estimation_ros.backends.neural_mesh_archive import CategoryMesh, write_category_meshes
+from pose_estimation_ros.backends.neural_mesh_model import FEATURES
 from pose_estimation_ros.core.categories import category_named
 from pose_estimation_ros.core.errors import ModelError, PoseEstimationError
 from pose_estimation_ros.core.symmetry import Symmetry
@@ -23,7 +24,7 @@ from pose_estimation_ros.training.checkpoints import (
 )
 from pose_estimation_ros.training.neural_mesh_memory import measured_meshes
 from pose_estimation_ros.training.neural_mesh_model import NeuralMeshModel
-from pose_estimation_ros.training.neural_mesh_onnx import FEATURES, export_extractor
+from pose_estimation_ros.training.neural_mesh_onnx import export_extractor
 from pose_estimation_ros.training.neural_mesh_recipes import FULL, LITE
 from pose_estimation_ros.training.neural_mesh_shapes import CategoryShape
 from pose_estimation_ros.training.neural_mesh_windows import STANDARD_WIDTH
