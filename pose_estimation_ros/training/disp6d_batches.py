@@ -31,7 +31,6 @@ class ViewBatch:
         color: (B, 3, S, S) float32 that is to be decoded.
         depth: (B, 1, S, S) float32 that is to be decoded.
         rotation: (B, 1, E) float32 harmonics of the rotations.
-        R: (B, 3, 3) float32 rotations.
         label: (B,) int64 which object it is; -1 = not one of the training.
     """
 
@@ -39,7 +38,6 @@ class ViewBatch:
     color: Tensor
     depth: Tensor
     rotation: Tensor
-    R: Tensor
     label: Tensor
 
 
@@ -86,7 +84,7 @@ def _one(picture: Picture, item: TurnedObject, label: int, crops: CropSettings,
         torch.from_numpy(encoder_input(crop[None], crops)),
         torch.from_numpy(np.broadcast_to(shade, (1, 3, *shade.shape)).copy()),
         torch.from_numpy(depth[None, None]), torch.from_numpy(rotation[None, None]),
-        torch.from_numpy(item.R.astype(np.float32)[None]), torch.tensor([label]))
+        torch.tensor([label]))
 
 
 def _decoded(target: Target, side: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
