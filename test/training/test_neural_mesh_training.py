@@ -135,7 +135,8 @@ def test_perfect_features_are_found_to_be_so(data):
     values = vertex_errors(model, pictures, rows, shapes, recipe)
     assert values['error'] < 0.2
     assert values['rotation_10'] == 1.0
-    assert values['clutter'] > 0.95
+    # Textures beside the picture have colours of boxes.
+    assert values['clutter'] > 0.8
 
 
 def test_a_detector_gives_its_backbone(data, tmp_path):
@@ -156,7 +157,7 @@ def test_a_detector_gives_its_backbone(data, tmp_path):
 
 def test_a_trained_network_becomes_a_model(data, tmp_path, monkeypatch):
     run(make_neural_mesh_task(NETWORK, data, TINY), SETTINGS, tmp_path / 'run')
-    monkeypatch.setattr(neural_mesh_export, '_WINDOWS', 16)
+    monkeypatch.setattr(neural_mesh_export, '_WINDOWS', 96)
     monkeypatch.setattr(neural_mesh_export, '_RECIPES', {NETWORK: TINY})
     request = ExportRequest(tmp_path / 'run' / 'last.pt', tmp_path / 'mesh', data=data.sources)
     export(NETWORK, request)
