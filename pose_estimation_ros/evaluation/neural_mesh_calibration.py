@@ -198,11 +198,14 @@ def fitted(samples: Sequence[JudgedCandidate]) -> MeshCalibration:
 
 
 def best_threshold(likely: FloatArray, right: NDArray[np.bool_]) -> float:
-    """Return the probability from which on (S,) candidates are best taken: the highest F1."""
+    """Return the probability from which on (S,) candidates are best taken: the highest F2.
+
+    It weighs a lost pose as two false ones: whoever wants fewer of these raises `min_score`.
+    """
     order = np.argsort(-likely)
     hits = np.cumsum(right[order])
-    f1 = 2 * hits / (np.arange(1, len(right) + 1) + right.sum())
-    return float(likely[order[f1.argmax()]])
+    f2 = 5 * hits / (np.arange(1, len(right) + 1) + 4 * right.sum())
+    return float(likely[order[f2.argmax()]])
 
 
 def cross_validated(samples: Sequence[JudgedCandidate]) -> float:

@@ -65,11 +65,11 @@ def test_scores_become_the_share_of_right_candidates():
     assert roughness == pytest.approx(0.0148, abs=1e-4)
 
 
-def test_the_threshold_gives_the_best_f1():
+def test_the_threshold_gives_the_best_f2():
     likely = np.array([0.9, 0.8, 0.7, 0.6, 0.2])
     assert best_threshold(likely, np.array([True, False, True, False, False])) == 0.7
     assert best_threshold(likely, np.array([True, False, False, False, False])) == 0.9
-    assert best_threshold(likely, np.array([True, True, True, False, True])) == 0.2
+    assert best_threshold(likely, np.array([True, False, False, False, True])) == 0.2
 
 
 def test_too_few_candidates_calibrate_nothing():
