@@ -16,13 +16,12 @@ from pose_estimation_ros.backends.disp6d_model import ViewEncoder
 from pose_estimation_ros.backends.disp6d_object_file import KnownObject, ObjectIdentity
 from pose_estimation_ros.rendering.mesh import Mesh
 from pose_estimation_ros.rendering.mesh_simplification import simplified
+from pose_estimation_ros.rendering.model_meshes import SHOWN_FACES
 from pose_estimation_ros.rendering.object_views import ObjectCamera, turned_boxes, turned_crop
 
 Progress = Callable[[int, int], None]
 """Is told how many views are done, and how many there are."""
 
-# What is shown of the object in results.
-_SHOWN_FACES = 2000
 # Directions that are drawn ahead of the encoder.
 _AHEAD = 3
 
@@ -103,7 +102,7 @@ def make_object(encoder: ViewEncoder, mesh: Mesh, colors: NDArray[np.uint8] | No
         InvalidInputError: If the mesh cannot be drawn.
     """
     views = encode_views(encoder, mesh, colors, progress)
-    return KnownObject(identity, encoder.fingerprint, simplified(mesh, _SHOWN_FACES),
+    return KnownObject(identity, encoder.fingerprint, simplified(mesh, SHOWN_FACES),
                        views.center, views.distance, encoder.views.rotations(), views.boxes,
                        PackedCodes.of(views.codes))
 

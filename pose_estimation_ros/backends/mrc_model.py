@@ -15,6 +15,7 @@ from pose_estimation_ros.core.site_translation import TranslationGrid
 from pose_estimation_ros.core.so3_grid import so3_grid
 from pose_estimation_ros.rendering.mesh import Mesh
 from pose_estimation_ros.rendering.mesh_archive import read_mesh_archive
+from pose_estimation_ros.rendering.model_meshes import MESHES, SHOWN
 from pose_estimation_ros.rendering.view_renderer import ViewRenderer, Views, make_view_renderer
 from pose_estimation_ros.runtime import InferenceSession, Model, ModelManifest
 
@@ -61,10 +62,10 @@ class MRCModel:
         self.crop = self.grid.translation.crop
         self.depends_on_batch = manifest.parameters.get('norm') == _BATCH_NORM
         self.has_regressor = manifest.parameters.get('regression') != _NO_REGRESSION
-        self.meshes = _object_meshes(model, 'meshes')
+        self.meshes = _object_meshes(model, MESHES)
         # Models of other exporters may have none that are made for this.
-        self.shown = (_object_meshes(model, 'shown_meshes')
-                      if 'shown_meshes' in manifest.files else self.meshes)
+        self.shown = (_object_meshes(model, SHOWN)
+                      if SHOWN in manifest.files else self.meshes)
         self._classifier = InferenceSession(model.file('classifier'), device, threads)
         self._regressor = None
         self._renderer: ViewRenderer | None = None
@@ -149,6 +150,10 @@ def _pose_grid(manifest: ModelManifest) -> PoseGrid:
 
 def _object_meshes(model: Model, role: str) -> dict[str, Mesh]:
     """Return the mesh of each category, in the categories' order."""
+    if role not in model.manifest.files:
+        raise ModelError(f'model {model.manifest.name!r} comes without the CAD models of its '
+                         'objects; add them: pose-estimation models add-meshes '
+                         f'{model.manifest.name} --objects <folder of the CAD models>')
     path = model.file(role)
     found = read_mesh_archive(path)
     categories = model.manifest.categories

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import typer
 
-from pose_estimation_ros.cli import known_objects
+from pose_estimation_ros.cli import known_objects, model_meshes
 from pose_estimation_ros.cli.teaching import examples
 from pose_estimation_ros.core.errors import ModelError
 from pose_estimation_ros.runtime.download import Progress, is_url
@@ -181,3 +181,8 @@ def _progress_bar(name: str) -> Iterator[Progress]:
             bar.update(arrived - bar.pos)
 
         yield show
+models.command('add-meshes', epilog=examples(
+    'models add-meshes mrc_lite --objects lmo/models',
+    docs=model_meshes.DOCS))(model_meshes.add_meshes)
+models.command('remove-meshes', epilog=examples(
+    'models remove-meshes models/my_mrc', docs=model_meshes.DOCS))(model_meshes.remove_meshes)

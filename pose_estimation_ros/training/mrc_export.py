@@ -18,8 +18,7 @@ from torch import Tensor, nn
 from pose_estimation_ros.core.errors import ModelError
 from pose_estimation_ros.networks.mrc import AUXILIARY, MRCConfig, MRCNet, Pyramid
 from pose_estimation_ros.networks.sample_decoder import SampleDecoder
-from pose_estimation_ros.rendering.mesh_archive import write_mesh_archive
-from pose_estimation_ros.rendering.mesh_simplification import simplified
+from pose_estimation_ros.rendering.model_meshes import write_model_meshes
 from pose_estimation_ros.runtime.manifest import ModelFile, ModelManifest, write_manifest
 from pose_estimation_ros.training.mrc_objects import CadObject, objects_of
 from pose_estimation_ros.training.onnx_files import halve_weights, write_onnx
@@ -28,10 +27,7 @@ from pose_estimation_ros.training.trained_networks import filled, trained_networ
 ModelSize = Literal['lite', 'full']
 
 BACKEND = 'mrc'
-CLASSIFIER, REGRESSOR, MESHES, SHOWN = 'classifier', 'regressor', 'meshes', 'shown_meshes'
-
-# Every marker of every frame holds all triangles of its mesh: these are as many as one can tell.
-_SHOWN_FACES = 2000
+CLASSIFIER, REGRESSOR = 'classifier', 'regressor'
 _FEATURES = ('x4', 'x8', 'x16')
 _ANSWERS = ('rotation', 'depth', 'xy')
 
@@ -154,10 +150,7 @@ def write_mrc_model(network: MRCNet, objects: Sequence[CadObject], size: ModelSi
     if size == 'lite':
         for path in files.values():
             halve_weights(path)
-    files |= {role: out / f'{role}.npz' for role in (MESHES, SHOWN)}
-    write_mesh_archive(files[MESHES], {known.name: known.mesh for known in objects})
-    write_mesh_archive(files[SHOWN], {known.name: simplified(known.mesh, _SHOWN_FACES)
-                                      for known in objects})
+    files |= write_model_meshes(out, {known.name: known.mesh for known in objects})
     manifest = ModelManifest(
         name=out.name, task='pose', backend=BACKEND, size=size,
         files={role: ModelFile.of(path, out) for role, path in files.items()},

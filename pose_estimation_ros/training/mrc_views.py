@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from pose_estimation_ros.core.errors import ConfigurationError, InvalidInputError
 from pose_estimation_ros.rendering.mesh_archive import read_mesh_archive, write_mesh_archive
 from pose_estimation_ros.rendering.mesh_simplification import simplified
+from pose_estimation_ros.rendering.model_meshes import DRAWN_FACES
 from pose_estimation_ros.synthetic.frame_cache import read_frames
 from pose_estimation_ros.synthetic.mesh_objects import MeshFolder
 from pose_estimation_ros.synthetic.object_rules import FILE_NAME
@@ -48,8 +49,6 @@ LEAST_VISIBILITY = 0.1
 # A crop is 1.5 boxes wide, up to a quarter wider and shifted by up to a quarter of the box.
 _REACH = 1.5 * 1.25 + 2 * 0.25
 _MESHES = 'meshes.npz'
-# Scans have ten times as many, which only makes checkpoints and models larger.
-_FACES = 5000
 
 
 @dataclass(frozen=True, eq=False)
@@ -197,7 +196,7 @@ def write_views(folder: Path, frames: Path, objects: MeshFolder, side: int = 192
     folder.mkdir(parents=True, exist_ok=True)
     if not (folder / _MESHES).is_file():
         write_mesh_archive(folder / _MESHES, {
-            category.name: simplified(objects.model(category.name, 'train', 0).mesh, _FACES)
+            category.name: simplified(objects.model(category.name, 'train', 0).mesh, DRAWN_FACES)
             for category in objects.categories})
     description = {'kind': KIND, 'side': side, 'categories': known['categories'],
                    'objects': known['objects'], 'frames': made}

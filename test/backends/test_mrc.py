@@ -308,7 +308,7 @@ def spoilt_model(model, folder, **files):
 
 
 @pytest.mark.parametrize(('files', 'said'), [
-    ({'meshes': ''}, "has no file 'meshes'"),
+    ({'meshes': ''}, 'without the CAD models .* models add-meshes'),
     ({'regressor': ''}, "has no file 'regressor'"),
     ({'meshes': 'classifier.onnx'}, 'is no archive of meshes'),
     ({'classifier': 'regressor.onnx'}, 'the classifier of model .* must take aux, image, index'),
