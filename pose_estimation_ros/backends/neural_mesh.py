@@ -64,6 +64,8 @@ class NeuralMeshBackend:
         wanted = [name for name in self.categories
                   if not options.labels or name in options.labels]
         self._calibration = MeshCalibration.of(model.manifest)
+        given = options.neural_mesh.min_probability
+        self._least = self._calibration.least if given is None else given
         self._solver = NeuralMeshSolver(
             {name: model.meshes[name] for name in wanted},
             {name: view_rotations(model.manifest, name) for name in wanted},
@@ -145,9 +147,9 @@ class NeuralMeshBackend:
         t = candidate.T_camera_object[:3, 3]
         if not (np.isfinite(candidate.T_camera_object).all() and t[2] > 0):
             return rejections.no_pose_in_front(detection, t, score)
-        if score < self._calibration.least:
+        if score < self._least:
             return Rejection(detection, f'only {score:.2f} likely to be a {candidate.category}, '
-                             f'less than {self._calibration.least:.2f}')
+                             f'less than {self._least:.2f}')
         scale = self._scale(frame, found, candidate)
         spread = self._model.size_spread[candidate.category]
         if scale.source == 'depth' and abs(np.log(scale.observed)) > _FARTHEST_SIZE * spread:

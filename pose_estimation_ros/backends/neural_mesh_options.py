@@ -26,12 +26,14 @@ class NeuralMeshOptions:
         initial_poses: Of each object that are refined, the best is taken; 0 = as the model says.
         competition: 'on' = objects compete for pixels, so that one that is hidden by another is
             judged by what is left of it; 'off' = each object is alone.
+        min_probability: Candidates less likely than this are rejected; None = the model's own.
     """
 
     proposals: str = 'generative'
     scale: str = 'auto'
     initial_poses: int = 0
     competition: str = 'on'
+    min_probability: float | None = None
 
     def __post_init__(self) -> None:
         """Check the choices.
@@ -47,3 +49,6 @@ class NeuralMeshOptions:
         if not 0 <= self.initial_poses <= MOST_INITIAL_POSES:
             raise ConfigurationError(f'neural_mesh.initial_poses is {self.initial_poses}; choose '
                                      f'0 (as the model says) to {MOST_INITIAL_POSES}')
+        if not 0.0 <= (self.min_probability or 0.0) <= 1.0:
+            raise ConfigurationError(f'neural_mesh.min_probability is {self.min_probability}; '
+                                     'choose 0 to 1')

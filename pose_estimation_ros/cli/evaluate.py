@@ -18,6 +18,7 @@ from pose_estimation_ros.cli.backend_option import (
     INITIAL_POSES_HELP,
     OBJECT_MODEL_HELP,
     OBJECTS_HELP,
+    PROBABILITY_HELP,
     PROPOSALS_HELP,
     SCALE_HELP,
     complete_backend,
@@ -95,6 +96,7 @@ def evaluate(
         neural_mesh_scale: Annotated[str, typer.Option(help=SCALE_HELP)] = 'auto',
         neural_mesh_initial_poses: Annotated[int, typer.Option(help=INITIAL_POSES_HELP)] = 0,
         neural_mesh_competition: Annotated[str, typer.Option(help=COMPETITION_HELP)] = 'on',
+        neural_mesh_min_probability: Annotated[float, typer.Option(help=PROBABILITY_HELP)] = -1.0,
         disp6d_objects: Annotated[str, typer.Option(help=OBJECTS_HELP)] = '',
         disp6d_alignment: Annotated[str, typer.Option(help=ALIGNMENT_HELP)] = 'icp',
         disp6d_object_model: Annotated[str, typer.Option(help=OBJECT_MODEL_HELP)] = '',
@@ -117,7 +119,9 @@ def evaluate(
                     mrc=MRCOptions(mrc_rotated_copies, mrc_copy_choice, mrc_auxiliary),
                     neural_mesh=NeuralMeshOptions(neural_mesh_proposals, neural_mesh_scale,
                                                   neural_mesh_initial_poses,
-                                                  neural_mesh_competition),
+                                                  neural_mesh_competition,
+                                                  None if neural_mesh_min_probability < 0
+                                                  else neural_mesh_min_probability),
                     disp6d=DISP6DOptions(disp6d_objects, disp6d_alignment,
                                          disp6d_object_model))
     if protocol is Protocol.detection:

@@ -163,6 +163,8 @@ def test_unlikely_candidates_are_rejected_with_their_probability(model, tmp_path
                for answer in backend(folder).estimate(scene(), ())}
     assert answers['mug'].score == pytest.approx(1 / (1 + np.exp(-3)))
     assert answers['camera'].reason == 'only 0.05 likely to be a camera, less than 0.30'
+    lenient = backend(folder, min_probability=0.0).estimate(scene(), ())
+    assert {answer.label for answer in lenient} == {'mug', 'camera'}
 
 
 def test_a_model_of_another_backend_is_refused():
@@ -171,7 +173,8 @@ def test_a_model_of_another_backend_is_refused():
 
 
 @pytest.mark.parametrize('options', [
-    {'proposals': 'any'}, {'scale': 'large'}, {'competition': 'maybe'}, {'initial_poses': 17}])
+    {'proposals': 'any'}, {'scale': 'large'}, {'competition': 'maybe'}, {'initial_poses': 17},
+    {'min_probability': 1.5}])
 def test_unknown_choices_are_refused(options):
     with pytest.raises(ConfigurationError, match=f'neural_mesh.{next(iter(options))} is'):
         NeuralMeshOptions(**options)

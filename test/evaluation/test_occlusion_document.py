@@ -78,6 +78,7 @@ def test_variants_are_the_baseline_but_for_what_they_say():
     settings = [entry.method.neural_mesh for entry in VARIANTS]
     assert len(set(settings)) == len(VARIANTS)
     for entry in settings[1:]:
-        different = [name for name in ('proposals', 'scale', 'initial_poses', 'competition')
+        different = [name for name in ('proposals', 'scale', 'initial_poses', 'competition',
+                                  'min_probability')
                      if getattr(entry, name) != getattr(settings[0], name)]
         assert len(different) == 1

@@ -64,6 +64,7 @@ def test_masks_are_refused_unless_a_detector_gives_the_proposals(method):
 
 def test_choices_of_the_backend_are_part_of_a_runs_settings(method):
     assert method.settings()['neural_mesh'] == {
-        'proposals': 'generative', 'scale': 'auto', 'initial_poses': 0, 'competition': 'on'}
+        'proposals': 'generative', 'scale': 'auto', 'initial_poses': 0, 'competition': 'on',
+        'min_probability': None}
     assert 'mrc' not in method.settings()
     assert 'neural_mesh' not in Method('spd').settings()
