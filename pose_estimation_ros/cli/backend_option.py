@@ -29,8 +29,8 @@ SCALE_HELP = (f'Backend neural_mesh: {", ".join(SCALES)}: distance and size foll
               'mean size of the category, from depth, or (auto) from depth where there is one.')
 INITIAL_POSES_HELP = ('Backend neural_mesh: how many poses of each object are refined, the best '
                       'is taken; 0 = as the model says.')
-PROBABILITY_HELP = ('Backend neural_mesh: candidates less likely than this are rejected; negative = '
-                    "the model's own.")
+PROBABILITY_HELP = ('Backend neural_mesh: candidates less likely than this are rejected; '
+                    "negative = the model's own.")
 COMPETITION_HELP = (f'Backend neural_mesh: {" or ".join(COMPETITIONS)}: whether objects compete '
                     'for pixels.')
 BACKEND_HELP = (f'Method that estimates the poses: {", ".join(BUILT_IN)}, or one of an installed '
