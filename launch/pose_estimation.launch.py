@@ -25,7 +25,7 @@ SWITCH = ['true', 'false']
 # name, default, description, choices
 ARGUMENTS = (
     ('backend', '',
-     'method: spd, crnet, acr, mrc, or one of another package; empty: as params_file says', None),
+     "spd, crnet, acr, mrc, neural_mesh, disp6d or a plugin's; empty: as params_file says", None),
     ('model', '', "name or folder of the backend's model; empty: as params_file says", None),
     ('segmentation_model', '',
      "name or folder of the segmenter's model; empty: as params_file says", None),

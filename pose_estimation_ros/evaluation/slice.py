@@ -22,7 +22,7 @@ import numpy as np
 
 from pose_estimation_ros.backends.base import BackendOptions
 from pose_estimation_ros.backends.registry import create_backend
-from pose_estimation_ros.core.categories import CATEGORIES
+from pose_estimation_ros.core.categories import CATEGORIES, CATEGORY_NAMES
 from pose_estimation_ros.core.errors import ModelError, PoseEstimationError
 from pose_estimation_ros.datasets.annotated_frame import AnnotatedFrame
 from pose_estimation_ros.evaluation.detection_sources import MasksWithErrors
@@ -68,10 +68,11 @@ def slice_frames() -> list[AnnotatedFrame]:
 
 
 def has_slice(model: Model) -> bool:
-    """Return whether a model is one that the slice can judge: of categories, by masks."""
+    """Return whether a model is one that the slice can judge: of our categories, by masks."""
     manifest = model.manifest
-    return manifest.task == 'segmentation' or (
-        manifest.task == 'pose' and manifest.backend not in _JUDGED_ELSEWHERE)
+    return (set(manifest.categories) <= set(CATEGORY_NAMES)
+            and manifest.task in ('segmentation', 'pose')
+            and manifest.backend not in _JUDGED_ELSEWHERE)
 
 
 def measure(model: Model, frames: Sequence[AnnotatedFrame]) -> tuple[Figure, ...]:

@@ -73,7 +73,8 @@ def exported(request, tmp_path_factory):
     meshes = {'block': box([0.1, 0.06, 0.04]), 'can': box([0.05, 0.12, 0.05])}
     objects = [CadObject(name, mesh, NO_SYMMETRY) for name, mesh in meshes.items()]
     folder = tmp_path_factory.mktemp(request.param) / 'random'
-    write_mrc_model(network, objects, 'lite', folder, {}, {})
+    # Weights of 'lite' would be rounded.
+    write_mrc_model(network, objects, 'full', folder, {}, {})
     return network, meshes, folder
 
 

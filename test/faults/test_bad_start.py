@@ -6,7 +6,8 @@ from ros_harness import Client, Frame
 def test_an_unknown_backend_is_answered_with_the_known_ones(client: Client, node):
     process = node(backend='bogus')
     told = client.wait_for_sentence('model', "unknown backend 'bogus'")
-    assert told == "unknown backend 'bogus'; known are acr, crnet, mrc, spd, stand_in"
+    assert told == ("unknown backend 'bogus'; known are "
+                    'acr, crnet, disp6d, mrc, neural_mesh, spd, stand_in')
     assert told in process.log
     assert client.state() == 'unconfigured'
     assert client.set_parameter('backend', 'stand_in').successful

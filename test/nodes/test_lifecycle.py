@@ -41,7 +41,8 @@ def test_settings_change_between_deactivation_and_activation(client: Client, nod
     assert client.transition('deactivate')
     unknown = client.set_parameter('backend', 'bogus')
     assert not unknown.successful
-    assert unknown.reason == "backend is 'bogus'; choose one of acr, crnet, mrc, spd, stand_in"
+    assert unknown.reason == ("backend is 'bogus'; choose one of "
+                              'acr, crnet, disp6d, mrc, neural_mesh, spd, stand_in')
     assert 'choose one of auto, cpu, cuda, tensorrt' in client.set_parameter(
         'device', 'gpu').reason
     assert client.set_parameter('labels', 'mug').successful
