@@ -48,6 +48,8 @@ def _neural_mesh(name: str, title: str, options: NeuralMeshOptions) -> Contestan
 # As in the paper nothing is rejected; what a node publishes is a variant.
 _COLOUR = NeuralMeshOptions(scale='category', min_probability=0.0)
 BASELINE = _neural_mesh(NEURAL_MESH, '`neural_mesh`, colour', _COLOUR)
+PUBLISHED = _neural_mesh('published', 'as a node publishes: unlikely ones rejected',
+                         replace(_COLOUR, min_probability=None))
 CONTESTANTS: tuple[Contestant, ...] = (
     BASELINE,
     Contestant('spd', '`spd`, depth', Method('spd')),
@@ -61,8 +63,7 @@ VARIANTS: tuple[Contestant, ...] = (
     _neural_mesh('six_poses', 'six initial poses', replace(_COLOUR, initial_poses=6)),
     _neural_mesh('alone', 'without competition', replace(_COLOUR, competition='off')),
     _neural_mesh('depth', 'distance and size by depth', replace(_COLOUR, scale='depth')),
-    _neural_mesh('published', 'as a node publishes: unlikely ones rejected',
-                 replace(_COLOUR, min_probability=None)))
+    PUBLISHED)
 
 
 @dataclass(frozen=True)

@@ -20,8 +20,8 @@ from pose_estimation_ros.evaluation.ablation_order import filled
 from pose_estimation_ros.evaluation.data_folders import Data
 from pose_estimation_ros.evaluation.methods import estimator_of
 from pose_estimation_ros.evaluation.occlusion import (
-    BASELINE,
     CONTESTANTS,
+    PUBLISHED,
     VARIANTS,
     Graded,
     OcclusionBenchmark,
@@ -90,12 +90,13 @@ def counts_text(benchmark: OcclusionBenchmark) -> str:
 
 
 def write_pictures(benchmark: OcclusionBenchmark, folder: Path) -> None:
-    """Draw what neural_mesh says of the first frame of each level, `occlusion_<level>.jpg`.
+    """Draw what a node with neural_mesh publishes of the first frame of each level.
 
-    White boxes are the true ones of the objects that are judged at that level.
+    The files are `occlusion_<level>.jpg`; white boxes are the true ones of the objects that are
+    judged at that level.
     """
     data = Data(benchmark.settings.data).open()
-    estimator = estimator_of(benchmark.method(BASELINE))
+    estimator = estimator_of(benchmark.method(PUBLISHED))
     for level in LEVELS:
         first = next((entry for entry in benchmark.objects if entry.level == level), None)
         if first is None:
