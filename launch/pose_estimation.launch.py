@@ -37,12 +37,21 @@ ARGUMENTS = (
     ('autostart', '', 'the estimator configures and activates itself; empty: as params_file says',
      ['', *SWITCH]),
     ('params_file', str(CONFIG / 'pose_estimation.yaml'), 'parameters of the estimator', None),
+    ('camera_preset', '',
+     'parameters that suit the camera, over those of params_file; empty: none', None),
     ('namespace', '', 'namespace of the estimator and of its topics', None),
+    ('tf_prefix', '',
+     'begins the names of TF frames, with several cameras one each; empty: as params_file says',
+     None),
     ('color_image', 'color/image_raw', 'topic of the colour images', None),
     ('color_info', 'color/camera_info', "topic of the colour camera's calibration", None),
     ('depth_image', 'depth/image_raw', 'topic of the depth images, aligned to colour', None),
     ('depth_info', 'depth/camera_info', "topic of the depth image's calibration", None),
-    ('rviz', 'false', 'show cloud, overlay, boxes, axes and TF in RViz', SWITCH),
+    ('rviz', 'false', 'show cloud, overlay, boxes, shapes, grasps and TF in RViz', SWITCH),
+    ('planning_scene', 'false', 'tell MoveIt which objects there are; needs moveit_msgs', SWITCH),
+    ('record', 'false', 'record inputs and outputs as a bag (MCAP) that can be replayed', SWITCH),
+    ('record_to', '', 'folder of the bag; empty: recording_<date and time> where launch runs',
+     None),
     ('log_level', 'info', 'severity from which the estimator logs',
      ['debug', 'info', 'warn', 'error']),
 )
@@ -54,6 +63,7 @@ PARAMETERS = {
     'segmentation_model': 'segmentation.model',
     'device': 'device',
     'output_frame': 'output_frame',
+    'tf_prefix': 'tf.prefix',
     'use_sim_time': 'use_sim_time',
     'autostart': 'autostart',
 }
@@ -64,6 +74,7 @@ def start_estimator(context):
     value = {name: LaunchConfiguration(name).perform(context) for name, *_ in ARGUMENTS}
     parameters = {parameter: yaml.safe_load(value[name]) if value[name] in SWITCH else value[name]
                   for name, parameter in PARAMETERS.items() if value[name]}
+    files = [value[name] for name in ('params_file', 'camera_preset') if value[name]]
     color_image, depth_image = value['color_image'], value['depth_image']
     return [LifecycleNode(
         package='pose_estimation_ros',
@@ -71,7 +82,7 @@ def start_estimator(context):
         name='pose_estimator',
         namespace=value['namespace'],
         output='screen',
-        parameters=[value['params_file'], parameters],
+        parameters=[*files, parameters],
         remappings=[
             ('color/image_raw', color_image),
             ('color/image_raw/compressed', f'{color_image}/compressed'),
@@ -85,15 +96,36 @@ def start_estimator(context):
 
 
 def generate_launch_description():
-    """Declare the arguments, then start the estimator and, if wanted, RViz."""
+    """Declare the arguments, then start the estimator and, if wanted, the others."""
+    uses_sim_time = ParameterValue(PythonExpression(
+        ["'", LaunchConfiguration('use_sim_time'), "' == 'true'"]), value_type=bool)
+    recorder = Node(
+        package='pose_estimation_ros',
+        executable='recorder',
+        name='recorder',
+        namespace=LaunchConfiguration('namespace'),
+        output='screen',
+        parameters=[{'output': ParameterValue(LaunchConfiguration('record_to'), value_type=str)}],
+        condition=IfCondition(LaunchConfiguration('record')),
+    )
+    planning_scene = Node(
+        package='pose_estimation_ros',
+        executable='planning_scene_bridge',
+        name='planning_scene_bridge',
+        namespace=LaunchConfiguration('namespace'),
+        output='screen',
+        parameters=[{'use_sim_time': uses_sim_time}],
+        # MoveIt's is the same wherever the estimator is.
+        remappings=[('collision_object', '/collision_object')],
+        condition=IfCondition(LaunchConfiguration('planning_scene')),
+    )
     rviz = Node(
         package='rviz2',
         executable='rviz2',
         name='rviz',
         namespace=LaunchConfiguration('namespace'),
         arguments=['-d', str(CONFIG / 'rviz' / 'pose_estimation.rviz')],
-        parameters=[{'use_sim_time': ParameterValue(PythonExpression(
-            ["'", LaunchConfiguration('use_sim_time'), "' == 'true'"]), value_type=bool)}],
+        parameters=[{'use_sim_time': uses_sim_time}],
         remappings=[
             ('/object_markers', 'object_markers'),
             ('/object_points', 'object_points'),
@@ -111,6 +143,9 @@ def generate_launch_description():
         # Shared memory that holds whole images, unless the user has a profile of their own.
         SetEnvironmentVariable(FASTDDS_PROFILE, EnvironmentVariable(
             FASTDDS_PROFILE, default_value=str(CONFIG / 'fastdds.xml'))),
+        # Before the estimator, so that its first frames are in the bag.
+        recorder,
         OpaqueFunction(function=start_estimator),
+        planning_scene,
         rviz,
     ])

@@ -9,11 +9,15 @@ from launch import LaunchDescription
 from launch.actions import DeclareLaunchArgument, GroupAction, IncludeLaunchDescription
 from launch.conditions import IfCondition
 from launch.launch_description_sources import PythonLaunchDescriptionSource
-from launch.substitutions import LaunchConfiguration, PathJoinSubstitution
+from launch.substitutions import LaunchConfiguration, PathJoinSubstitution, PythonExpression
 from launch_ros.substitutions import FindPackageShare
 
 CORE = str(Path(__file__).with_name('pose_estimation.launch.py'))
-CAMERA = ['/', LaunchConfiguration('camera_namespace'), '/', LaunchConfiguration('camera_name')]
+PRESET = str(Path(__file__).parents[1] / 'config' / 'cameras' / 'realsense.yaml')
+# Without a namespace, as in older drivers, topics begin with the camera's name alone.
+CAMERA = [PythonExpression(["'/' + '/'.join(filter(None, '", LaunchConfiguration(
+    'camera_namespace'), '/', LaunchConfiguration('camera_name'), "'.split('/')))"])]
+DEPTH = [*CAMERA, '/aligned_depth_to_color']
 
 
 def generate_launch_description():
@@ -27,25 +31,29 @@ def generate_launch_description():
             # Both are off by default, and the estimator needs both.
             'align_depth.enable': 'true',
             'enable_sync': 'true',
-        }.items(),
-    )
-    estimator = IncludeLaunchDescription(
-        PythonLaunchDescriptionSource(CORE),
-        launch_arguments={
-            'color_image': [*CAMERA, '/color/image_raw'],
-            'color_info': [*CAMERA, '/color/camera_info'],
-            'depth_image': [*CAMERA, '/aligned_depth_to_color/image_raw'],
-            'depth_info': [*CAMERA, '/aligned_depth_to_color/camera_info'],
+            # The driver has an argument of the same name as the estimator.
+            'log_level': 'info',
         }.items(),
     )
     return LaunchDescription([
         DeclareLaunchArgument('start_camera', default_value='true', choices=['true', 'false'],
                               description='start the driver; false: it runs already'),
         DeclareLaunchArgument('camera_namespace', default_value='camera',
-                              description="first part of the camera's topics"),
+                              description="first part of the camera's topics; /: there is none"),
         DeclareLaunchArgument('camera_name', default_value='camera',
                               description="second part of the camera's topics"),
+        DeclareLaunchArgument('camera_preset', default_value=PRESET,
+                              description='parameters that suit the camera'),
+        DeclareLaunchArgument('color_image', default_value=[*CAMERA, '/color/image_raw'],
+                              description='topic of the colour images'),
+        DeclareLaunchArgument('color_info', default_value=[*CAMERA, '/color/camera_info'],
+                              description="topic of the colour camera's calibration"),
+        DeclareLaunchArgument('depth_image', default_value=[*DEPTH, '/image_raw'],
+                              description='topic of the depth images, aligned to colour'),
+        DeclareLaunchArgument('depth_info', default_value=[*DEPTH, '/camera_info'],
+                              description="topic of the depth image's calibration"),
         # Before the driver, so that its process gets the shared memory profile too.
-        estimator,
+        IncludeLaunchDescription(PythonLaunchDescriptionSource(CORE)),
+        # A group: what the driver's arguments are set to stays there.
         GroupAction([driver], condition=IfCondition(LaunchConfiguration('start_camera'))),
     ])

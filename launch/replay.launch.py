@@ -1,4 +1,4 @@
-"""Replay recorded RGB-D frames as a camera, and start the pose estimator on it."""
+"""Replay a bag or recorded RGB-D frames as a camera, and start the pose estimator on it."""
 
 from pathlib import Path
 
@@ -25,14 +25,29 @@ def generate_launch_description():
         parameters=[{
             'source': ParameterValue(LaunchConfiguration('source'), value_type=str),
             'rate': ParameterValue(LaunchConfiguration('rate'), value_type=float),
+            'pace': ParameterValue(LaunchConfiguration('pace'), value_type=str),
+            'stamps': ParameterValue(LaunchConfiguration('stamps'), value_type=str),
+            'clock': ParameterValue(LaunchConfiguration('clock'), value_type=bool),
             'loop': ParameterValue(LaunchConfiguration('loop'), value_type=bool),
             'use_sim_time': ParameterValue(PythonExpression(
                 ["'", LaunchConfiguration('use_sim_time'), "' == 'true'"]), value_type=bool),
         }],
     )
     return LaunchDescription([
-        DeclareLaunchArgument('source', description='folder of RGB-D frames, NOCS or BOP data'),
-        DeclareLaunchArgument('rate', default_value='5.0', description='frames per second'),
+        DeclareLaunchArgument('source',
+                              description='bag of rosbag2, or folder of RGB-D frames, NOCS or '
+                              'BOP data'),
+        DeclareLaunchArgument('rate', default_value='5.0',
+                              description='frames per second, with pace rate'),
+        DeclareLaunchArgument('pace', default_value='auto',
+                              choices=['auto', 'rate', 'recorded', 'results'],
+                              description='when the next frame is shown: at the rate, at the '
+                              'recorded times, or when the results of the last one have come'),
+        DeclareLaunchArgument('stamps', default_value='now', choices=['now', 'recorded'],
+                              description='stamps of a bag are moved to the present, or kept'),
+        DeclareLaunchArgument('clock', default_value='false', choices=['true', 'false'],
+                              description='publish the time of a bag on /clock; with stamps '
+                              'recorded'),
         DeclareLaunchArgument('loop', default_value='true', choices=['true', 'false'],
                               description='start over after the last frame'),
         estimator,
