@@ -10,8 +10,12 @@ from pose_estimation_ros.backends.disp6d_options import DISP6DOptions
 from pose_estimation_ros.backends.mrc_options import MRCOptions
 from pose_estimation_ros.backends.neural_mesh_options import NeuralMeshOptions
 from pose_estimation_ros.core.detection import Detection
+from pose_estimation_ros.core.errors import ConfigurationError
 from pose_estimation_ros.core.frame import RGBDFrame
 from pose_estimation_ros.core.object_pose import ObjectPose, Rejection
+
+# Degrees. Beyond the larger one, turning an object upright would be a guess.
+UPRIGHT_TOLERANCE, MOST_UPRIGHT_TOLERANCE = 8.0, 45.0
 
 # 'depth_if_any': depth is used where a frame brings it; colour alone is enough.
 Need = Literal['depth', 'depth_if_any', 'detections', 'cad_models']
@@ -29,6 +33,9 @@ class BackendOptions:
         mrc: Choices that MRC-Net models offer; the other backends have no use for them.
         neural_mesh: Choices of the backend 'neural_mesh', likewise.
         disp6d: Choices of the backend 'disp6d', likewise.
+        upright_tolerance: Objects of categories whose estimate leans by less than so many degrees
+            from standing on the ground that depth shows are turned upright; 0 = none is. Of the
+            lite models of spd, crnet and acr, and of disp6d.
         labels: Wanted labels, empty = all; a backend that finds objects by itself need look for
             no others.
     """
@@ -41,6 +48,18 @@ class BackendOptions:
     neural_mesh: NeuralMeshOptions = field(default_factory=NeuralMeshOptions)
     labels: tuple[str, ...] = ()
     disp6d: DISP6DOptions = field(default_factory=DISP6DOptions)
+    upright_tolerance: float = UPRIGHT_TOLERANCE
+
+    def __post_init__(self) -> None:
+        """Check the numbers.
+
+        Raises:
+            ConfigurationError: If one is out of range.
+        """
+        if not 0 <= self.upright_tolerance <= MOST_UPRIGHT_TOLERANCE:
+            raise ConfigurationError(
+                f'upright_tolerance is {self.upright_tolerance:g}; it must lie between 0 and '
+                f'{MOST_UPRIGHT_TOLERANCE:g} degrees, 0 = off')
 
 
 @dataclass(frozen=True)
@@ -102,12 +121,32 @@ class PoseBackend(Protocol):
 
 
 @runtime_checkable
+class TunableBackend(Protocol):
+    """A backend of which some options change while it is loaded.
+
+    One that finds objects by itself has to be one if it looks for the wanted labels only.
+    """
+
+    def retune(self, options: BackendOptions) -> None:
+        """Follow other thresholds and labels from the next frame on; any thread may ask."""
+        ...
+
+
+@runtime_checkable
 class TakesObjects(Protocol):
     """A backend whose objects are added and removed while it runs.
 
-    Its `categories` change with them, and may be none at first.
+    Its `categories` change with them, and may be none at first. `categories` and `describe` tell
+    what was found last and wait for no file: a node asks for them between its messages.
     """
 
+    def look_for_objects(self) -> None:
+        """Look for objects that were added, replaced or removed, if it is time to.
+
+        Called before the labels of each frame are selected, in a thread that may wait.
+        """
+        ...
+
     def reload_objects(self) -> KnownObjects:
-        """Look for objects that were added, replaced or removed; any thread may ask."""
+        """Look for them now; any thread that may wait may ask."""
         ...

@@ -13,7 +13,8 @@ from pose_estimation_ros.core.se3 import make_transform
 
 FloatArray = NDArray[np.float64]
 
-_MINIMUM_MEMBERS = 16
+# A network that trusts fewer points is wrong about that, not about the object.
+MINIMUM_MEMBERS = 16
 # How many independent correspondences all those of an object are worth: networks place all
 # coordinates of an object wrongly together. The order of magnitude of every network so far; what
 # is measured of a model scales its covariances, see `core.pose_confidence`.
@@ -60,11 +61,29 @@ def solve_poses(points: NDArray[np.floating], nocs: NDArray[np.floating],
     Returns:
         One pose per object.
     """
+    return aligned_poses(align_members(points, nocs, membership, seed), points, nocs, shape)
+
+
+def align_members(points: NDArray[np.floating], nocs: NDArray[np.floating],
+                  membership: NDArray[np.floating], seed: int = 0) -> Alignment:
+    """Align NOCS coordinates with points by those that lie on the object; see `solve_poses`."""
     member = membership > 0.5
-    # A network that trusts no point at all is wrong about that, not about the object.
-    member |= (member.sum(axis=1) < _MINIMUM_MEMBERS)[:, None]
+    member |= (member.sum(axis=1) < MINIMUM_MEMBERS)[:, None]
+    return align_robustly(np.asarray(nocs, np.float64), np.asarray(points, np.float64), member,
+                          seed=seed)
+
+
+def aligned_poses(alignment: Alignment, points: NDArray[np.floating],
+                  nocs: NDArray[np.floating], shape: NDArray[np.floating]) -> PoseBatch:
+    """Return the poses of B objects whose NOCS coordinates were aligned with their points.
+
+    Args:
+        alignment: From `nocs` to `points`.
+        points: (B, N, 3) as of `solve_poses`, as the next two.
+        nocs: (B, N, 3).
+        shape: (B, V, 3).
+    """
     source, target = np.asarray(nocs, np.float64), np.asarray(points, np.float64)
-    alignment: Alignment = align_robustly(source, target, member, seed=seed)
     similarity = alignment.similarity
     valid = alignment.valid & np.isfinite(similarity.scale)
     scale = np.where(valid, similarity.scale, 1.0)

@@ -11,13 +11,15 @@ estimation, ECCV 2022.
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TypeAlias
 
 import numpy as np
 
-from pose_estimation_ros.backends import rejections
+from pose_estimation_ros.backends import disp6d_refinement, rejections
 from pose_estimation_ros.backends.base import BackendOptions, KnownObjects, Need, PoseBackend
 from pose_estimation_ros.backends.disp6d_categories import CategoryEstimator
 from pose_estimation_ros.backends.disp6d_crops import encoder_input, object_crop
@@ -37,6 +39,10 @@ from pose_estimation_ros.core.detection import Detection
 from pose_estimation_ros.core.frame import RGBDFrame
 from pose_estimation_ros.core.object_pose import ObjectPose, Rejection
 
+Refinement: TypeAlias = Callable[[ObjectPose, disp6d_refinement.ModelSurface, RGBDFrame],
+                                 ObjectPose]
+
+_logger = logging.getLogger(__name__)
 # Least time between two looks at the folder of objects, seconds.
 _LOOK_PERIOD = 0.5
 
@@ -53,6 +59,7 @@ class DISP6DBackend:
 
     def __init__(self, encoder: ViewEncoder, categories: CategoryEstimator | None,
                  object_encoder: ViewEncoder, objects: ObjectFolder,
+                 refinement: Refinement | None = None,
                  clock: Callable[[], float] = time.monotonic) -> None:
         """Join what was loaded.
 
@@ -61,32 +68,34 @@ class DISP6DBackend:
             categories: Estimates objects without CAD models; None for a model that cannot.
             object_encoder: Of known objects; may be the same one.
             objects: The known objects.
+            refinement: Improves the poses of known objects by depth; None = colour alone.
             clock: Seconds, for the next look at the folder of objects.
         """
         self._encoder = encoder
         self._category_estimator = categories
         self._object_encoder = object_encoder
         self._objects = objects
+        self._refinement = refinement
         self._clock = clock
         self._next_look = 0.0
         self._turn, self._object_turn = (
             published_turn if turns_as_published(entry.manifest) else turned_to_ray
             for entry in (encoder, object_encoder))
         self.needs: frozenset[Need] = frozenset(
-            {'detections'} if categories is None else {'detections', 'depth_if_any'})
+            {'detections'} if categories is None and refinement is None
+            else {'detections', 'depth_if_any'})
 
     @property
     def categories(self) -> tuple[str, ...]:
-        """Labels of detections that can get a pose at the moment.
+        """Labels of detections that can get a pose, as of the last look at the folder."""
+        own = () if self._category_estimator is None else self._encoder.manifest.categories
+        return tuple(dict.fromkeys([*own, *self._objects.present.labels]))
 
-        The folder of objects is looked at now and then when this is asked: so a label counts for
-        the very frame whose detections are selected by it.
-        """
+    def look_for_objects(self) -> None:
+        """Look at the folder of objects, but not with every frame."""
         if self._clock() >= self._next_look:
             self._objects.refresh()
             self._next_look = self._clock() + _LOOK_PERIOD
-        own = () if self._category_estimator is None else self._encoder.manifest.categories
-        return tuple(dict.fromkeys([*own, *self._objects.present.labels]))
 
     def reload_objects(self) -> KnownObjects:
         """Look at the folder of objects now."""
@@ -108,7 +117,9 @@ class DISP6DBackend:
         facts = {'backend': self.name, 'model': self._encoder.manifest.name,
                  'object model': self._object_encoder.manifest.name,
                  'provider': self._encoder.provider, 'objects folder': str(self._objects.folder),
-                 'objects': ', '.join(present.objects) or 'none'}
+                 'objects': ', '.join(present.objects) or 'none',
+                 'known objects are fitted to': (
+                     'colour' if self._refinement is None else 'depth while it arrives')}
         return facts | {f'refused {name}': reason for name, reason in present.refused.items()}
 
     def close(self) -> None:
@@ -135,9 +146,11 @@ class DISP6DBackend:
         answers: list[ObjectPose | Rejection] = []
         for detection, entries, own in zip(detections, candidates, codes, strict=True):
             if entries:
-                answers.append(known_object_pose(
-                    detection, best_candidate(entries, own.pose), frame.intrinsics.K,
-                    self._object_turn, self.name))
+                match = best_candidate(entries, own.pose)
+                pose = known_object_pose(detection, match, frame.intrinsics.K, self._object_turn,
+                                         self.name)
+                answers.append(pose if self._refinement is None else
+                               self._refinement(pose, match.entry.surface, frame))
             elif self._category_estimator is not None and (
                     detection.label in self._encoder.manifest.categories):
                 answers.append(self._category_estimator.pose(frame, detection, own, self._turn,
@@ -175,7 +188,8 @@ def create_disp6d(options: BackendOptions) -> PoseBackend:
     categories = None
     if is_for_categories(model.manifest):
         decoder = CategoryDecoder(model, options.device, options.threads)
-        categories = CategoryEstimator(model.manifest, decoder, options.disp6d.alignment)
+        categories = CategoryEstimator(model.manifest, decoder, options.disp6d,
+                                       options.upright_tolerance)
     object_model, object_encoder = model, encoder
     if options.disp6d.object_model:
         object_model = find_disp6d_model(options.disp6d.object_model)
@@ -183,4 +197,15 @@ def create_disp6d(options: BackendOptions) -> PoseBackend:
     folder = (Path(options.disp6d.objects).expanduser() if options.disp6d.objects
               else default_objects_folder(object_model.folder.name))
     objects = ObjectFolder(folder, object_encoder.fingerprint, object_model.manifest.name)
-    return DISP6DBackend(encoder, categories, object_encoder, objects)
+    return DISP6DBackend(encoder, categories, object_encoder, objects,
+                         _refinement(options.disp6d.refinement))
+
+
+def _refinement(choice: str) -> Refinement | None:
+    if choice == 'none':
+        return None
+    if disp6d_refinement.is_available():
+        return disp6d_refinement.refined
+    _logger.info('known objects are not fitted to depth: small_gicp is not installed; get it '
+                 'with: pip install small_gicp')
+    return None

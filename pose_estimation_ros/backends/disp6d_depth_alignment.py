@@ -1,8 +1,10 @@
 """How far and how large an object is: its decoded depth image against what the camera measured.
 
 First the boxes of both point clouds are compared, without the points that have no partner, as in
-the published code. What the paper calls ICP follows: partners are chosen, scale and position
-fitted to them, again and again. The rotation stays that of the code book.
+the published code. Then the middle of the decoded surface is put as far away as that of the
+observed one, without the edges, where a decoded image fades into the background. What the paper
+calls ICP is there too: partners are chosen, scale and position fitted to them, again and again.
+The rotation stays that of the code book.
 
 Source: DISP6D (ECCV 2022), setting without CAD models; its published code; facts in spec 3.6.
 """
@@ -26,6 +28,8 @@ _MOST_ROUNDS, _ENOUGH_INLIERS = 2, 0.99
 # than the middle one are not trusted: one of the two is hidden or no part of the object.
 _FIT_ROUNDS, _MOST_FITTED, _UNTRUSTED = 20, 300, 2.0
 _FIT_TOLERANCE = 1e-5
+# Decoded depth that changes by more, per unit across, is an edge and no surface: 65 degrees.
+_STEEPEST = 2.15
 # The fit may correct the comparison of boxes by this factor either way.
 _LARGEST_CORRECTION = 1.5
 
@@ -57,6 +61,15 @@ class DecodedView:
         xy = (np.stack([columns, rows], axis=1) - 0.5 * side) / (self.focal * side)
         return np.column_stack([xy * z[:, None], z - self.distance])
 
+    def is_surface(self, depth: NDArray[np.float32]) -> NDArray[np.bool_]:
+        """Return which of the (N,) `points` of a decoded image belong to no edge.
+
+        Args:
+            depth: (S, S) as of `points`.
+        """
+        down, across = np.gradient(depth.astype(np.float64) * self.focal * len(depth))
+        return np.asarray(np.hypot(down, across)[depth < self.background] < _STEEPEST)
+
 
 @dataclass(frozen=True, eq=False)
 class Alignment:
@@ -75,9 +88,14 @@ class Alignment:
     residual: float = float('nan')
 
 
-def without_stray(points: FloatArray) -> FloatArray:
-    """Return those of (N, 3) points that have many others near them; all if that is none."""
-    neighbours = min(_MOST_NEIGHBOURS, len(points) // 10)
+def without_stray(points: FloatArray, every: int = 1) -> FloatArray:
+    """Return those of (N, 3) points that have many others near them; all if that is none.
+
+    Args:
+        points: Of an object.
+        every: They are each of so many that there were; fewer have to be near then.
+    """
+    neighbours = min(_MOST_NEIGHBOURS, len(points) * every // 10) // every
     if not neighbours:
         return points
     # One neighbour is the point itself.
@@ -103,10 +121,26 @@ def compare_boxes(decoded: FloatArray, observed: FloatArray, middle: FloatArray)
         placed = scale * decoded + t
         has_partner = _is_near(placed, observed)
         is_explained = _is_near(observed, placed)
+        if not (has_partner.any() and is_explained.any()):
+            break  # All are equally far: there is nothing to leave out.
         decoded, observed = decoded[has_partner], observed[is_explained]
         if min(has_partner.mean(), is_explained.mean()) >= _ENOUGH_INLIERS:
             break
     return Alignment(scale, t, decoded)
+
+
+def at_distance(start: Alignment, surface: FloatArray, observed: FloatArray,
+                middle: FloatArray) -> Alignment:
+    """Return the same with the middle of a decoded surface as far away as the observed one's.
+
+    Args:
+        start: Of `compare_boxes`.
+        surface: (N, 3) decoded points without edges, at least one.
+        observed: (M, 3) points of the object without stray ones, metres, camera; at least one.
+        middle: (2,) as of `compare_boxes`.
+    """
+    z = float(np.median(observed[:, 2]) - start.scale * np.median(surface[:, 2]))
+    return Alignment(start.scale, z * np.append(middle, 1.0), start.points)
 
 
 def fit_pairs(start: Alignment, observed: FloatArray, turn: FloatArray) -> Alignment:
@@ -172,4 +206,9 @@ def _is_near(points: FloatArray, others: FloatArray) -> NDArray[np.bool_]:
 
 def thinned(points: FloatArray, most: int) -> FloatArray:
     """Return at most so many of (N, 3) points, evenly taken."""
-    return points[::max(-(-len(points) // most), 1)]
+    return points[::stride(len(points), most)]
+
+
+def stride(count: int, most: int) -> int:
+    """Return of how many things one is to be taken, so that at most so many are."""
+    return max(-(-count // most), 1)

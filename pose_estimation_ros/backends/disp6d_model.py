@@ -16,6 +16,7 @@ from pose_estimation_ros.backends.disp6d_codebook import unit_length
 from pose_estimation_ros.backends.disp6d_crops import CropSettings
 from pose_estimation_ros.backends.disp6d_depth_alignment import DecodedView
 from pose_estimation_ros.backends.disp6d_rotation_search import RotationMatch, RotationSearch
+from pose_estimation_ros.backends.disp6d_stance import stance_preference
 from pose_estimation_ros.core.errors import ModelError, PoseEstimationError
 from pose_estimation_ros.core.hyperspherical_harmonics import encode_rotations
 from pose_estimation_ros.core.reference_rotations import ReferenceRotations, reference_rotations
@@ -172,20 +173,27 @@ class CategoryDecoder:
                        {SHAPE, 'encoding'}, {'codes'})
         _check_tensors(model.manifest, DEPTH_DECODER, self._decoder, {SHAPE, POSE}, {'depth'})
 
-    def rotation(self, shape: Float32Array, pose: Float32Array) -> RotationMatch:
+    def rotation(self, shape: Float32Array, pose: Float32Array,
+                 up: FloatArray | None = None) -> RotationMatch:
         """Return the rotation whose code, given the shape, is nearest to that of the pose.
 
         Args:
             shape: (D,) code of the shape.
             pose: (D,) code of the pose.
+            up: (3,) unit direction away from the ground in the frame of the rotations: likely
+                stances are then preferred. None = codes alone count.
         """
         def cosines(encoding: Float32Array) -> Float32Array:
             codes = self._conditioned.run({SHAPE: shape[None], 'encoding': encoding})['codes'][0]
             return np.asarray(unit_length(codes) @ unit_length(pose))
 
-        among = self._search.promising(lambda: cosines(self._coarse_encoding))
+        preferred = (np.zeros(len(self._search.rotations)) if up is None
+                     else stance_preference(self._search.rotations, up))
+        # Coarse rotations are farther apart than stances are wide.
+        among = self._search.promising(
+            lambda: cosines(self._coarse_encoding) + self._search.best_nearby(preferred))
         found = cosines(self._encoding[among])
-        best = int(found.argmax())
+        best = int((found + preferred[among]).argmax())
         return RotationMatch(self._search.rotations[among[best]], float(found[best]))
 
     def depth(self, codes: Codes) -> Float32Array:

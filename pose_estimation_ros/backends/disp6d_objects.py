@@ -16,6 +16,7 @@ from pose_estimation_ros.backends.disp6d_object_file import (
     check_encoder,
     read_object,
 )
+from pose_estimation_ros.backends.disp6d_refinement import ModelSurface
 from pose_estimation_ros.core.errors import ModelError
 from pose_estimation_ros.runtime.model_store import PACKAGE
 
@@ -31,10 +32,12 @@ class LoadedObject:
     Attributes:
         known: What its file holds.
         table: Its codes.
+        surface: What is fitted to depth images.
     """
 
     known: KnownObject
     table: CodeTable
+    surface: ModelSurface
 
 
 @dataclass(frozen=True, eq=False)
@@ -138,7 +141,7 @@ class ObjectFolder:
     def _load(self, path: Path) -> LoadedObject:
         known = read_object(path)
         check_encoder(known, self._encoder, self._model)
-        return LoadedObject(known, CodeTable(known.codes))
+        return LoadedObject(known, CodeTable(known.codes), ModelSurface.of(known.mesh))
 
 
 def default_objects_folder(model: str) -> Path:

@@ -6,7 +6,9 @@ from dataclasses import dataclass
 
 from pose_estimation_ros.core.errors import ConfigurationError
 
-ALIGNMENTS = ('icp', 'boxes')
+ALIGNMENTS = ('surfaces', 'icp', 'boxes')
+REFINEMENTS = ('auto', 'none')
+STANCES = ('likely', 'any')
 
 
 @dataclass(frozen=True)
@@ -16,16 +18,24 @@ class DISP6DOptions:
     Attributes:
         objects: Folder of the files of `pose-estimation models add-object`; empty = that of the
             model that recognises them in the user's data folder.
-        alignment: 'icp' = decoded shapes are fitted to the depth image, starting from a
-            comparison of boxes (the paper); 'boxes' = that comparison alone (the published code).
+        alignment: 'boxes' = extents of decoded and observed points are compared (the published
+            code); 'surfaces' = then the middles of both surfaces are put equally far away; 'icp' =
+            instead scale and position are fitted to pairs of points (the paper).
         object_model: Name or folder of the model whose encoder recognises known objects; empty =
             the backend's model. It lets one node do both, if categories and known objects were
             trained apart.
+        refinement: Of known objects: 'auto' = their CAD models are fitted to the depth image
+            while it arrives, if small_gicp is installed; 'none' = colour alone, as published.
+        stance: Of objects of categories, where depth shows the ground: 'likely' = of similar
+            rotations one is taken in which they stand, or else lie; 'any' = the most similar one,
+            as published.
     """
 
     objects: str = ''
-    alignment: str = 'icp'
+    alignment: str = 'surfaces'
     object_model: str = ''
+    refinement: str = 'auto'
+    stance: str = 'likely'
 
     def __post_init__(self) -> None:
         """Check the choices.
@@ -33,6 +43,8 @@ class DISP6DOptions:
         Raises:
             ConfigurationError: If one is unknown.
         """
-        if self.alignment not in ALIGNMENTS:
-            raise ConfigurationError(f'disp6d.alignment is {self.alignment!r}; choose one of '
-                                     f'{", ".join(ALIGNMENTS)}')
+        for name, choices in (('alignment', ALIGNMENTS), ('refinement', REFINEMENTS),
+                              ('stance', STANCES)):
+            if getattr(self, name) not in choices:
+                raise ConfigurationError(f'disp6d.{name} is {getattr(self, name)!r}; choose one '
+                                         f'of {", ".join(choices)}')

@@ -14,7 +14,6 @@ from scipy.spatial import cKDTree
 from scipy.spatial.transform import Rotation
 
 FloatArray = NDArray[np.float64]
-Float32Array = NDArray[np.float32]
 
 # Coarse rotations whose surroundings are searched.
 _PROMISING = 12
@@ -22,7 +21,7 @@ _PROMISING = 12
 
 @dataclass(frozen=True, eq=False)
 class RotationMatch:
-    """The rotation of the nearest code.
+    """The rotation that was found.
 
     Attributes:
         R: (3, 3) from the object frame to the camera, for an object at the middle of the image.
@@ -60,7 +59,11 @@ class RotationSearch:
             self.coarse = coarse[used]
             self._near = np.split(np.argsort(nearest, kind='stable'), first[1:])
 
-    def promising(self, coarse_scores: Callable[[], Float32Array]) -> NDArray[np.intp]:
+    def best_nearby(self, values: FloatArray) -> FloatArray:
+        """Return (C,) the largest of the (K,) values of the rotations near each coarse one."""
+        return np.array([values[near].max() for near in self._near])
+
+    def promising(self, coarse_scores: Callable[[], NDArray[np.floating]]) -> NDArray[np.intp]:
         """Return the indices of the rotations worth a comparison.
 
         Args:

@@ -6,15 +6,17 @@ points' colours, and say how sure they are.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pose_estimation_ros.backends import rejections
+from pose_estimation_ros.backends.alignment_graph import alignment_beside
 from pose_estimation_ros.backends.base import BackendOptions, Need
-from pose_estimation_ros.backends.correspondences import solve_poses
+from pose_estimation_ros.backends.correspondences import align_members, aligned_poses
 from pose_estimation_ros.backends.lite_answers import LiteAnswers, evidence_in_frame
 from pose_estimation_ros.backends.point_preparation import (
     NormalizedPoints,
@@ -22,6 +24,7 @@ from pose_estimation_ros.backends.point_preparation import (
     masked_pixels,
     normalize_points,
 )
+from pose_estimation_ros.core.alignment import Alignment
 from pose_estimation_ros.core.detection import Detection
 from pose_estimation_ros.core.errors import ModelError
 from pose_estimation_ros.core.frame import RGBDFrame
@@ -96,6 +99,7 @@ class LiteBackend:
         self.takes_color = bool(manifest.input.get('color', False))
         self._confidence = manifest.confidence_model()
         self._seed = options.seed
+        self._upright = np.radians(options.upright_tolerance)
         self._session = InferenceSession(model.file('network'), options.device, options.threads)
         shapes: dict[str, tuple[int, ...]] = {
             'points': (1, self.points, 3), 'condition': (1, 3), 'category': (1,), 'rank': (1,)}
@@ -103,6 +107,7 @@ class LiteBackend:
             shapes['color'] = (1, self.points, COLOR_CHANNELS)
         _check_tensors(manifest.name, self._session, shapes)
         self._session.warm_up(shapes)
+        self._graph = alignment_beside(self._session, options, self.points)
 
     def estimate(self, frame: RGBDFrame,
                  detections: Sequence[Detection]) -> list[ObjectPose | Rejection]:
@@ -115,6 +120,8 @@ class LiteBackend:
         objects = ObjectPoints.stack([entry for entry, _ in seen])
         known = [detection for _, detection in seen]
         answers = self.solve(objects, [detection.label for detection in known], frame.up)
+        if self._upright > 0 and frame.up is not None:
+            answers = answers.stood_upright(objects.points, frame.up, self._upright)
         confidence = self._judge(frame, known, answers)
         poses = iter([self._pose(detection, answers, row, float(confidence[row]))
                       for row, detection in enumerate(known)])
@@ -174,8 +181,10 @@ class LiteBackend:
                 'provider': self._session.providers[0]}
 
     def close(self) -> None:
-        """Free the session."""
+        """Free the sessions."""
         self._session.close()
+        if self._graph is not None:
+            self._graph.close()
 
     def _answers(self, objects: ObjectPoints, prepared: NormalizedPoints,
                  category: NDArray[np.int64], rows: NDArray[np.intp], rank: int) -> LiteAnswers:
@@ -186,12 +195,22 @@ class LiteBackend:
             'category': category[rows], 'rank': np.full(len(rows), rank, dtype=np.int64)}
         if given.colors is not None:
             inputs['color'] = given.colors
-        output = self._session.run(inputs)
-        membership = (1.0 / (1.0 + np.exp(-output['membership']))).astype(np.float32)
-        poses = solve_poses(given.points, output['nocs'], membership, output['shape'],
-                            self._seed)
-        return LiteAnswers(poses, output['nocs'], output['shape'], membership,
-                           output['probability'], output.get('entropy'), output.get('error'))
+        output, alignment = self._aligned(inputs, given.points)
+        poses = aligned_poses(alignment, given.points, output['nocs'], output['shape'])
+        return LiteAnswers(poses, output['nocs'], output['shape'],
+                           _membership(output['membership']), output['probability'],
+                           output.get('entropy'), output.get('error'))
+
+    def _aligned(self, inputs: Mapping[str, NDArray[np.generic]], points: NDArray[np.float32]
+                 ) -> tuple[dict[str, NDArray[Any]], Alignment]:
+        """Return what the network gives, and its coordinates aligned with the points."""
+        if self._graph is None:
+            output = self._session.run(inputs)
+            return output, align_members(points, output['nocs'],
+                                         _membership(output['membership']), self._seed)
+        left = self._session.run_on_device(inputs)
+        alignment = self._graph.align(points, left['nocs'], left['membership'])
+        return {name: value.numpy() for name, value in left.items()}, alignment
 
     def _judge(self, frame: RGBDFrame, detections: Sequence[Detection],
                answers: LiteAnswers) -> NDArray[np.float64]:
@@ -225,6 +244,10 @@ class LiteBackend:
             nocs=answers.nocs[row],
             inlier_ratio=float(poses.inlier_ratio[row]),
             residual=float(poses.residual[row]))
+
+
+def _membership(logits: NDArray[np.float32]) -> NDArray[np.float32]:
+    return (1.0 / (1.0 + np.exp(-logits))).astype(np.float32)
 
 
 def _check_tensors(name: str, session: InferenceSession, inputs: Collection[str]) -> None:

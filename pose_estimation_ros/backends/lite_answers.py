@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numpy as np
@@ -14,6 +14,8 @@ from pose_estimation_ros.backends.correspondences import PoseBatch
 from pose_estimation_ros.backends.depth_agreement import depth_agreement
 from pose_estimation_ros.core.detection import Detection
 from pose_estimation_ros.core.frame import RGBDFrame
+from pose_estimation_ros.core.se3 import make_transform
+from pose_estimation_ros.core.up_direction import upright_turn
 
 FloatArray = NDArray[np.float32]
 
@@ -64,6 +66,23 @@ class LiteAnswers:
         T = self.poses.T_camera_object
         metric = self.shape * self.poses.scale[:, None, None]
         return np.asarray(metric @ np.swapaxes(T[:, :3, :3], 1, 2) + T[:, None, :3, 3])
+
+    def stood_upright(self, points: FloatArray, up: NDArray[np.float64],
+                      tolerance: float) -> LiteAnswers:
+        """Return the answers with objects that nearly stand turned upright.
+
+        Args:
+            points: (B, N, 3) what was observed, metres, camera optical frame. Their middle stays
+                where it is, so the fit suffers least.
+            up: (3,) unit direction away from the ground, camera optical frame.
+            tolerance: See `upright_turn`.
+        """
+        T = self.poses.T_camera_object
+        turn = upright_turn(T[:, :3, :3], up, tolerance)
+        weight = self.membership / np.maximum(self.membership.sum(axis=1, keepdims=True), 1e-9)
+        middle = np.einsum('bn,bni->bi', weight, points)
+        moved = make_transform(turn, middle - np.einsum('bij,bj->bi', turn, middle)) @ T
+        return replace(self, poses=replace(self.poses, T_camera_object=moved))
 
     def improved(self, rows: NDArray[np.intp], others: LiteAnswers) -> LiteAnswers:
         """Return the answers with those of some rows replaced where others are better.

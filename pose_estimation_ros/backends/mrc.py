@@ -8,8 +8,9 @@ Source: Li et al., MRC-Net: 6-DoF pose estimation with multiscale residual corre
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,16 +31,24 @@ from pose_estimation_ros.backends.mrc_crops import (
     regressor_aux,
     rendering_input,
 )
-from pose_estimation_ros.backends.mrc_model import FEATURES, MRCModel
+from pose_estimation_ros.backends.mrc_hypotheses import (
+    COUNT,
+    PASSES,
+    likely_rotations,
+    outline_agreement,
+    preference,
+)
+from pose_estimation_ros.backends.mrc_model import FEATURES, MASK, MRCModel
 from pose_estimation_ros.backends.mrc_poses import (
     CoarsePoses,
     best_copies,
     coarse_poses,
-    final_poses,
+    corrected,
+    with_rotations,
 )
 from pose_estimation_ros.core.camera import CameraIntrinsics
 from pose_estimation_ros.core.detection import Detection
-from pose_estimation_ros.core.errors import ModelError
+from pose_estimation_ros.core.errors import ConfigurationError, ModelError
 from pose_estimation_ros.core.frame import RGBDFrame
 from pose_estimation_ros.core.object_pose import ObjectPose, Rejection
 from pose_estimation_ros.core.pose_covariance import sight_covariance, with_unknown_spin
@@ -83,6 +92,28 @@ class _Answers:
     confidence: FloatArray
 
 
+@dataclass(frozen=True, eq=False)
+class _Crops:
+    """N views that went through the classifier.
+
+    Attributes:
+        views: The views.
+        index: (N,) their objects among the model's.
+        K: (N, 3, 3) their cameras.
+        output: What the classifier gives of them.
+    """
+
+    views: Sequence[CropView]
+    index: NDArray[np.int64]
+    K: FloatArray
+    output: Mapping[str, NDArray[Any]]
+
+    def rows(self, chosen: NDArray[np.intp]) -> _Crops:
+        """Return some of the views."""
+        return _Crops([self.views[row] for row in chosen], self.index[chosen], self.K[chosen],
+                      {name: values[chosen] for name, values in self.output.items()})
+
+
 class MRCBackend:
     """MRC-Net and what is around it.
 
@@ -108,6 +139,7 @@ class MRCBackend:
         copies = self._options.rotated_copies
         several = copies == 'four' or (copies == 'auto' and model.depends_on_batch)
         self._copies = QUARTER_TURNS if several else 1
+        self._hypotheses = self._wanted_hypotheses()
         camera = CameraIntrinsics.pinhole(64, 64, 64.0, 64.0, 32.0, 32.0)
         # The last object, so that a network with too few decoders is found out.
         last = self._object(len(self.categories) - 1, np.array([0.0, 0.0, 64.0, 64.0]), camera.K)
@@ -121,7 +153,8 @@ class MRCBackend:
         if not objects:
             return [entry for entry in prepared if isinstance(entry, Rejection)]
         image = frame.rgb.astype(np.float32)
-        batch = 1 if self._model.depends_on_batch else max(_MOST_VIEWS // self._copies, 1)
+        batch = (1 if self._model.depends_on_batch else
+                 max(_MOST_VIEWS // max(self._copies, self._hypotheses), 1))
         answers = [self._answers(image, objects[first:first + batch])
                    for first in range(0, len(objects), batch)]
         T = np.concatenate([answer.T for answer in answers])
@@ -134,7 +167,7 @@ class MRCBackend:
     def describe(self) -> dict[str, str]:
         """Return model, provider, renderer and the number of rotated copies."""
         return {'backend': self.name, **self._model.describe(),
-                'rotated copies': str(self._copies)}
+                'rotated copies': str(self._copies), 'hypotheses': str(self._hypotheses)}
 
     def close(self) -> None:
         """Free the networks and the renderer."""
@@ -174,30 +207,71 @@ class MRCBackend:
         # Copies that are not chosen need no second pass, unless they are part of the statistics.
         wanted = (np.arange(len(views)) if self._model.depends_on_batch
                   else np.unique(np.concatenate([by_rotation, by_depth])))
-        T = np.full((len(views), 4, 4), np.nan)
-        T[wanted] = self._refined(
-            coarse.rows(wanted), [views[row] for row in wanted], index[wanted], K[wanted],
-            {name: output[name][wanted] for name in FEATURES if name in output})
+        crops = _Crops([views[row] for row in wanted], index[wanted], K[wanted],
+                       {name: output[name][wanted] for name in output})
+        poses = (self._corrected(coarse.rows(wanted), crops) if self._hypotheses == 1
+                 else self._best_hypotheses(coarse.rows(wanted), crops))
+        T, logit = np.full((len(views), 4, 4), np.nan), np.zeros(len(views))
+        T[wanted], logit[wanted] = poses.T, poses.rotation_logit
         turns = np.stack([view.R_turned_camera for view in views])
         back = np.swapaxes(turns, 1, 2)
-        poses = make_transform(back[by_rotation] @ T[by_rotation, :3, :3],
-                               np.einsum('bij,bj->bi', back[by_depth], T[by_depth, :3, 3]))
-        return _Answers(poses, expit(coarse.rotation_logit[by_rotation]))
+        return _Answers(
+            make_transform(back[by_rotation] @ T[by_rotation, :3, :3],
+                           np.einsum('bij,bj->bi', back[by_depth], T[by_depth, :3, 3])),
+            expit(logit[by_rotation]))
 
-    def _refined(self, coarse: CoarsePoses, views: Sequence[CropView], index: NDArray[np.int64],
-                 K: FloatArray, features: dict[str, NDArray[np.float32]]) -> FloatArray:
-        """Return (N, 4, 4) poses in the cameras of the views: render, compare, correct."""
-        T = make_transform(coarse.R, coarse.t)
+    def _wanted_hypotheses(self) -> int:
+        """Return how many rotations of an object are corrected and compared."""
+        model, choice = self._model, self._options.hypotheses
+        comparable = model.renders and model.gives_mask and not model.depends_on_batch
+        if choice == 'four' and not comparable:
+            raise ConfigurationError(
+                f'mrc.hypotheses is four, but model {model.manifest.name!r} cannot compare them: '
+                'it renders nothing, gives no mask or depends on its batch; choose auto or one')
+        if self._copies > 1 and self._options.copy_choice == 'separate':
+            if choice == 'four':
+                raise ConfigurationError(
+                    'mrc.hypotheses is four and mrc.copy_choice is separate: rotation and '
+                    'translation would be those of different hypotheses; choose joint or one')
+            return 1
+        wanted = choice == 'four' or (choice == 'auto' and model.manifest.size == 'lite')
+        return COUNT if wanted and comparable else 1
+
+    def _best_hypotheses(self, coarse: CoarsePoses, crops: _Crops) -> CoarsePoses:
+        """Return the best of a few corrected rotations of each view; not finite if none is."""
+        grid = self._model.grid
+        bins = likely_rotations(crops.output['rotation'], grid.rotations)
+        poses = with_rotations(coarse, bins, crops.output, grid)
+        views = np.repeat(np.arange(len(bins)), bins.shape[1])
+        several = crops.rows(views)
+        is_usable = np.ones(len(poses.t), dtype=bool)
+        for _ in range(PASSES):
+            better = self._corrected(poses, several)
+            is_usable &= better.is_usable
+            # What is no pose cannot be drawn; it stays where it was and loses.
+            poses = better.where(is_usable, poses)
+        drawn = self._model.render(several.index, poses.T, several.K)
+        agreement = outline_agreement(drawn.depth, expit(several.output[MASK][:, 0]))
+        rank = np.where(is_usable, preference(agreement, poses.rotation_logit), -np.inf)
+        best = rank.reshape(bins.shape).argmax(axis=1) + np.arange(len(bins)) * bins.shape[1]
+        found = poses.rows(best)
+        found.t[~is_usable[best]] = np.nan
+        return found
+
+    def _corrected(self, coarse: CoarsePoses, crops: _Crops) -> CoarsePoses:
+        """Return poses in the cameras of the views: render, compare, correct."""
         if not self._model.has_regressor:
-            return T
+            return coarse
         image = None
         if self._model.renders:
-            drawn = self._model.render(index, T, K)
+            drawn = self._model.render(crops.index, coarse.T, crops.K)
             image = np.stack([rendering_input(shade, depth) for shade, depth
                               in zip(drawn.shade, drawn.depth, strict=True)])
-        aux = np.stack([regressor_aux(view, t) for view, t in zip(views, coarse.t, strict=True)])
-        return final_poses(coarse, self._model.regress(features, image, index, aux),
-                           self._model.grid, K)
+        aux = np.stack([regressor_aux(view, t)
+                        for view, t in zip(crops.views, coarse.t, strict=True)])
+        features = {name: crops.output[name] for name in FEATURES if name in crops.output}
+        return corrected(coarse, self._model.regress(features, image, crops.index, aux),
+                         self._model.grid, crops.K)
 
     def _pose(self, detection: Detection, entry: _Object, T: FloatArray,
               confidence: float) -> ObjectPose | Rejection:

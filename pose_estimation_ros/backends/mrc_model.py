@@ -24,6 +24,8 @@ FloatArray = NDArray[np.float64]
 IMAGE = 'image'
 # What the real branch hands to the regressor.
 FEATURES = ('x4', 'x8', 'x16')
+# Logits of which cells show the object.
+MASK = 'mask'
 _CPU = 'CPUExecutionProvider'
 _BATCH_NORM, _NO_REGRESSION = 'batch', 'none'
 _INPUTS = (IMAGE, 'index', 'aux')
@@ -84,6 +86,11 @@ class MRCModel:
         """Whether the regressor compares with a rendering of the coarse pose."""
         return self._regressor is not None and IMAGE in _names(self._regressor.inputs)
 
+    @property
+    def gives_mask(self) -> bool:
+        """Whether the classifier says which pixels show the object."""
+        return MASK in _names(self._classifier.outputs)
+
     def classify(self, image: NDArray[np.float32], index: NDArray[np.int64],
                  aux: NDArray[np.float32]) -> dict[str, NDArray[Any]]:
         """Run the real branch once.
@@ -94,7 +101,8 @@ class MRCModel:
             aux: (N, 3) auxiliary numbers.
 
         Returns:
-            Logits 'rotation', 'depth' and 'xy', and the features that the regressor wants.
+            Logits 'rotation', 'depth' and 'xy', 'mask' (N, 1, s, s) if the model has it, and the
+            features that the regressor wants.
         """
         return self._classifier.run({IMAGE: image, 'index': index, 'aux': aux})
 

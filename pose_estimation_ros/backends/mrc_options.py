@@ -9,13 +9,14 @@ from pose_estimation_ros.core.errors import ConfigurationError
 ROTATED_COPIES = ('auto', 'one', 'four')
 COPY_CHOICES = ('joint', 'separate')
 AUXILIARIES = ('trained', 'published')
+HYPOTHESES = ('auto', 'one', 'four')
 _CHOICES = {'rotated_copies': ROTATED_COPIES, 'copy_choice': COPY_CHOICES,
-            'auxiliary': AUXILIARIES}
+            'auxiliary': AUXILIARIES, 'hypotheses': HYPOTHESES}
 
 
 @dataclass(frozen=True)
 class MRCOptions:
-    """Test-time rotations, and what the published code does otherwise than its paper.
+    """How poses are tried out, and what the published code does otherwise than its paper.
 
     Attributes:
         rotated_copies: How many copies of a crop, turned by quarter turns, are estimated and
@@ -26,11 +27,15 @@ class MRCOptions:
             depth (the published code).
         auxiliary: 'trained' = the classifier is told the direction of the crop, as in training;
             'published' = what the published inference tells it by an oversight.
+        hypotheses: How many coarse rotations of an object are corrected, of which the one whose
+            outline agrees best with the mask is taken: 'one' (published), 'four', or 'auto' =
+            four for lite models that can, one for others.
     """
 
     rotated_copies: str = 'auto'
     copy_choice: str = 'joint'
     auxiliary: str = 'trained'
+    hypotheses: str = 'auto'
 
     def __post_init__(self) -> None:
         """Check the choices.

@@ -6,7 +6,7 @@ Source: MRC-Net (CVPR 2024), sections 3.2 to 3.4; facts in spec sections 1.4 and
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
@@ -45,14 +45,14 @@ class PoseGrid:
 
 @dataclass(frozen=True, eq=False)
 class CoarsePoses:
-    """The likeliest classes of N views, in the cameras of the views.
+    """What a regression starts from: poses of N views, in the cameras of the views.
 
     Attributes:
         R: (N, 3, 3) rotations.
         tau: (N, 3) translations as the crops see them, see `TranslationGrid`.
         t: (N, 3) translations, metres.
-        rotation_logit: (N,) of the likeliest rotation.
-        depth_logit: (N,) of the likeliest depth.
+        rotation_logit: (N,) of the class of rotation that they come from.
+        depth_logit: (N,) of that of depth.
     """
 
     R: FloatArray
@@ -65,6 +65,18 @@ class CoarsePoses:
     def T(self) -> FloatArray:
         """(N, 4, 4) poses, metres."""
         return make_transform(self.R, self.t)
+
+    @property
+    def is_usable(self) -> NDArray[np.bool_]:
+        """(N,) whether a pose is finite and in front of the camera."""
+        return np.isfinite(self.T).all(axis=(1, 2)) & (self.t[:, 2] > 0)
+
+    def where(self, taken: NDArray[np.bool_], others: CoarsePoses) -> CoarsePoses:
+        """Return these poses where (N,) `taken` says so, elsewhere the others."""
+        return CoarsePoses(*(
+            np.where(taken.reshape(-1, *[1] * (mine.ndim - 1)), mine, other) for mine, other in (
+                (getattr(self, field.name), getattr(others, field.name))
+                for field in fields(self))))
 
     def rows(self, chosen: NDArray[np.intp]) -> CoarsePoses:
         """Return some of the poses."""
@@ -90,9 +102,25 @@ def coarse_poses(output: Outputs, grid: PoseGrid, K: FloatArray) -> CoarsePoses:
                        output['depth'][row, depth].astype(np.float64))
 
 
-def final_poses(coarse: CoarsePoses, residual: Outputs, grid: PoseGrid,
-                K: FloatArray) -> FloatArray:
-    """Return (N, 4, 4) coarse poses with what the regressor adds, metres.
+def with_rotations(coarse: CoarsePoses, bins: NDArray[np.intp], output: Outputs,
+                   grid: PoseGrid) -> CoarsePoses:
+    """Return N c poses: each of N with c other rotations, one after another.
+
+    Args:
+        coarse: Of N views.
+        bins: (N, c) of the rotations.
+        output: As of `coarse_poses`.
+        grid: What the classes mean.
+    """
+    views = np.repeat(np.arange(len(bins)), bins.shape[1])
+    logits = np.take_along_axis(output['rotation'], bins, axis=1).astype(np.float64)
+    return CoarsePoses(grid.rotations[bins.ravel()], coarse.tau[views], coarse.t[views],
+                       logits.ravel(), coarse.depth_logit[views])
+
+
+def corrected(coarse: CoarsePoses, residual: Outputs, grid: PoseGrid,
+              K: FloatArray) -> CoarsePoses:
+    """Return poses with what the regressor adds.
 
     Args:
         coarse: Of N views.
@@ -107,7 +135,8 @@ def final_poses(coarse: CoarsePoses, residual: Outputs, grid: PoseGrid,
     with np.errstate(invalid='ignore', divide='ignore'):
         R = rotation_from_6d(residual['rotation']) @ coarse.R
     tau = coarse.tau + np.concatenate([residual['xy'], residual['depth']], axis=1)
-    return make_transform(R, grid.translation.decode(tau, K))
+    return CoarsePoses(R, tau, grid.translation.decode(tau, K), coarse.rotation_logit,
+                       coarse.depth_logit)
 
 
 def best_copies(coarse: CoarsePoses, copies: int,

@@ -61,15 +61,25 @@ class NeuralMeshBackend:
         self._options = options.neural_mesh
         self.needs: frozenset[Need] = _needs(options)
         self.categories: tuple[str, ...] = model.manifest.categories
-        wanted = [name for name in self.categories
-                  if not options.labels or name in options.labels]
         self._calibration = MeshCalibration.of(model.manifest)
+        self._labels: tuple[str, ...] | None = None
+        self.retune(options)
+
+    def retune(self, options: BackendOptions) -> None:
+        """Follow another least probability and other labels from the next frame on."""
         given = options.neural_mesh.min_probability
         self._least = self._calibration.least if given is None else given
+        self._rejects_outcompeted = given != 0.0
+        if options.labels == self._labels:
+            return
+        wanted = [name for name in self.categories
+                  if not options.labels or name in options.labels]
+        manifest = self._model.manifest
         self._solver = NeuralMeshSolver(
-            {name: model.meshes[name] for name in wanted},
-            {name: view_rotations(model.manifest, name) for name in wanted},
-            solver_settings(model.manifest, options.neural_mesh))
+            {name: self._model.meshes[name] for name in wanted},
+            {name: view_rotations(manifest, name) for name in wanted},
+            solver_settings(manifest, options.neural_mesh))
+        self._labels = options.labels
 
     def estimate(self, frame: RGBDFrame,
                  detections: Sequence[Detection]) -> list[ObjectPose | Rejection]:
@@ -147,6 +157,8 @@ class NeuralMeshBackend:
         t = candidate.T_camera_object[:3, 3]
         if not (np.isfinite(candidate.T_camera_object).all() and t[2] > 0):
             return rejections.no_pose_in_front(detection, t, score)
+        if candidate.is_outcompeted and self._rejects_outcompeted:
+            return Rejection(detection, 'other objects explain its pixels better')
         if score < self._least:
             return Rejection(detection, f'only {score:.2f} likely to be a {candidate.category}, '
                              f'less than {self._least:.2f}')

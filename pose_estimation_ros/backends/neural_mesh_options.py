@@ -26,7 +26,8 @@ class NeuralMeshOptions:
         initial_poses: Of each object that are refined, the best is taken; 0 = as the model says.
         competition: 'on' = objects compete for pixels, so that one that is hidden by another is
             judged by what is left of it; 'off' = each object is alone.
-        min_probability: Candidates less likely than this are rejected; None = the model's own.
+        min_probability: Candidates less likely than this are rejected, and those whose pixels
+            others explain better; None = the model's own, 0 = nothing is rejected.
     """
 
     proposals: str = 'generative'

@@ -103,6 +103,8 @@ def solver_settings(manifest: ModelManifest, options: NeuralMeshOptions) -> Solv
                          f'{PARAMETER} must be numbers ({error})') from error
     if options.initial_poses:
         counts['initial_poses'] = options.initial_poses
+    # The names of _COUNTS are of integers, those of _SEARCH_NUMBERS of numbers; mypy sees one
+    # dictionary for all of a class's fields.
     search: SearchSettings = replace(SearchSettings(), **counts, **numbers,  # type: ignore[arg-type]
                                      distances=tuple(np.geomspace(*space.distances).tolist()))
     return replace(SolverSettings(search=search, competes=options.competition == 'on'), **others)

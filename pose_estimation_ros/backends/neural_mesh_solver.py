@@ -58,7 +58,8 @@ class SolverSettings:
         competes: Whether objects compete for pixels, and are refined again with what they keep.
         overlap: Of two objects of a category whose silhouettes share more than this of their
             union, the weaker is the same object again.
-        least_visible: Share of its silhouette that an object must explain to be one.
+        least_visible: Share of its silhouette that an object must explain to be one, or to stay
+            one when it has lost pixels to others.
         window: Half side of the cells around an object that are compared with it, in its sizes.
     """
 
@@ -91,6 +92,8 @@ class Candidate:
             camera's frame at the object's origin; with a variance of the features' error per
             pixel and channel it becomes the inverse covariance.
         box: Which of the given boxes it comes from; -1 = it was found in the whole image.
+        is_outcompeted: Other objects explain nearly all that it claimed better. Its pose is that
+            from before, and what is left of its pixels may be none.
     """
 
     category: str
@@ -104,6 +107,7 @@ class Candidate:
     depth: FloatArray
     hessian: FloatArray
     box: int
+    is_outcompeted: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -247,19 +251,25 @@ class NeuralMeshSolver:
 
     def _finished(self, one: _Object, owned: BoolArray | None, features: Float32Array,
                   K: FloatArray) -> Candidate | None:
-        """Return the object after its second pass, or None if too little of it is left."""
+        """Return the object after its second pass, or None if too little of it is seen.
+
+        Which of two objects is right that claim the same pixels is not sure: one that loses
+        nearly all stays where it was, as an answer that is marked.
+        """
         mesh = self._rendered[one.category]
         scores = self._scores(one.category, one.hypothesis, features, K)
         own = None if owned is None else owned[None]
-        hypothesis = one.hypothesis
+        hypothesis, is_outcompeted = one.hypothesis, False
         if own is not None:
             hypothesis = refine(hypothesis, mesh, scores, K, self._refinement,
                                 own).hypotheses
         rendering = render(hypothesis, mesh, scores, K, own)
-        won = rendering.gains > 0
-        pixels = rendering.raster.pixel
         if rendering.visible_shares()[0] <= self._settings.least_visible:
-            return None
+            if owned is None:
+                return None
+            is_outcompeted, hypothesis = True, one.hypothesis
+            rendering = render(hypothesis, mesh, scores, K, own)
+        won, pixels = rendering.gains > 0, rendering.raster.pixel
         R = hypothesis.T_camera_object[0, :3, :3]
         to_object = np.kron(np.eye(2), R.T)
         depth = np.full(scores.clutter.size, np.nan)
@@ -268,10 +278,12 @@ class NeuralMeshSolver:
         return Candidate(
             one.category, hypothesis.T_camera_object[0],
             self._meshes[one.category].extents * hypothesis.stretch[0],
-            float(np.clip(similar.sum() / pixels.size, 0, 1)), float(similar.mean()),
+            float(np.clip(similar.sum() / pixels.size, 0, 1)),
+            float(similar.mean()) if similar.size else 0.0,
             float(rendering.gains.sum()), rendering.raster.images(won)[0],
             rendering.raster.masks()[0], depth.reshape(scores.shape),
-            to_object.T @ derivatives(rendering, mesh).curvature[0] @ to_object, one.box)
+            to_object.T @ derivatives(rendering, mesh).curvature[0] @ to_object, one.box,
+            is_outcompeted)
 
 
 def _objects(category: str, hypotheses: Hypotheses, boxes: IndexArray, mesh: RenderedMesh,

@@ -1,7 +1,8 @@
 """Robust similarity alignment: Umeyama inside RANSAC, for many objects at once.
 
 Finds scale, rotation and translation with `target = scale * R @ source + t` from corresponding
-points of which some are wrong. Nothing loops over hypotheses or objects.
+points of which some are wrong. Nothing loops over hypotheses: they are fitted in closed form
+(`sample_similarity`), and all of an object are judged by one matrix product.
 
 Source: S. Umeyama, Least-squares estimation of transformation parameters between two point
 patterns, PAMI 1991, equations 38 to 43; the threshold and acceptance rule are those that SPD
@@ -16,12 +17,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pose_estimation_ros.core.errors import InvalidInputError
+from pose_estimation_ros.core.rotation_fit import fitted_rotation
 
 FloatArray = NDArray[np.float64]
 
 SAMPLE_SIZE = 5
+HYPOTHESES = 128
 INLIER_THRESHOLD = 0.1
 MINIMUM_INLIER_RATIO = 0.1
+_ONES = np.ones(3)
 
 
 @dataclass(frozen=True)
@@ -79,8 +83,8 @@ def umeyama(source: FloatArray, target: FloatArray, weights: FloatArray) -> Simi
     """
     total = np.maximum(weights.sum(axis=-1), np.finfo(np.float64).tiny)[..., None]
     w = (weights / total)[..., None]
-    source_mean = (w * source).sum(axis=-2)
-    target_mean = (w * target).sum(axis=-2)
+    across = np.swapaxes(w, -1, -2)
+    source_mean, target_mean = (across @ source)[..., 0, :], (across @ target)[..., 0, :]
     source_centred = source - source_mean[..., None, :]
     target_centred = target - target_mean[..., None, :]
     covariance = np.swapaxes(w * target_centred, -1, -2) @ source_centred
@@ -89,11 +93,41 @@ def umeyama(source: FloatArray, target: FloatArray, weights: FloatArray) -> Simi
     U[..., :, 2] *= sign[..., None]
     singular[..., 2] *= sign
     R = U @ Vt
-    variance = (w * source_centred ** 2).sum(axis=(-1, -2))
+    variance = (across @ _squared(source_centred)[..., None])[..., 0, 0]
     with np.errstate(divide='ignore', invalid='ignore'):
         scale = singular.sum(axis=-1) / variance
     t = target_mean - scale[..., None] * np.einsum('...ij,...j->...i', R, source_mean)
     return Similarity(scale, R, t)
+
+
+def sample_similarity(source: FloatArray, target: FloatArray) -> Similarity:
+    """Return the least-squares similarities of many small samples.
+
+    As `umeyama` with equal weights, without its decompositions: some 30 times as fast, and good
+    to about seven digits.
+
+    Args:
+        source: (..., N, 3) points.
+        target: (..., N, 3) corresponding points.
+
+    Returns:
+        The similarities; where no single one is the best, NaN or one of the best.
+    """
+    number = source.shape[-2]
+    source_mean, target_mean = source.mean(axis=-2), target.mean(axis=-2)
+    source_centred = source - source_mean[..., None, :]
+    target_centred = target - target_mean[..., None, :]
+    covariance = np.swapaxes(target_centred, -1, -2) @ source_centred / number
+    R, trace = fitted_rotation(covariance)
+    with np.errstate(divide='ignore', invalid='ignore'):
+        scale = trace / (_squared(source_centred).sum(axis=-1) / number)
+    moved = (R @ source_mean[..., None])[..., 0]
+    return Similarity(scale, R, target_mean - scale[..., None] * moved)
+
+
+def sample_numbers(hypotheses: int, seed: int) -> FloatArray:
+    """Return (hypotheses, 5) even random numbers from 0 to 1 that the samples are made of."""
+    return np.random.default_rng(seed).random((hypotheses, SAMPLE_SIZE))
 
 
 def draw_samples(valid: NDArray[np.bool_], hypotheses: int, seed: int) -> NDArray[np.intp]:
@@ -107,7 +141,7 @@ def draw_samples(valid: NDArray[np.bool_], hypotheses: int, seed: int) -> NDArra
     Returns:
         (B, hypotheses, 5) indices into N.
     """
-    uniform = np.random.default_rng(seed).random((hypotheses, SAMPLE_SIZE))
+    uniform = sample_numbers(hypotheses, seed)
     order = np.argsort(~valid, axis=1, kind='stable')
     rank = (uniform[None] * valid.sum(axis=1)[:, None, None]).astype(np.intp)
     return np.take_along_axis(order, rank.reshape(len(valid), -1), axis=1).reshape(rank.shape)
@@ -115,7 +149,7 @@ def draw_samples(valid: NDArray[np.bool_], hypotheses: int, seed: int) -> NDArra
 
 def align_robustly(source: FloatArray, target: FloatArray,
                    valid: NDArray[np.bool_] | None = None, *, seed: int = 0,
-                   hypotheses: int = 128, inlier_threshold: float = INLIER_THRESHOLD,
+                   hypotheses: int = HYPOTHESES, inlier_threshold: float = INLIER_THRESHOLD,
                    samples: NDArray[np.intp] | None = None) -> Alignment:
     """Align B sets of correspondences that contain outliers.
 
@@ -145,7 +179,8 @@ def align_robustly(source: FloatArray, target: FloatArray,
         raise InvalidInputError(f'source and target must both be (B, N, 3), got {source.shape} '
                                 f'and {target.shape}')
     objects = len(source)
-    usable = np.asarray(np.isfinite(source).all(axis=2) & np.isfinite(target).all(axis=2))
+    # A sum is finite where all its terms are: much faster than to ask each of three.
+    usable = np.asarray(np.isfinite(source @ _ONES) & np.isfinite(target @ _ONES))
     if valid is not None:
         usable = usable & valid
     count = usable.sum(axis=1)
@@ -159,39 +194,61 @@ def align_robustly(source: FloatArray, target: FloatArray,
     if samples is None:
         samples = draw_samples(usable, hypotheses, seed)
     rows = np.arange(objects)[:, None, None]
-    hypothesis = umeyama(source[rows, samples], target[rows, samples], np.ones(samples.shape))
+    hypothesis = sample_similarity(source[rows, samples], target[rows, samples])
 
     centroid = source.sum(axis=1) / np.maximum(count, 1)[:, None]
-    distance = np.linalg.norm(source - centroid[:, None], axis=2)
-    tolerance = inlier_threshold * 2.0 * np.where(usable, distance, 0.0).max(axis=1)
+    farthest = np.where(usable, _squared(source - centroid[:, None]), 0.0).max(axis=1)
+    tolerance = inlier_threshold * 2.0 * np.sqrt(farthest)
 
-    squared = _squared_residuals(hypothesis, source, target)
-    with np.errstate(invalid='ignore'):
-        agrees = squared < ((hypothesis.scale * tolerance[:, None]) ** 2)[..., None]
-    agrees &= usable[:, None, :]
-    # A scale of zero or NaN comes from coinciding points and supports nothing.
-    support = np.where(hypothesis.scale > 0, agrees.sum(axis=2), 0)
+    support = _support(hypothesis, source, target, usable, tolerance)
     best = np.argmax(support, axis=1)
-    inliers = agrees[np.arange(objects), best]
-    ratio = support[np.arange(objects), best] / np.maximum(count, 1)
+    each = np.arange(objects)
+    chosen = Similarity(hypothesis.scale[each, best], hypothesis.R[each, best],
+                        hypothesis.t[each, best])
+    squared = _squared(chosen.apply(source) - target)
+    with np.errstate(invalid='ignore'):
+        inliers = usable & (squared < ((chosen.scale * tolerance) ** 2)[:, None])
+    # A scale of zero or NaN comes from coinciding points and supports nothing.
+    inliers &= (chosen.scale > 0)[:, None]
+    ratio = inliers.sum(axis=1) / np.maximum(count, 1)
 
     final = umeyama(source, target, inliers.astype(np.float64))
-    distance_squared = ((final.apply(source) - target) ** 2).sum(axis=2)
+    distance_squared = _squared(final.apply(source) - target)
     residual = np.sqrt((distance_squared * inliers).sum(axis=1)
                        / np.maximum(inliers.sum(axis=1), 1))
     finite = np.isfinite(final.scale) & (final.scale > 0)
     return Alignment(final, (ratio >= MINIMUM_INLIER_RATIO) & finite, inliers, ratio, residual)
 
 
-def _squared_residuals(hypothesis: Similarity, source: FloatArray,
-                       target: FloatArray) -> FloatArray:
-    """Return the (B, H, N) squared distances of B x H hypotheses at N correspondences.
+def _support(hypotheses: Similarity, source: FloatArray, target: FloatArray,
+             usable: NDArray[np.bool_], tolerance: FloatArray) -> NDArray[np.intp]:
+    """Return how many correspondences agree with each hypothesis, (B, H).
 
-    One matrix product per object: a hypothesis is a row block of 3 x 4 numbers.
+    Divided by the squared scale, a squared residual is |p|^2 plus a sum of products of terms of
+    the point, (N, 17), with terms of the hypothesis, (H, 17).
     """
-    objects, number = hypothesis.scale.shape
-    M = hypothesis.scale[..., None, None] * hypothesis.R
-    moved = M.reshape(objects, number * 3, 3) @ np.swapaxes(source, 1, 2)
-    moved += hypothesis.t.reshape(objects, number * 3, 1)
-    moved = moved.reshape(objects, number, 3, -1) - np.swapaxes(target, 1, 2)[:, None]
-    return np.asarray(np.einsum('bhin,bhin->bhn', moved, moved))
+    s = hypotheses.scale
+    with np.errstate(divide='ignore', invalid='ignore', over='ignore'):
+        R, t = hypotheses.R / s[..., None, None], hypotheses.t / s[..., None]
+        of_hypotheses = np.concatenate([
+            _squared(t)[..., None], (1.0 / s ** 2)[..., None], -2.0 * t / s[..., None],
+            2.0 * (np.swapaxes(R, -1, -2) @ hypotheses.t[..., None])[..., 0],
+            -2.0 * R.reshape(*s.shape, 9)], axis=-1)
+    # They support nothing, and NaN would be slow.
+    of_hypotheses[~((s > 0) & np.isfinite(of_hypotheses).all(axis=-1))] = 0.0
+    limit = np.where(usable, tolerance[:, None] ** 2 - _squared(source), -np.inf)
+    support = np.empty(s.shape, dtype=np.intp)
+    sums = np.empty((s.shape[1], source.shape[1]))
+    for row, (p, q) in enumerate(zip(source, target, strict=True)):
+        of_points = np.concatenate([
+            np.ones((len(p), 1)), _squared(q)[:, None], q, p,
+            (q[:, :, None] * p[:, None]).reshape(-1, 9)], axis=1)
+        np.matmul(of_hypotheses[row], of_points.T, out=sums)
+        support[row] = np.count_nonzero(sums < limit[row], axis=1)
+    support[~(s > 0)] = 0
+    return support
+
+
+def _squared(vectors: FloatArray) -> FloatArray:
+    """Return the squared lengths of (..., 3) vectors; sums over short axes are slow in NumPy."""
+    return np.asarray(np.einsum('...i,...i->...', vectors, vectors))

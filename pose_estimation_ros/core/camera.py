@@ -21,6 +21,10 @@ _UNDISTORT_ITERATIONS = 20
 # How many coefficients `distort` knows: no thin prism and no tilted sensor.
 _RADIAL_TANGENTIAL_COEFFICIENTS = 8
 _EQUIDISTANT_COEFFICIENTS = 4
+# In longer sides of the whole image: from beyond the widest fisheye to beyond a 400 mm lens.
+_FOCAL_LENGTHS = (0.02, 100.0)
+# From the middle of the image, likewise: it may be the corner of a larger one.
+_FARTHEST_PRINCIPAL_POINT = 10.0
 
 
 def _no_distortion() -> FloatArray:
@@ -104,6 +108,29 @@ class CameraIntrinsics:
     def is_distorted(self) -> bool:
         """Whether the image is bent by a lens: any coefficient of `D` is not zero."""
         return bool(np.any(self.D != 0.0))
+
+    def check_plausible(self) -> None:
+        """Check that a real camera can have these focal lengths and this principal point.
+
+        Meant for calibrations of whole images: those of a small crop may be anything.
+
+        Raises:
+            InvalidInputError: If none can.
+        """
+        side = max(self.width, self.height)
+        shortest, longest = (factor * side for factor in _FOCAL_LENGTHS)
+        if not all(shortest <= focal <= longest for focal in (self.fx, self.fy)):
+            raise InvalidInputError(
+                f'camera is not calibrated: camera_info has fx={self.fx:g}, fy={self.fy:g} for '
+                f'{self.width}x{self.height} pixels, but a camera of that size has {shortest:g} '
+                f'to {longest:g}; publish focal lengths in pixels of this image (calibrate the '
+                'camera)')
+        away = max(abs(self.cx - self.width / 2), abs(self.cy - self.height / 2)) / side
+        if away > _FARTHEST_PRINCIPAL_POINT:
+            raise InvalidInputError(
+                f'camera is not calibrated: camera_info has cx={self.cx:g}, cy={self.cy:g} for '
+                f'{self.width}x{self.height} pixels, far outside the image; publish the principal '
+                'point in pixels of this image (calibrate the camera)')
 
     def crop(self, x: int, y: int, width: int, height: int) -> CameraIntrinsics:
         """Return the intrinsics of the sub-image whose first pixel is (x, y)."""

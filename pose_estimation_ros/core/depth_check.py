@@ -15,6 +15,8 @@ from pose_estimation_ros.core.frame import RGBDFrame
 _FARTHEST_MEDIAN_DEPTH = 20.0
 _NEAREST_MEDIAN_DEPTH = 0.02
 _DEPTH_CHECK_STRIDE = 4
+# No depth camera measures a single pixel beyond these, metres.
+_NEAREST_DEPTH, _FARTHEST_DEPTH = 0.01, 100.0
 
 
 def check_depth(depth: NDArray[np.float32] | None, users: Sequence[str] = ()) -> None:
@@ -48,13 +50,29 @@ def check_depth(depth: NDArray[np.float32] | None, users: Sequence[str] = ()) ->
             'millimetres and 32FC1 metres')
 
 
-def with_usable_depth(frame: RGBDFrame, depth: NDArray[np.float32]) -> RGBDFrame:
-    """Return a frame whose depth may be used, or without depth if nothing of it is known.
+def has_depth(frame: RGBDFrame) -> bool:
+    """Return whether anything is known of a frame's depth, whatever its unit."""
+    return frame.depth is not None and bool(
+        (np.isfinite(frame.depth) & (frame.depth != 0.0)).any())
+
+
+def with_usable_depth(frame: RGBDFrame, users: Sequence[str] = ()) -> RGBDFrame:
+    """Return a frame whose depth may be used.
+
+    A pixel nearer than 1 cm or farther than 100 m is unknown in it: no camera measures that.
+
+    Args:
+        frame: As it came.
+        users: Who needs depth; nobody = a frame of which no depth is known goes on without.
 
     Raises:
-        InvalidInputError: If the unit of the depth is wrong.
+        InvalidInputError: If the unit of the depth is wrong, or none is known and it is needed.
     """
-    if not (np.isfinite(depth) & (depth != 0.0)).any():
+    if not users and not has_depth(frame):
         return replace(frame, depth=None)
-    check_depth(depth)
-    return frame
+    check_depth(frame.depth, users)
+    assert frame.depth is not None
+    absurd = (frame.depth < _NEAREST_DEPTH) | (frame.depth > _FARTHEST_DEPTH)
+    if not absurd.any():
+        return frame
+    return replace(frame, depth=np.where(absurd, np.float32(np.nan), frame.depth))

@@ -34,6 +34,8 @@ class ObjectPose:
             camera frame; None = unknown.
         inlier_ratio: Share of observed points that agree with the pose, NaN = unknown.
         residual: Root-mean-square distance of those inliers, metres, NaN = unknown.
+        agreement: Share of its visible surface that is where depth was observed, 0 to 1, see
+            `surface_agreement`; NaN = not compared.
     """
 
     label: str
@@ -50,9 +52,10 @@ class ObjectPose:
     covariance: NDArray[np.float64] | None = field(default=None, repr=False)
     inlier_ratio: float = float('nan')
     residual: float = float('nan')
+    agreement: float = float('nan')
 
     def __post_init__(self) -> None:
-        """Check that pose and size are finite, rigid and positive.
+        """Check that pose and size are finite, rigid and positive, and the covariance is one.
 
         Raises:
             InvalidInputError: If they are not.
@@ -65,8 +68,24 @@ class ObjectPose:
         if size.shape != (3,) or not np.isfinite(size).all() or (size <= 0).any():
             raise InvalidInputError(f'{self.label}: size must be three positive lengths in '
                                     f'metres, got {size.tolist()}')
+        if self.covariance is not None:
+            _check_covariance(self.label, self.covariance)
         object.__setattr__(self, 'T_camera_object', pose)
         object.__setattr__(self, 'size', size)
+
+
+def _check_covariance(label: str, covariance: NDArray[np.float64]) -> None:
+    """Check shape, values and symmetry.
+
+    Raises:
+        InvalidInputError: If it is no covariance of a pose.
+    """
+    if (np.shape(covariance) != (6, 6) or not np.isfinite(covariance).all()
+            or (np.diag(covariance) < 0).any()
+            or not np.allclose(covariance, covariance.T, rtol=1e-3, atol=1e-9)):
+        raise InvalidInputError(f'{label}: covariance must be a symmetric 6 x 6 matrix of finite '
+                                'values with none below 0 on its diagonal, got '
+                                f'{np.asarray(covariance).tolist()}; None = unknown')
 
 
 @dataclass(frozen=True)

@@ -96,6 +96,18 @@ def at_other_point(covariance: FloatArray, shift: FloatArray) -> FloatArray:
     return np.asarray(lever @ covariance @ lever.T)
 
 
+def turned(covariance: FloatArray, R: FloatArray) -> FloatArray:
+    """Return (..., 6, 6) covariances told in another frame.
+
+    Args:
+        covariance: (..., 6, 6) as of `fit_covariance`.
+        R: (3, 3) rotation from their frame to the other one.
+    """
+    turn = np.zeros((6, 6))
+    turn[:3, :3] = turn[3:, 3:] = R
+    return np.asarray(turn @ covariance @ turn.T)
+
+
 def with_unknown_spin(covariance: FloatArray, R: FloatArray, symmetry: Symmetry) -> FloatArray:
     """Return the covariance of a pose whose turn about a symmetry axis means nothing.
 

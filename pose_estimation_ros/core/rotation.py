@@ -7,6 +7,8 @@ from numpy.typing import ArrayLike, NDArray
 
 FloatArray = NDArray[np.float64]
 
+_TINY = np.finfo(np.float64).tiny
+
 
 def angle_between(R_a: FloatArray, R_b: FloatArray) -> FloatArray:
     """Return the geodesic angle between (..., 3, 3) rotations, 0 to pi.
@@ -44,10 +46,11 @@ def matrix_to_axis_angle(R: FloatArray) -> FloatArray:
                      R[..., 1, 0] - R[..., 0, 1]], axis=-1)
     length = np.linalg.norm(skew, axis=-1, keepdims=True)
     cosine = 0.5 * (np.trace(R, axis1=-2, axis2=-1)[..., None] - 1.0)
-    known = length > np.finfo(np.float64).tiny
+    known = length > _TINY
     axis = np.where(known, skew / np.where(known, length, 1.0), np.array([1.0, 0.0, 0.0]))
     # Towards a half turn the skew part vanishes, and the symmetric one tells the axis.
-    axis = np.where(cosine < 0, _axis_of_wide_turn(R, cosine, skew), axis)
+    if (cosine < 0).any():
+        axis = np.where(cosine < 0, _axis_of_wide_turn(R, cosine, skew), axis)
     return np.asarray(np.arctan2(0.5 * length, cosine) * axis)
 
 

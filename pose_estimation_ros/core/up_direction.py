@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pose_estimation_ros.core.camera import CameraIntrinsics
+from pose_estimation_ros.core.rotation import axis_angle_to_matrix
 
 FloatArray = NDArray[np.float64]
 
@@ -92,6 +93,31 @@ def guessed_up(ray: FloatArray) -> FloatArray:
     image_up = np.array([0.0, -1.0, 0.0]) + ray[:, 1:2] * ray
     image_up /= np.maximum(np.linalg.norm(image_up, axis=1, keepdims=True), 1e-9)
     return np.asarray((image_up - ray) / np.sqrt(2.0))
+
+
+def upright_turn(R: FloatArray, up: FloatArray, tolerance: float) -> FloatArray:
+    """Return the (B, 3, 3) least turns that make objects stand that nearly stand.
+
+    Most things that lean by a few degrees do so in the estimate alone: what stands on a table
+    stands upright, on its foot or on its head.
+
+    Args:
+        R: (B, 3, 3) rotations of object frames with +y up, as all categories have.
+        up: (3,) unit direction away from the ground, in the frame that they rotate to.
+        tolerance: How far from upright an object may be to be turned, radians.
+
+    Returns:
+        From the left of R; the identity where an object leans by more.
+    """
+    y = R[:, :, 1]
+    # Up, or down for what stands on its head.
+    vertical = np.where((y @ up)[:, None] < 0, -up, up)
+    axis = np.cross(y, vertical)
+    sine = np.linalg.norm(axis, axis=1)
+    lean = np.arctan2(sine, (y * vertical).sum(axis=1))
+    turned = (lean < tolerance) & (sine > 0)
+    angle = np.where(turned, lean / np.where(sine > 0, sine, 1.0), 0.0)
+    return axis_angle_to_matrix(angle[:, None] * axis)
 
 
 def _surface_normals(depth: NDArray[np.float32],

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import logging
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,11 +22,16 @@ from pose_estimation_ros.runtime.providers import (
 )
 
 Array = NDArray[Any]
+_Value = TypeVar('_Value')
+
+_LOG = logging.getLogger(__name__)
 
 _DTYPES = {'tensor(float)': np.float32, 'tensor(float16)': np.float16,
            'tensor(double)': np.float64, 'tensor(int64)': np.int64, 'tensor(int32)': np.int32,
            'tensor(uint8)': np.uint8, 'tensor(bool)': np.bool_}
 _WARM_UP_RUNS = 2
+# ONNX Runtime has no error type for it; these come from its arena, CUDA, cuDNN, cuBLAS and C++.
+_OUT_OF_MEMORY = ('failed to allocate memory', 'out of memory', 'alloc_failed', 'bad_alloc')
 
 
 @dataclass(frozen=True)
@@ -37,8 +43,36 @@ class TensorSpec:
     dtype: np.dtype[Any]
 
 
+@dataclass(frozen=True)
+class DeviceArray:
+    """An output that is still where it was computed; another session may take it from there.
+
+    Attributes:
+        value: ONNX Runtime's value.
+    """
+
+    value: Any
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Its sizes."""
+        return tuple(self.value.shape())
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Type of its elements."""
+        return _dtype(self.value.data_type())
+
+    def numpy(self) -> Array:
+        """Return a copy in the computer's memory."""
+        array: Array = self.value.numpy()
+        return array
+
+
 class InferenceSession:
     """Runs an ONNX file on the CPU or a GPU.
+
+    With the device 'auto' it goes on on the CPU when the GPU is out of memory, and logs it.
 
     Attributes:
         inputs: What the network takes.
@@ -60,29 +94,50 @@ class InferenceSession:
                 ONNX Runtime is installed twice.
         """
         check_installation()
-        # Only now, so that a missing one is told as what it is.
-        import onnxruntime as ort
-
         if threads < 0:
             raise ConfigurationError(f'threads is {threads}; use 0 (automatic) or more')
         if not path.is_file():
             raise ModelError(f'network file {path} is missing')
-        chosen = parse_device(device)
+        self._path = path
+        self._threads = threads
+        self._device = device
+        self.providers: tuple[str, ...] = ()
+        self._session: Any = None
+        try:
+            self._open(device)
+        except ModelError as error:
+            if device != 'auto' or not is_out_of_memory(error):
+                raise
+            self._fall_back(error)
+
+    def _open(self, device: str) -> None:
+        """Load the network.
+
+        Raises:
+            ModelError: If it cannot be loaded.
+            ConfigurationError: If the device is unknown or absent.
+        """
+        # Only now, so that a missing one is told as what it is.
+        import onnxruntime as ort
+
+        path, chosen = self._path, parse_device(device)
         engines = cache_folder().parent / 'tensorrt_engines'
         providers = choose_providers(chosen, ort.get_available_providers(), engines)
         if chosen == 'tensorrt':
             engines.mkdir(parents=True, exist_ok=True)
         options = ort.SessionOptions()
-        options.intra_op_num_threads = threads
+        options.intra_op_num_threads = self._threads
         options.log_severity_level = 3
         # Idle threads that spin would take the cores from the other stages of the pipeline.
         options.add_session_config_entry('session.intra_op.allow_spinning', '0')
         try:
-            self._session: Any = ort.InferenceSession(str(path), options, providers=providers)
+            self._session = ort.InferenceSession(str(path), options, providers=providers)
         except Exception as error:  # its exceptions share no base class but this one
+            if is_out_of_memory(error):
+                raise ModelError(self._out_of_memory(error)) from error
             raise ModelError(f'network file {path} cannot be loaded: {_first_line(error)}; '
                              'restore it from the repository') from error
-        self.providers: tuple[str, ...] = tuple(self._session.get_providers())
+        self.providers = tuple(self._session.get_providers())
         if required_provider(chosen) not in self.providers:
             raise ConfigurationError(
                 f'device {device!r} was asked for but could not be started, running would be on '
@@ -93,11 +148,27 @@ class InferenceSession:
         self.inputs = tuple(_spec(entry) for entry in self._session.get_inputs())
         self.outputs = tuple(_spec(entry) for entry in self._session.get_outputs())
 
-    def run(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
+    def _fall_back(self, error: Exception) -> None:
+        """Load the network on the CPU instead."""
+        self._session = None  # Its memory on the GPU is what the others lack.
+        _LOG.warning('the GPU is out of memory (%s); %s goes on on the CPU, which is slower; end '
+                     'other programs on the GPU or lower max_objects, then deactivate and '
+                     'activate the node', _first_line(error), self._path.name)
+        self._open('cpu')
+
+    def _out_of_memory(self, error: Exception) -> str:
+        where = 'this computer' if self.providers[:1] in ((), (CPU,)) else 'the GPU'
+        cure = ('end other programs' if where == 'this computer' else
+                "end other programs on the GPU, or choose device 'auto' to go on on the CPU")
+        return (f'{where} is out of memory for {self._path.name} ({_first_line(error)}); lower '
+                f'max_objects, choose a smaller model, or {cure}')
+
+    def run(self, inputs: Mapping[str, Array | DeviceArray]) -> dict[str, Array]:
         """Run the network once.
 
         Args:
-            inputs: An array for each of `inputs`, by name.
+            inputs: An array for each of `inputs`, by name, or what another session left on the
+                device.
 
         Returns:
             An array for each of `outputs`, by name.
@@ -106,13 +177,28 @@ class InferenceSession:
             InvalidInputError: If names, types or fixed dimensions do not fit.
             ModelError: If the network fails, or the session is closed.
         """
+        return self._run(inputs, lambda binding: binding.copy_outputs_to_cpu())
+
+    def run_on_device(self, inputs: Mapping[str, Array | DeviceArray]) -> dict[str, DeviceArray]:
+        """Run the network once and leave what it gives where it is; otherwise as `run`."""
+        return self._run(inputs, lambda binding: [DeviceArray(value)
+                                                  for value in binding.get_outputs()])
+
+    def _run(self, inputs: Mapping[str, Array | DeviceArray],
+             taken: Callable[[Any], list[_Value]]) -> dict[str, _Value]:
+        """Run the network once, return what is taken from the binding of its memory."""
         if self._session is None:
             raise ModelError('the network was closed; load it again')
         self._check(inputs)
         try:
-            values = self._run_bound(inputs)
+            values = taken(self._run_bound(inputs))
         except Exception as error:  # its exceptions share no base class but this one
-            raise ModelError(f'the network failed: {_first_line(error)}') from error
+            if not is_out_of_memory(error):
+                raise ModelError(f'the network failed: {_first_line(error)}') from error
+            if self._device != 'auto' or self.providers[0] == CPU:
+                raise ModelError(self._out_of_memory(error)) from error
+            self._fall_back(error)
+            values = taken(self._run_bound(inputs))
         return dict(zip((spec.name for spec in self.outputs), values, strict=True))
 
     def warm_up(self, shapes: Mapping[str, tuple[int, ...]]) -> None:
@@ -131,19 +217,25 @@ class InferenceSession:
         """Free the network and its device memory."""
         self._session = None
 
-    def _run_bound(self, inputs: Mapping[str, Array]) -> list[Array]:
+    def _run_bound(self, inputs: Mapping[str, Array | DeviceArray]) -> Any:
         """Run with bound memory: on a GPU one copy in, one copy out, and none in between."""
         binding = self._session.io_binding()
         for name, array in inputs.items():
-            binding.bind_ortvalue_input(name, self._bound_value(
-                np.ascontiguousarray(array), self._memory, 0))
+            binding.bind_ortvalue_input(name, self._on_device(array))
         for spec in self.outputs:
             binding.bind_output(spec.name, self._memory)
         self._session.run_with_iobinding(binding)
-        values: list[Array] = binding.copy_outputs_to_cpu()
-        return values
+        return binding
 
-    def _check(self, inputs: Mapping[str, Array]) -> None:
+    def _on_device(self, array: Array | DeviceArray) -> Any:
+        if isinstance(array, DeviceArray):
+            if array.value.device_name() == self._memory:
+                return array.value
+            # One of the two sessions went on on the CPU.
+            array = array.numpy()
+        return self._bound_value(np.ascontiguousarray(array), self._memory, 0)
+
+    def _check(self, inputs: Mapping[str, Array | DeviceArray]) -> None:
         expected = [spec.name for spec in self.inputs]
         if set(inputs) != set(expected):
             raise InvalidInputError(f'the network takes the inputs {", ".join(expected)}, got '
@@ -162,7 +254,18 @@ class InferenceSession:
 
 def _spec(entry: Any) -> TensorSpec:
     shape = tuple(size if isinstance(size, int) else None for size in entry.shape)
-    return TensorSpec(entry.name, shape, np.dtype(_DTYPES.get(entry.type, np.float32)))
+    return TensorSpec(entry.name, shape, _dtype(entry.type))
+
+
+def _dtype(name: str) -> np.dtype[Any]:
+    """Return the type of elements that ONNX Runtime calls so."""
+    return np.dtype(_DTYPES.get(name, np.float32))
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Return whether an error of ONNX Runtime means that memory is used up, of GPU or computer."""
+    text = str(error).lower()
+    return isinstance(error, MemoryError) or any(sign in text for sign in _OUT_OF_MEMORY)
 
 
 def _first_line(error: Exception) -> str:

@@ -17,7 +17,7 @@ from disp6d_models import (
     make_category_model,
     make_view_model,
 )
-from disp6d_objects import MIDDLE, known_box, picture_of_box
+from disp6d_objects import MIDDLE, depth_of_box, known_box, picture_of_box
 
 from pose_estimation_ros.backends.base import BackendOptions, PoseBackend, TakesObjects
 from pose_estimation_ros.backends.disp6d import DISP6DBackend
@@ -57,9 +57,11 @@ def category_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_category_model(tmp_path_factory.mktemp('models') / 'shapes', ('mug', 'can'))
 
 
-def make_backend(model: Path, objects: Path, alignment: str = 'icp') -> PoseBackend:
+def make_backend(model: Path, objects: Path, alignment: str = 'surfaces',
+                 refinement: str = 'none', stance: str = 'any') -> PoseBackend:
     return create_backend('disp6d', BackendOptions(
-        str(model), 'cpu', 1, disp6d=DISP6DOptions(str(objects), alignment)))
+        str(model), 'cpu', 1, disp6d=DISP6DOptions(str(objects), alignment, '', refinement,
+                                                   stance)))
 
 
 def frame_of(rgb: np.ndarray, depth: np.ndarray | None = None) -> RGBDFrame:
@@ -94,6 +96,42 @@ class TestKnownObjects:
             assert 0.7 < pose.score <= 0.8
             np.testing.assert_allclose(pose.size, 2 * (np.array([0.05, 0.035, 0.025])
                                                        + np.abs(MIDDLE)), rtol=1e-4)
+
+    def test_with_depth_the_cad_model_is_fitted_to_it(self, view_model: Model, objects: Path
+                                                      ) -> None:
+        pytest.importorskip('small_gicp', reason='the fit to depth is optional')
+        backend = make_backend(view_model.folder, objects, refinement='auto')
+        assert backend.needs == {'detections', 'depth_if_any'}
+        generator = np.random.default_rng(5)
+        for _ in range(3):
+            R = random_rotation(generator)
+            T = make_transform(R, generator.uniform([-0.1, -0.1, 0.45], [0.1, 0.1, 0.6]))
+            rgb, mask = picture_of_box(T, CAMERA)
+            depth = depth_of_box(T, CAMERA)
+            (rough,) = backend.estimate(frame_of(rgb), [detection_of(mask)])
+            (fine,) = backend.estimate(frame_of(rgb, depth), [detection_of(mask)])
+            assert np.linalg.norm(fine.T_camera_object[:3, 3] - T[:3, 3]) < 0.004
+            assert angle_between(fine.T_camera_object[:3, :3], R) < np.radians(3)
+            assert np.trace(fine.covariance[:3, :3]) < np.trace(rough.covariance[:3, :3])
+
+    def test_depth_of_something_else_moves_nothing_but_the_distance(
+            self, view_model: Model, objects: Path) -> None:
+        pytest.importorskip('small_gicp', reason='the fit to depth is optional')
+        backend = make_backend(view_model.folder, objects, refinement='auto')
+        T = make_transform(np.eye(3), np.array([0.02, 0.0, 0.5]))
+        rgb, mask = picture_of_box(T, CAMERA)
+        wall = np.where(mask, np.linspace(0.3, 0.9, mask.shape[1])[None], np.nan)
+        (rough,) = backend.estimate(frame_of(rgb), [detection_of(mask)])
+        (fine,) = backend.estimate(frame_of(rgb, wall.astype(np.float32)), [detection_of(mask)])
+        np.testing.assert_array_equal(fine.T_camera_object[:3, :3], rough.T_camera_object[:3, :3])
+        rays = [pose.T_camera_object[:3, 3] / np.linalg.norm(pose.T_camera_object[:3, 3])
+                for pose in (rough, fine)]
+        np.testing.assert_allclose(rays[0], rays[1], atol=1e-9)
+        # Too few pixels of depth tell nothing.
+        few = np.full(mask.shape, np.nan, np.float32)
+        few[120, 155:165] = 0.5
+        (same,) = backend.estimate(frame_of(rgb, few), [detection_of(mask)])
+        np.testing.assert_array_equal(same.T_camera_object, rough.T_camera_object)
 
     def test_the_covariance_holds_how_far_poses_are_off(self, view_model: Model,
                                                         objects: Path) -> None:
@@ -144,19 +182,24 @@ class TestChangingObjects:
             tmp_path, encoder.fingerprint, 'views'), clock=lambda: now[0])
         rgb, mask = picture_of_box(make_transform(np.eye(3), np.array([0, 0, 0.5])), CAMERA)
         frame, detections = frame_of(rgb), [detection_of(mask)]
+        backend.look_for_objects()
         assert isinstance(backend.estimate(frame, detections)[0], Rejection)
         assert backend.describe()['objects'] == 'none'
         path = object_path(tmp_path, 'block')
         path.write_bytes(object_path(objects, 'block').read_bytes())
         # The folder is not looked at with every frame.
+        backend.look_for_objects()
         assert isinstance(backend.estimate(frame, detections)[0], Rejection)
         now[0] += 1.0
+        assert backend.categories == ()
         # Detections are selected by the labels before they are estimated.
+        backend.look_for_objects()
         assert backend.categories == ('block',)
         assert isinstance(backend.estimate(frame, detections)[0], ObjectPose)
         assert backend.describe()['objects'] == 'block'
         path.unlink()
         now[0] += 1.0
+        backend.look_for_objects()
         assert isinstance(backend.estimate(frame, detections)[0], Rejection)
         assert backend.categories == ()
 
@@ -188,7 +231,8 @@ class TestCategories:
         return (frame_of(EMPTY, np.where(mask, depth, 1.5).astype(np.float32)),
                 detection_of(mask, 'mug'))
 
-    @pytest.mark.parametrize(('alignment', 'tolerance'), [('icp', 0.07), ('boxes', 0.08)])
+    @pytest.mark.parametrize(('alignment', 'tolerance'), [
+        ('surfaces', 0.08), ('icp', 0.07), ('boxes', 0.08)])
     def test_pose_and_size_follow_from_codes_and_depth(
             self, category_model: Path, tmp_path: Path, alignment: str, tolerance: float) -> None:
         backend = make_backend(category_model, tmp_path, alignment)
@@ -207,6 +251,29 @@ class TestCategories:
         in_camera = transform_points(pose.T_camera_object, pose.points)
         np.testing.assert_allclose(np.linalg.norm(in_camera - self.MIDDLE, axis=1),
                                    RADIUS * self.SCALE, atol=0.01)
+
+    def test_on_a_ground_that_depth_shows_objects_rather_stand(
+            self, category_model: Path, tmp_path: Path) -> None:
+        frame, detection = self.scene()
+        # The camera looks straight down at a table.
+        np.testing.assert_allclose(frame.up, [0, 0, -1], atol=1e-3)
+        poses = [make_backend(category_model, tmp_path, stance=stance).estimate(
+            frame, [detection])[0] for stance in ('any', 'likely')]
+        codes_alone, likely = (pose.T_camera_object[:3, :3] for pose in poses)
+        lean = [np.arccos(R[:, 1] @ frame.up) for R in (codes_alone, likely)]
+        assert np.radians(5) < lean[1] < lean[0] - np.radians(5)
+        assert angle_between(codes_alone, likely) < np.radians(15)
+        # The score stays that of the codes, and is no better than theirs alone.
+        assert 0.7 < poses[1].score < poses[0].score
+
+    def test_where_no_ground_is_seen_codes_alone_count(
+            self, category_model: Path, tmp_path: Path) -> None:
+        frame, detection = self.scene()
+        alone = frame_of(EMPTY, np.where(detection.mask, frame.depth, np.nan))
+        assert alone.up is None
+        first, second = (make_backend(category_model, tmp_path, stance=stance).estimate(
+            alone, [detection])[0] for stance in ('any', 'likely'))
+        np.testing.assert_array_equal(first.T_camera_object, second.T_camera_object)
 
     def test_known_objects_may_have_a_model_of_their_own(
             self, category_model: Path, view_model: Model, objects: Path) -> None:
@@ -281,5 +348,5 @@ class TestModels:
             make_backend(folder, tmp_path)
 
     def test_an_unknown_choice_is_refused(self) -> None:
-        with pytest.raises(ConfigurationError, match='choose one of icp, boxes'):
+        with pytest.raises(ConfigurationError, match='choose one of surfaces, icp, boxes'):
             DISP6DOptions(alignment='best')

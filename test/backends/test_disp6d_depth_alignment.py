@@ -6,6 +6,7 @@ import numpy as np
 
 from pose_estimation_ros.backends.disp6d_depth_alignment import (
     DecodedView,
+    at_distance,
     box_about_origin,
     compare_boxes,
     fit_pairs,
@@ -61,6 +62,22 @@ def test_a_fit_repairs_what_a_cut_off_object_does_to_its_box() -> None:
     assert fitted.residual < 0.003
 
 
+def test_edges_that_fade_into_the_background_do_not_change_the_distance() -> None:
+    view, side = DecodedView(), 64
+    rows, columns = np.mgrid[:side, :side] - side / 2
+    # A disc that faces the camera, whose edge rises to the background over six pixels.
+    depth = np.clip(0.5 + (np.hypot(rows, columns) - 14) * 0.05, 0.5, 1.0).astype(np.float32)
+    points, surface = view.points(depth), view.is_surface(depth)
+    assert 0.4 < surface.mean() < 0.9
+    observed = 0.2 * points[surface] + (0.0, 0.0, 1.0)
+
+    start = compare_boxes(points, observed, np.zeros(2))
+    found = at_distance(start, points[surface], observed, np.zeros(2))
+
+    assert abs(start.t[2] - 1.0) > 0.004
+    assert abs(found.t[2] - 1.0) < 1e-6
+
+
 def test_stray_points_do_not_change_the_scale() -> None:
     shape, t = shell(), np.array([0.0, 0.0, 1.0])
     observed = np.concatenate([0.2 * shape + t, [[0.6, 0.0, 1.0], [0.0, 0.0, 3.0]]])
@@ -69,7 +86,23 @@ def test_stray_points_do_not_change_the_scale() -> None:
     np.testing.assert_allclose(found.t, t, atol=2e-3)
 
 
+def test_thinned_points_of_a_large_object_are_not_taken_for_stray_ones() -> None:
+    rows, columns = np.mgrid[:100, :100]
+    # A laptop of 35 cm.
+    plane = np.stack([0.0035 * columns, 0.0035 * rows, np.ones((100, 100))], -1).reshape(-1, 3)
+    assert len(without_stray(plane)) == len(plane)
+    assert len(without_stray(plane[::13], 13)) == len(plane[::13])
+
+
 def test_the_box_about_the_origin_doubles_what_is_seen() -> None:
     R = axis_rotation([0.2, 1.0, -0.4], 0.7)
     corners = np.array([[0.1, 0.2, -0.3], [-0.05, 0.1, 0.1]])
     np.testing.assert_allclose(box_about_origin(corners @ R.T, R), [0.2, 0.4, 0.6])
+
+
+def test_points_that_are_all_equally_far_from_the_shape_are_all_kept() -> None:
+    decoded = np.array([[-0.5, 0.0, 0.9], [0.5, 0.0, 0.9]])
+    observed = np.array([[0.0, 0.3, 1.5], [0.0, 0.3, 1.5]])
+    placed = compare_boxes(decoded, observed + [[-0.1, 0, 0], [0.1, 0, 0]], np.array([0.0, 0.0]))
+    assert len(placed.points) == 2
+    assert np.isfinite(placed.t).all() and placed.scale > 0

@@ -40,3 +40,11 @@ def test_fewer_rotations_than_are_looked_at_first_are_enough() -> None:
 def test_without_coarse_rotations_all_are_looked_at() -> None:
     search = RotationSearch(FINE, COARSE[:0])
     np.testing.assert_array_equal(search.promising(lambda: np.zeros(0)), np.arange(len(FINE)))
+
+
+def test_what_is_preferred_of_fine_rotations_counts_for_the_coarse_one_near_them() -> None:
+    search = RotationSearch(FINE, COARSE)
+    for wanted in range(0, len(FINE), 97):
+        preferred = np.zeros(len(FINE))
+        preferred[wanted] = 1.0
+        assert wanted in search.promising(lambda values=preferred: search.best_nearby(values))

@@ -20,7 +20,7 @@ from pose_estimation_ros.core import frame as frame_module
 from pose_estimation_ros.core.camera import CameraIntrinsics
 from pose_estimation_ros.core.categories import CATEGORY_NAMES
 from pose_estimation_ros.core.detection import Detection
-from pose_estimation_ros.core.errors import ModelError
+from pose_estimation_ros.core.errors import ConfigurationError, ModelError
 from pose_estimation_ros.core.frame import RGBDFrame
 from pose_estimation_ros.core.object_pose import ObjectPose, Rejection
 from pose_estimation_ros.core.pose_confidence import ConfidenceModel
@@ -83,12 +83,13 @@ def create(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Create:
     monkeypatch.setattr(lite, 'InferenceSession', TruthfulSession)
     (tmp_path / 'spd.onnx').write_bytes(b'network')
 
-    def _create(size: str = 'lite') -> LiteBackend:
+    def _create(size: str = 'lite', upright_tolerance: float = 8.0) -> LiteBackend:
         manifest = ModelManifest(
             'ours', 'pose', 'spd', size,
             {'network': ModelFile.of(tmp_path / 'spd.onnx', tmp_path)}, CATEGORY_NAMES,
             input={'points': 512})
-        backend = LiteBackend(Model(manifest, tmp_path), BackendOptions())
+        backend = LiteBackend(Model(manifest, tmp_path),
+                              BackendOptions(upright_tolerance=upright_tolerance))
 
         def normalize(points: np.ndarray, up: np.ndarray) -> NormalizedPoints:
             backend._session.prepared = normalize_points(points, up)
@@ -129,6 +130,29 @@ def test_the_pose_is_that_of_the_true_coordinates(create: Create) -> None:
     assert pose.residual < 1e-5
     assert pose.symmetry.axis == (0.0, 1.0, 0.0)
     assert pose.nocs is not None and pose.nocs.shape == (512, 3)
+
+
+@pytest.mark.parametrize('lean', [5.0, 20.0])
+def test_an_object_that_nearly_stands_is_turned_upright(
+        create: Create, monkeypatch: pytest.MonkeyPatch, lean: float) -> None:
+    y = T_CAMERA_BOX[:3, 1]
+    up = axis_rotation(T_CAMERA_BOX[:3, 0], np.radians(lean)) @ y
+    monkeypatch.setattr(frame_module, 'estimate_up', lambda *_: up)
+    left, turned = (_estimate_one(create(upright_tolerance=tolerance), _detection('mug'))
+                    for tolerance in (0.0, 8.0))
+    np.testing.assert_allclose(left.T_camera_object, T_CAMERA_BOX, atol=1e-5)
+    off = np.degrees(np.arccos(np.clip(turned.T_camera_object[:3, 1] @ up, -1, 1)))
+    assert off == pytest.approx(0.0 if lean < 8 else lean, abs=1e-3)
+    # It is turned about the middle of what is seen of it, which stays where it is.
+    points = create().take(_frame(), _detection('mug')).points.astype(float)
+    middle = points.mean(axis=0)
+    seen = np.append((middle - T_CAMERA_BOX[:3, 3]) @ T_CAMERA_BOX[:3, :3], 1.0)
+    np.testing.assert_allclose((turned.T_camera_object @ seen)[:3], middle, atol=1e-4)
+
+
+def test_a_tolerance_that_would_turn_what_lies_is_refused() -> None:
+    with pytest.raises(ConfigurationError, match='between 0 and 45 degrees'):
+        BackendOptions(upright_tolerance=60.0)
 
 
 def test_the_pose_brings_its_covariance_with_an_unknown_spin_where_the_object_is_round(

@@ -2,6 +2,7 @@
 
 import shutil
 import sys
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -27,7 +28,7 @@ from mrc_models import (
 )
 
 from pose_estimation_ros.backends.base import BackendOptions
-from pose_estimation_ros.backends.mrc_crops import quarter_turn
+from pose_estimation_ros.backends.mrc_crops import crop_square, crop_view, quarter_turn
 from pose_estimation_ros.backends.mrc_model import MRCModel
 from pose_estimation_ros.backends.mrc_options import MRCOptions
 from pose_estimation_ros.backends.registry import create_backend
@@ -51,6 +52,8 @@ CAN = KnownObject('can', box([0.05, 0.12, 0.05]), rotation=40, depth=5, cell=10,
 # Centres: x, y of the box; sides of its square.
 BOX = np.array([60.0, 40.0, 100.0, 70.0])
 CENTER, SIDE = np.array([80.0, 55.0]), 60.0
+# A rotation that is far from that of the block.
+SEEN = 60
 
 
 def make_backend(folder, **options):
@@ -184,6 +187,70 @@ def test_as_the_published_code_the_translation_may_come_from_another_copy(model)
     np.testing.assert_allclose(pose.T_camera_object[:3, :3],
                                quarter_turn(1).T @ so3_grid(NSIDE)[17], atol=1e-6)
     np.testing.assert_allclose(pose.T_camera_object[:3, 3], position(BLOCK, 3), rtol=1e-5)
+
+
+@pytest.fixture(scope='module')
+def uncertain(tmp_path_factory):
+    """A model that finds another rotation likelier than that whose outline it sees."""
+    folder = tmp_path_factory.mktemp('uncertain')
+    right = make_mrc_model(folder / 'right', [replace(BLOCK, rotation=SEEN)])
+    with closing(make_backend(right)) as backend:
+        (pose,) = backend.estimate(frame(), [detection()])
+        view = crop_view(CAMERA.K, crop_square(BOX), CROP)
+        drawn = backend._model.render(np.array([0]), pose.T_camera_object[None], view.K[None])
+    outline = (drawn.depth[0] > 0).reshape(CROP // 4, 4, CROP // 4, 4).mean(axis=(1, 3)) > 0.5
+    return make_mrc_model(folder / 'unsure', [replace(BLOCK, other=SEEN)], outline=outline)
+
+
+@pytest.mark.parametrize(('hypotheses', 'rotation', 'passes'), [
+    ('one', 17, 1), ('four', SEEN, 2), ('auto', SEEN, 2)])
+def test_of_several_likely_rotations_the_one_with_the_outline_that_is_seen_is_taken(
+        uncertain, hypotheses, rotation, passes):
+    backend = make_backend(uncertain, hypotheses=hypotheses)
+    (pose,) = backend.estimate(frame(), [detection()])
+
+    np.testing.assert_allclose(pose.T_camera_object[:3, :3], so3_grid(NSIDE)[rotation], atol=1e-6)
+    np.testing.assert_allclose(pose.T_camera_object[:3, 3],
+                               position(BLOCK, refinement=passes * REFINEMENT), rtol=1e-5)
+    assert backend.describe()['hypotheses'] == ('1' if hypotheses == 'one' else '4')
+    logit = (1.0 if rotation == 17 else 0.5) + 100 / 255
+    assert pose.score == pytest.approx(0.8 / (1 + np.exp(-logit)), rel=1e-5)
+
+
+def test_a_batch_of_uncertain_objects_is_estimated_as_each_of_them_alone(uncertain):
+    backend = make_backend(uncertain)
+    boxes = [BOX + shift for shift in ([0, 0, 0, 0], [20, 10, 20, 10], [-30, 5, -30, 5])]
+    together = backend.estimate(frame(), [detection(corners=corners) for corners in boxes])
+    for corners, pose in zip(boxes, together, strict=True):
+        (alone,) = backend.estimate(frame(), [detection(corners=corners)])
+        np.testing.assert_allclose(pose.T_camera_object, alone.T_camera_object, atol=1e-6)
+
+
+def test_hypotheses_that_become_no_pose_lose(uncertain, monkeypatch):
+    backend = make_backend(uncertain)
+    regress = MRCModel.regress
+
+    def without(rows):
+        def spoilt(self, *arguments):
+            answer = regress(self, *arguments)
+            answer['depth'][rows] = np.nan
+            return answer
+        return spoilt
+
+    (right,) = backend.estimate(frame(), [detection()])
+    monkeypatch.setattr(MRCModel, 'regress', without([1, 2, 3]))
+    (first,) = backend.estimate(frame(), [detection()])
+    np.testing.assert_allclose(first.T_camera_object[:3, :3], so3_grid(NSIDE)[17], atol=1e-6)
+    assert not np.allclose(first.T_camera_object, right.T_camera_object)
+    monkeypatch.setattr(MRCModel, 'regress', without(slice(None)))
+    (none,) = backend.estimate(frame(), [detection()])
+    assert isinstance(none, Rejection)
+
+
+def test_models_that_show_no_mask_take_one_rotation_or_refuse_several(model):
+    assert make_backend(model).describe()['hypotheses'] == '1'
+    with pytest.raises(ConfigurationError, match=r'mrc.hypotheses is four, but .* choose auto'):
+        make_backend(model, hypotheses='four')
 
 
 def test_with_statistics_of_the_batch_an_object_is_alone_with_its_copies(tmp_path):

@@ -16,7 +16,7 @@ from pose_estimation_ros.backends.mrc_crops import (
     regressor_aux,
     rendering_input,
 )
-from pose_estimation_ros.backends.mrc_poses import PoseGrid, coarse_poses, final_poses
+from pose_estimation_ros.backends.mrc_poses import PoseGrid, coarse_poses, corrected
 from pose_estimation_ros.backends.registry import create_backend
 from pose_estimation_ros.core.camera import CameraIntrinsics
 from pose_estimation_ros.core.detection import Detection
@@ -42,9 +42,9 @@ def test_coarse_and_final_poses_equal_the_published_ones():
     coarse = coarse_poses({'rotation': published['pose_logits'],
                            'depth': published['depth_logits'], 'xy': published['trans_logits']},
                           grid, K)
-    final = final_poses(coarse, {'rotation': published['pose_res'],
+    final = corrected(coarse, {'rotation': published['pose_res'],
                                  'depth': 1e-3 * published['depth_res'],
-                                 'xy': published['trans_res']}, grid, K)
+                                 'xy': published['trans_res']}, grid, K).T
 
     np.testing.assert_allclose(coarse.R, published['coarse_R'], atol=1e-5)
     np.testing.assert_allclose(1e3 * coarse.t, published['coarse_t3d'], rtol=1e-5)
@@ -118,7 +118,7 @@ def poses_of_network(network, meshes, labels, turns=(0,)):
         rendered = network.encode(tensor(map(rendering_input, drawn.shade, drawn.depth)),
                                   torch.from_numpy(index))
         residual = network.regress(real, rendered, tensor(map(regressor_aux, views, coarse.t)))
-    return coarse, final_poses(coarse, arrays(residual), grid, K)
+    return coarse, corrected(coarse, arrays(residual), grid, K).T
 
 
 def test_the_exported_model_gives_the_poses_of_its_network(exported):

@@ -167,6 +167,20 @@ def test_unlikely_candidates_are_rejected_with_their_probability(model, tmp_path
     assert {answer.label for answer in lenient} == {'mug', 'camera'}
 
 
+def test_what_others_explain_better_is_rejected_unless_nothing_is(model, monkeypatch):
+    rejecting, keeping = backend(model), backend(model, min_probability=0.0)
+    for one in (rejecting, keeping):
+        solve = one._solver.solve
+        monkeypatch.setattr(one._solver, 'solve', lambda *given, solve=solve: [
+            replace(found, is_outcompeted=found.category == 'mug') for found in solve(*given)])
+
+    answers = {answer.detection.label: answer for answer in rejecting.estimate(scene(), [])}
+    assert isinstance(answers['camera'], ObjectPose)
+    assert isinstance(answers['mug'], Rejection)
+    assert answers['mug'].reason == 'other objects explain its pixels better'
+    check_poses(keeping.estimate(scene(), []))
+
+
 def test_a_model_of_another_backend_is_refused():
     with pytest.raises(ModelError, match="made for the backend 'spd', not for 'neural_mesh'"):
         create_backend('neural_mesh', BackendOptions('spd_lite'))

@@ -125,6 +125,24 @@ def test_without_competition_each_object_claims_what_it_likes():
     assert len([one for one in competing if one.score > 0.5]) == 1
 
 
+def test_what_loses_its_pixels_stays_where_it_was_and_is_marked():
+    picture = feature_picture(list(BEFORE.values()), noise=0.6)
+
+    found = solver(SETTINGS, {'mug': MUG, 'other': MUG}).solve(picture, K)
+
+    winner, loser = (best_of(found, category) for category in ('mug', 'other'))
+    if winner.score < loser.score:
+        winner, loser = loser, winner
+    assert (winner.is_outcompeted, loser.is_outcompeted) == (False, True)
+    assert winner.score > 0.5
+    assert loser.score < 0.1
+    assert loser.gain < 0.1 * winner.gain
+    assert not (winner.mask & loser.mask).any()
+    assert errors(loser, BEFORE['mug'])[0] < 3
+    # What it does not see tells it nothing.
+    assert np.trace(loser.hessian) < 0.1 * np.trace(winner.hessian)
+
+
 def test_boxes_of_a_detector_replace_the_search():
     picture = feature_picture(list(BESIDE.values()), noise=0.6)
     # Around the case; nothing is said of the mug.

@@ -142,3 +142,26 @@ def test_zeros_past_the_known_coefficients_change_nothing(size: int) -> None:
 def test_coefficients_that_are_no_numbers_are_refused() -> None:
     with pytest.raises(InvalidInputError, match='nan.*must be finite'):
         CameraIntrinsics(640, 480, CAMERA.K, 'plumb_bob', np.array([0.1, np.nan]))
+
+
+@pytest.mark.parametrize('camera', [
+    CAMERA,
+    CameraIntrinsics.pinhole(1280, 720, 380.0, 380.0, 640.0, 360.0),  # 119 degrees across.
+    CameraIntrinsics.pinhole(640, 480, 42_000.0, 42_000.0, 320.0, 240.0),  # A 400 mm lens.
+    CameraIntrinsics.pinhole(200, 200, 1400.0, 1400.0, -700.0, 500.0),  # Corner of a 1920x1080.
+])
+def test_cameras_with_unusual_lenses_and_cut_images_are_plausible(
+        camera: CameraIntrinsics) -> None:
+    camera.check_plausible()
+
+
+@pytest.mark.parametrize(('changes', 'told'), [
+    ({'fx': 1e300}, r'fx=1e\+300, fy=600 for 640x480 pixels, but .* has 12.8 to 64000; publish'),
+    ({'fy': 1e-300}, 'fx=600, fy=1e-300 for'), ({'fx': 1.0, 'fy': 1.0}, 'fx=1, fy=1 for'),
+    ({'cx': 1e9}, r'cx=1e\+09, cy=239 for 640x480 pixels, far outside the image; publish'),
+    ({'cy': -7000.0}, 'cx=321, cy=-7000 for')])
+def test_a_camera_that_cannot_be_is_told_with_the_cure(changes: dict[str, float],
+                                                       told: str) -> None:
+    values = {'fx': 600.0, 'fy': 600.0, 'cx': 321.0, 'cy': 239.0} | changes
+    with pytest.raises(InvalidInputError, match=f'camera is not calibrated: .*{told}.*calibrate'):
+        CameraIntrinsics.pinhole(640, 480, **values).check_plausible()

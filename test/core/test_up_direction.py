@@ -6,7 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pose_estimation_ros.core.camera import CameraIntrinsics
-from pose_estimation_ros.core.up_direction import estimate_up
+from pose_estimation_ros.core.rotation import angle_between, axis_rotation, random_rotation
+from pose_estimation_ros.core.up_direction import estimate_up, upright_turn
 
 CAMERA = CameraIntrinsics.pinhole(320, 240, 300.0, 300.0, 159.5, 119.5)
 
@@ -74,3 +75,33 @@ def test_random_depth_has_no_ground() -> None:
     depth = np.random.default_rng(0).uniform(0.3, 2.0, (240, 320)).astype(np.float32)
 
     assert estimate_up(depth, CAMERA) is None
+
+
+class TestUprightTurn:
+    TOLERANCE = np.radians(8.0)
+
+    @settings(max_examples=50, deadline=None)
+    @given(st.integers(0, 10 ** 6), st.floats(0.0, np.pi), st.booleans())
+    def test_what_nearly_stands_is_turned_by_its_lean_and_the_rest_is_left(
+            self, seed: int, lean: float, is_on_its_head: bool) -> None:
+        generator = np.random.default_rng(seed)
+        camera = random_rotation(generator)
+        up = camera[:, 1]
+        flip = axis_rotation((1.0, 0.0, 0.0), np.pi if is_on_its_head else 0.0)
+        standing = (camera @ axis_rotation((0.0, 1.0, 0.0), generator.uniform(0, 6)) @ flip)
+        sideways = camera @ np.array([np.cos(seed), 0.0, np.sin(seed)])
+        R = axis_rotation(sideways, lean) @ standing
+        turned = upright_turn(R[None], up, self.TOLERANCE)[0] @ R
+        off = min(lean, np.pi - lean)
+        if abs(off - self.TOLERANCE) < 1e-6:
+            return
+        if off < self.TOLERANCE:
+            np.testing.assert_allclose(np.abs(turned[:, 1] @ up), 1.0, atol=1e-9)
+            np.testing.assert_allclose(angle_between(turned, R), off, atol=1e-6)
+        else:
+            np.testing.assert_array_equal(turned, R)
+
+    def test_what_stands_already_is_left(self) -> None:
+        np.testing.assert_array_equal(
+            upright_turn(np.eye(3)[None], np.array([0.0, 1.0, 0.0]), self.TOLERANCE)[0],
+            np.eye(3))

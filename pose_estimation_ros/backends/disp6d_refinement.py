@@ -1,0 +1,152 @@
+"""Fits the CAD model of a known object to the depth image, where there is one.
+
+The look-up leaves two things open: the rotation between two views, and the distance, which the
+size of a box tells badly, above all of an object that something hides in part. Depth of the
+object's pixels tells both. Points that were seen are fitted to the side of the model that faces
+the camera, and not the other way round, so what is hidden does not matter. The registration is
+that of small_gicp (generalized ICP), which is optional.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.spatial import cKDTree
+
+from pose_estimation_ros.backends.disp6d_depth_alignment import thinned
+from pose_estimation_ros.backends.point_preparation import masked_pixels
+from pose_estimation_ros.core.frame import RGBDFrame
+from pose_estimation_ros.core.object_pose import ObjectPose
+from pose_estimation_ros.core.pose_covariance import sight_covariance, with_unknown_spin
+from pose_estimation_ros.core.rotation import angle_between
+from pose_estimation_ros.rendering.mesh import Mesh, SurfaceSamples
+
+FloatArray = NDArray[np.float64]
+
+_SURFACE_POINTS, _MOST_POINTS, _FEWEST_POINTS, _FEWEST_FITTED = 2000, 1000, 50, 20
+# Lengths are shares of the object's diagonal.
+_SPACING, _CELL, _REACH = 0.025, 0.06, 0.12
+_MOST_ITERATIONS = 30
+# A fit that turns an object further than views are apart, or shifts it further, or after which
+# fewer points lie near the model's surface, has found something else.
+_FARTHEST_TURN, _FARTHEST_SHIFT = np.radians(30.0), 0.3
+_NEAR, _LEAST_NEAR = 0.04, 0.8
+# What a fit leaves open at least: depth cameras are off by as much, metres and radians.
+_LEAST_DEVIATION, _LEAST_TURN = 0.002, np.radians(1.0)
+
+
+def is_available() -> bool:
+    """Return whether small_gicp is installed."""
+    return importlib.util.find_spec('small_gicp') is not None
+
+
+@dataclass(frozen=True, eq=False)
+class ModelSurface:
+    """The surface of a known object.
+
+    Attributes:
+        samples: Points of it with their normals, in the object's frame.
+        diagonal: Of its box, metres.
+        tree: Of the points.
+    """
+
+    samples: SurfaceSamples
+    diagonal: float
+    tree: cKDTree
+
+    @classmethod
+    def of(cls, mesh: Mesh) -> ModelSurface:
+        """Draw points from a mesh, the same ones each time."""
+        samples = mesh.sample_surface(_SURFACE_POINTS, np.random.default_rng(0))
+        return cls(samples, float(np.linalg.norm(np.ptp(mesh.bounds, axis=0))),
+                   cKDTree(samples.points))
+
+    def share_near(self, T: FloatArray, seen: FloatArray) -> float:
+        """Return which share of (N, 3) points of the camera's frame lies near the surface."""
+        distance, _ = self.tree.query((seen - T[:3, 3]) @ T[:3, :3])
+        return float((distance < _NEAR * self.diagonal).mean())
+
+    def facing(self, T: FloatArray) -> FloatArray:
+        """Return the (N, 3) points, in the camera's frame, that face a camera at its origin."""
+        points = self.samples.points @ T[:3, :3].T + T[:3, 3]
+        normals = self.samples.normals @ T[:3, :3].T
+        return np.asarray(points[(points * normals).sum(axis=1) < 0], dtype=np.float64)
+
+
+def refined(pose: ObjectPose, surface: ModelSurface, frame: RGBDFrame) -> ObjectPose:
+    """Return a pose fitted to depth; the same one where depth tells nothing.
+
+    Args:
+        pose: Of a known object, with its detection.
+        surface: Of its CAD model.
+        frame: The undistorted frame.
+    """
+    if frame.depth is None or pose.detection is None:
+        return pose
+    rows, columns = masked_pixels(frame, pose.detection)
+    if len(rows) < _FEWEST_POINTS:
+        return pose
+    seen = thinned(frame.intrinsics.back_project(
+        np.stack([columns, rows], axis=1).astype(np.float64), frame.depth[rows, columns]),
+        _MOST_POINTS)
+    start = _at_depth(pose.T_camera_object, surface, seen)
+    T = np.linalg.inv(_fit(surface, start, seen)) @ start
+    shift = float(np.linalg.norm(T[:3, 3] - start[:3, 3]))
+    turn = float(angle_between(T[:3, :3], start[:3, :3]))
+    if (shift > _FARTHEST_SHIFT * surface.diagonal or turn > _FARTHEST_TURN
+            or surface.share_near(T, seen) < _LEAST_NEAR):
+        # The distance is better known than before all the same.
+        return replace(pose, T_camera_object=start)
+    deviation = max(_LEAST_DEVIATION, _SPACING * surface.diagonal)
+    covariance = sight_covariance(T[:3, 3], deviation, deviation,
+                                  max(_LEAST_TURN, deviation / surface.diagonal))
+    return replace(pose, T_camera_object=T,
+                   covariance=with_unknown_spin(covariance, T[:3, :3], pose.symmetry))
+
+
+def _at_depth(T: FloatArray, surface: ModelSurface, seen: FloatArray) -> FloatArray:
+    """Return the pose moved along its line of sight to where the points are, in the median.
+
+    Points are compared where both were seen, cell by cell of the image, the nearest of a cell
+    each: behind it a model may have as many points as it likes.
+    """
+    cell = _CELL * surface.diagonal / T[2, 3]
+    expected, found = _nearest_by_cell(surface.facing(T), cell), _nearest_by_cell(seen, cell)
+    shared = expected.keys() & found.keys()
+    moved = T.copy()
+    if shared:
+        ratio = float(np.median([found[key] / expected[key] for key in shared]))
+        moved[:3, 3] *= 1.0 + (ratio - 1.0) * np.median(
+            [expected[key] for key in shared]) / T[2, 3]
+    return moved
+
+
+def _nearest_by_cell(points: FloatArray, cell: float) -> dict[tuple[int, int], float]:
+    """Return the least depth of (N, 3) points in each cell of that width of the image plane."""
+    points = points[points[:, 2] > 0]
+    columns, rows = np.floor(points[:, :2] / points[:, 2:] / cell).astype(int).T
+    nearest: dict[tuple[int, int], float] = {}
+    for key, depth in zip(zip(columns.tolist(), rows.tolist(), strict=True),
+                          points[:, 2].tolist(), strict=True):
+        if depth < nearest.get(key, np.inf):
+            nearest[key] = depth
+    return nearest
+
+
+def _fit(surface: ModelSurface, start: FloatArray, seen: FloatArray) -> FloatArray:
+    """Return the (4, 4) motion of points that were seen to those of the model at `start`."""
+    import small_gicp
+
+    spacing = _SPACING * surface.diagonal
+    target, tree = small_gicp.preprocess_points(surface.facing(start),
+                                                downsampling_resolution=spacing)
+    source, _ = small_gicp.preprocess_points(seen, downsampling_resolution=spacing)
+    if min(target.size(), source.size()) < _FEWEST_FITTED:
+        return np.eye(4)
+    return np.asarray(small_gicp.align(
+        target, source, tree, registration_type='GICP',
+        max_correspondence_distance=_REACH * surface.diagonal, max_iterations=_MOST_ITERATIONS,
+        translation_epsilon=1e-5).T_target_source)
