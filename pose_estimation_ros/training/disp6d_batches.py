@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 import cv2
 import numpy as np
@@ -32,6 +32,11 @@ class ViewBatch:
         depth: (B, 1, S, S) float32 that is to be decoded.
         rotation: (B, 1, E) float32 harmonics of the rotations.
         label: (B,) int64 which object it is; -1 = not one of the training.
+        rivals: (B, N, E) float32 harmonics of other rotations to compare with; N may be 0.
+        anchors: (B, 3, S, S) float32 plain views of the same objects in the same rotations, to
+            compare each crop with all of them; or (0, 3, S, S).
+        share: (B, N) float32 how right each rival, or (B, B) each anchor is, see
+            `disp6d_rivals`.
     """
 
     image: Tensor
@@ -39,6 +44,9 @@ class ViewBatch:
     depth: Tensor
     rotation: Tensor
     label: Tensor
+    rivals: Tensor
+    anchors: Tensor
+    share: Tensor
 
 
 def training_view(item: TurnedObject, label: int, other: TurnedObject, crops: CropSettings,
@@ -74,6 +82,47 @@ def joined(batches: Sequence[ViewBatch]) -> ViewBatch:
                        for field in fields(ViewBatch)))
 
 
+def with_rivals(batch: ViewBatch, rivals: NDArray[np.float64], share: NDArray[np.float64],
+                encoding: RotationEncoding) -> ViewBatch:
+    """Return a batch with rotations to compare with.
+
+    Args:
+        batch: The batch.
+        rivals: (B, N, 3, 3) rotations.
+        share: (B, N) how right each is.
+        encoding: How rotations are told to the network.
+    """
+    encoded = encode_rotations(rivals, encoding).astype(np.float32)
+    return replace(batch, rivals=torch.from_numpy(encoded),
+                   share=torch.from_numpy(share.astype(np.float32)))
+
+
+def with_anchors(batch: ViewBatch, items: Sequence[TurnedObject], share: NDArray[np.float64],
+                 crops: CropSettings) -> ViewBatch:
+    """Return a batch with plain views to compare with.
+
+    Args:
+        batch: The batch.
+        items: What it shows.
+        share: (B, B) how right each one's view is for each.
+        crops: How crops are cut.
+    """
+    return replace(batch, anchors=torch.from_numpy(anchor_crops(items, crops)),
+                   share=torch.from_numpy(share.astype(np.float32)))
+
+
+def anchor_crops(items: Sequence[TurnedObject], crops: CropSettings) -> NDArray[np.float32]:
+    """Return (B, 3, S, S) crops of plain views: as of a CAD model without colours."""
+    return encoder_input(np.stack([_anchor(item.target, crops) for item in items]), crops)
+
+
+def _anchor(target: Target, crops: CropSettings) -> NDArray[np.uint8]:
+    mask = target.depth < np.iinfo(np.uint8).max
+    x, y, width, height = cv2.boundingRect(mask.astype(np.uint8))
+    return object_crop(np.repeat(target.shade[..., None], 3, axis=2),
+                       np.array([x, y, x + width, y + height], dtype=np.float64), mask, crops)
+
+
 def _one(picture: Picture, item: TurnedObject, label: int, crops: CropSettings,
          encoding: RotationEncoding) -> ViewBatch:
     mask = None if picture.mask is None else picture.mask > 0
@@ -84,7 +133,8 @@ def _one(picture: Picture, item: TurnedObject, label: int, crops: CropSettings,
         torch.from_numpy(encoder_input(crop[None], crops)),
         torch.from_numpy(np.broadcast_to(shade, (1, 3, *shade.shape)).copy()),
         torch.from_numpy(depth[None, None]), torch.from_numpy(rotation[None, None]),
-        torch.tensor([label]))
+        torch.tensor([label]), torch.zeros(1, 0, len(rotation)),
+        torch.zeros(0, 3, crops.crop, crops.crop), torch.zeros(1, 0))
 
 
 def _decoded(target: Target, side: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:

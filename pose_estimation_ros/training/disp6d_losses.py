@@ -23,10 +23,12 @@ class LossWeights:
     Attributes:
         shape: Of `shape_loss`; 0 = codes of shape are not told apart.
         pose: Of `pose_loss`.
+        choice: Of `choice_loss`, which is not in the paper.
     """
 
     shape: float = 0.004
     pose: float = 0.001
+    choice: float = 0.0
 
 
 def reconstruction_loss(decoded: Tensor, target: Tensor) -> Tensor:
@@ -60,3 +62,15 @@ def pose_loss(conditioned: Tensor, pose: Tensor) -> Tensor:
         pose: (B, code) from crops.
     """
     return (unit_length(conditioned) - unit_length(pose)).square().mean()
+
+
+def choice_loss(conditioned: Tensor, pose: Tensor, share: Tensor) -> Tensor:
+    """Return the cross entropy of choosing a crop's rotation among others by their codes.
+
+    Args:
+        conditioned: (B, N, code) codes of N rotations of each crop's shape.
+        pose: (B, code) codes of the crops' poses.
+        share: (B, N) how right each rotation is, see `disp6d_rivals`.
+    """
+    cosine = (unit_length(conditioned) @ unit_length(pose)[:, :, None])[:, :, 0]
+    return F.cross_entropy(cosine / _TEMPERATURE, share)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,20 +20,25 @@ from pose_estimation_ros.core.so3_grid import so3_grid
 from pose_estimation_ros.core.symmetry import NO_SYMMETRY, Symmetry, nearest_equivalents
 from pose_estimation_ros.networks.disp6d import Disp6d
 from pose_estimation_ros.networks.view_encoder import unit_length
-from pose_estimation_ros.training.batch_plan import BatchRequest, PassOrder
+from pose_estimation_ros.training.batch_plan import BatchRequest, Grain, PassOrder
 from pose_estimation_ros.training.disp6d_batches import (
     ViewBatch,
+    anchor_crops,
     joined,
     plain_view,
     training_view,
+    with_anchors,
+    with_rivals,
 )
 from pose_estimation_ros.training.disp6d_codes import ShapeCodes
 from pose_estimation_ros.training.disp6d_losses import (
+    choice_loss,
     pose_loss,
     reconstruction_loss,
     shape_loss,
 )
 from pose_estimation_ros.training.disp6d_recipes import Disp6dRecipe
+from pose_estimation_ros.training.disp6d_rivals import alike, draw_rivals, shares
 from pose_estimation_ros.training.disp6d_views import TARGET_VIEW, TurnedObject, TurnedShards
 from pose_estimation_ros.training.sources import SourcedTask, StoredSamples, data_path
 from pose_estimation_ros.training.task import Losses, Player, TrainingData
@@ -70,6 +76,15 @@ class TaughtDisp6d(nn.Module):
         conditioned = self.network.condition(codes.shape.detach(), batch.rotation)[:, 0]
         losses['pose'] = pose_loss(conditioned.float(), codes.pose)
         total = self.recipe.weights.pose * losses['pose']
+        if batch.rivals.shape[1]:
+            others = self.network.condition(codes.shape.detach(), batch.rivals)
+            losses['choice'] = choice_loss(others.float(), codes.pose.float(), batch.share)
+            total = total + self.recipe.weights.choice * losses['choice']
+        if len(batch.anchors):
+            anchors = self.network.encode(batch.anchors).pose.float()
+            losses['choice'] = choice_loss(anchors.expand(len(anchors), *anchors.shape),
+                                           codes.pose.float(), batch.share)
+            total = total + self.recipe.weights.choice * losses['choice']
         for branch in decoded:
             total = total + losses[branch]
         if self.training:
@@ -85,6 +100,10 @@ class _Views:
 
     shards: TurnedShards
     label: NDArray[np.int64]
+
+    def rows_of(self, label: int) -> NDArray[np.intp]:
+        """Return which pictures show an object."""
+        return np.flatnonzero(self.label == label)
 
 
 class Disp6dTask(SourcedTask):
@@ -113,8 +132,8 @@ class Disp6dTask(SourcedTask):
 
     @property
     def figure(self) -> str:
-        """Rotations of categories are judged; parts may have any symmetries, nobody knows."""
-        return 'error' if self._categories else 'reconstruction'
+        """Rotations of categories are judged; of parts which of their views are found."""
+        return 'error' if self._categories or self._recipe.together > 1 else 'reconstruction'
 
     def new_model(self) -> nn.Module:
         """Return the network with random weights, and random codes of shapes."""
@@ -127,13 +146,43 @@ class Disp6dTask(SourcedTask):
     def batch(self, request: BatchRequest) -> ViewBatch:
         """Return augmented crops."""
         recipe = self._recipe
-        return joined([
-            training_view(views.shards[int(item)], int(views.label[item]),
-                          self._another(grain.generator), recipe.crops, recipe.network.encoding,
-                          recipe.augmentation, grain.generator)
-            for grain in request.grains(1) for draw in grain.draws
-            for views in (self._training[draw.source],)
-            for item in self._sources[draw.source].samples(draw)])
+        encoding = recipe.network.encoding
+        items: list[TurnedObject] = []
+        views: list[ViewBatch] = []
+        rivals: list[NDArray[np.float64]] = []
+        for grain in request.grains(recipe.together):
+            generator = grain.generator
+            for stored, row in self._drawn(grain):
+                item = stored.shards[row]
+                items.append(item)
+                views.append(training_view(item, int(stored.label[row]), self._another(generator),
+                                           recipe.crops, encoding, recipe.augmentation, generator))
+                rivals.append(draw_rivals(item.R, recipe.rivals, generator))
+        batch = joined(views)
+        if not recipe.weights.choice:
+            return batch
+        if recipe.together > 1:
+            return with_anchors(batch, items, alike(
+                [item.target.depth for item in items], batch.label.numpy(), recipe.alike),
+                recipe.crops)
+        share = shares(np.stack([item.R for item in items]), np.stack(rivals),
+                       [_symmetry(item) for item in items], recipe.rivals.width)
+        return with_rivals(batch, np.stack(rivals), share, encoding)
+
+    def _drawn(self, grain: Grain) -> Iterator[tuple[_Views, int]]:
+        """Yield what a grain shows: its first picture, then others of the same object."""
+        together = self._recipe.together
+        if together == 1:
+            for draw in grain.draws:
+                for row in self._sources[draw.source].samples(draw):
+                    yield self._training[draw.source], int(row)
+            return
+        draw = grain.draws[0]
+        stored = self._training[draw.source]
+        first = int(self._sources[draw.source].samples(draw)[0])
+        same = stored.rows_of(int(stored.label[first]))
+        for row in (first, *grain.generator.choice(same, together - 1)):
+            yield stored, int(row)
 
     def losses(self, modules: Mapping[str, nn.Module], player: str, batch: Any) -> Losses:
         """Return the loss terms of a batch."""
@@ -147,26 +196,21 @@ class Disp6dTask(SourcedTask):
             return {}
         assert isinstance(model, TaughtDisp6d)
         stride = max(1, len(shards) // _VALIDATION_VIEWS)
-        rows = range(0, len(shards), stride)
+        shown = [shards[row] for row in range(0, len(shards), stride)]
         losses: list[float] = []
-        errors: list[NDArray[np.float64]] = []
-        rotations = so3_grid(_VALIDATION_NSIDE)
-        encoded = torch.from_numpy(
-            encode_rotations(rotations, self._recipe.network.encoding).astype(np.float32))
         device = next(model.parameters()).device
-        for first in range(0, len(rows), _VALIDATION_BATCH):
-            items = [shards[row] for row in rows[first:first + _VALIDATION_BATCH]]
-            batch = self._plain(items, device)
-            found = model(batch)
+        for first in range(0, len(shown), _VALIDATION_BATCH):
+            items = shown[first:first + _VALIDATION_BATCH]
+            found = model(plain_batch(items, self._recipe, device))
             losses.append(len(items) * sum(
                 float(found[branch]) for branch in self._recipe.network.decoded))
-            if self._categories:
-                chosen = rotations[nearest_rotations(
-                    model.network, batch.image, encoded.to(device)).cpu().numpy()]
-                errors.append(_angles(items, chosen))
-        values = {'reconstruction': sum(losses) / len(rows)}
-        if errors:
-            degrees = np.degrees(np.concatenate(errors))
+        values = {'reconstruction': sum(losses) / len(shown)}
+        if self._recipe.together > 1:
+            right = found_among_anchors(model.network, shown, self._recipe)
+            values |= {'error': 1.0 - float(right.mean()), 'found': float(right.mean())}
+        if self._categories:
+            degrees = np.degrees(rotation_errors(model.network, shown, self._recipe,
+                                                 so3_grid(_VALIDATION_NSIDE)))
             values |= {'error': float(degrees.mean()), **{
                 f'within_{limit}': float((degrees <= limit).mean()) for limit in _WITHIN_DEGREES}}
         return values
@@ -180,11 +224,60 @@ class Disp6dTask(SourcedTask):
         views = self._training[int(generator.integers(len(self._training)))]
         return views.shards[int(generator.integers(len(views.shards)))]
 
-    def _plain(self, items: Sequence[TurnedObject], device: torch.device) -> ViewBatch:
-        recipe = self._recipe
-        batch = joined([plain_view(item, -1, recipe.crops, recipe.network.encoding)
-                        for item in items])
-        return ViewBatch(*(value.to(device) for value in vars(batch).values()))
+
+def rotation_errors(network: Disp6d, items: Sequence[TurnedObject], recipe: Disp6dRecipe,
+                    rotations: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return (N,) angles between true and found rotations, modulo symmetry, radians.
+
+    Args:
+        network: In evaluation mode.
+        items: Objects of categories, seen in their true boxes and masks.
+        recipe: How crops are cut.
+        rotations: (K, 3, 3) that are compared.
+    """
+    device = next(network.parameters()).device
+    encoded = torch.from_numpy(encode_rotations(
+        rotations, recipe.network.encoding).astype(np.float32)).to(device)
+    found = []
+    with torch.no_grad():
+        for first in range(0, len(items), _VALIDATION_BATCH):
+            batch = plain_batch(items[first:first + _VALIDATION_BATCH], recipe, device)
+            found.append(nearest_rotations(network, batch.image, encoded).cpu().numpy())
+    chosen = rotations[np.concatenate(found)]
+    near = nearest_equivalents([_symmetry(item) for item in items],
+                               np.stack([item.R for item in items]), chosen)
+    return angle_between(near, chosen)
+
+
+def found_among_anchors(network: Disp6d, items: Sequence[TurnedObject], recipe: Disp6dRecipe
+                        ) -> NDArray[np.bool_]:
+    """Return (N,) whether each picture's own plain view is the most similar of its object's.
+
+    Args:
+        network: In evaluation mode.
+        items: Several pictures of each object.
+        recipe: How crops are cut.
+    """
+    device = next(network.parameters()).device
+    crops, plain = [], []
+    with torch.no_grad():
+        for first in range(0, len(items), _VALIDATION_BATCH):
+            some = items[first:first + _VALIDATION_BATCH]
+            crops.append(network.encode(plain_batch(some, recipe, device).image).pose)
+            anchors = torch.from_numpy(anchor_crops(some, recipe.crops)).to(device)
+            plain.append(network.encode(anchors).pose)
+    cosine = unit_length(torch.cat(crops)) @ unit_length(torch.cat(plain)).T
+    name = np.array([item.name for item in items])
+    own = np.where(name[:, None] == name[None], cosine.float().cpu().numpy(), -np.inf)
+    return np.asarray(own.argmax(axis=1) == np.arange(len(items)))
+
+
+def plain_batch(items: Sequence[TurnedObject], recipe: Disp6dRecipe, device: torch.device
+                ) -> ViewBatch:
+    """Return crops as the run time sees them with the true boxes and masks."""
+    batch = joined([plain_view(item, -1, recipe.crops, recipe.network.encoding)
+                    for item in items])
+    return ViewBatch(*(value.to(device) for value in vars(batch).values()))
 
 
 def nearest_rotations(network: Disp6d, image: Tensor, encoded: Tensor) -> Tensor:
@@ -212,26 +305,29 @@ def make_disp6d_task(network: str, data: TrainingData, recipe: Disp6dRecipe) -> 
         ConfigurationError: If a folder is missing, holds something else, or is of parts where
             another is of categories.
     """
-    training = [TurnedShards(data_path(source)[0]) for source in data.sources]
-    validation = TurnedShards(data_path(data.validation)[0]) if data.validation else None
-    first = training[0].description['categories']
-    for source, shards in zip((*data.sources, data.validation),
-                              (*training, validation or training[0]), strict=True):
-        if shards.description['categories'] != first:
+    given = [data_path(source)[0] for source in (*data.sources, data.validation) if source]
+    *training, last = read_alike(given)
+    if not data.validation:
+        return Disp6dTask(network, [*training, last], None, recipe)
+    return Disp6dTask(network, training, last, recipe)
+
+
+def read_alike(folders: Sequence[str | Path]) -> list[TurnedShards]:
+    """Return folders of `dataset turned`.
+
+    Raises:
+        ConfigurationError: If one is missing or holds something else, or one is of parts where
+            another is of categories.
+    """
+    found = [TurnedShards(Path(folder)) for folder in folders]
+    shown = [', '.join(shards.description['categories']) or 'parts' for shards in found]
+    for folder, kind in zip(folders, shown, strict=True):
+        if kind != shown[0]:
             raise ConfigurationError(
-                f'{data.sources[0]} is of {", ".join(first) or "parts"}, but {source} of '
-                f'{", ".join(shards.description["categories"]) or "parts"}; give data of one kind')
-    return Disp6dTask(network, training, validation, recipe)
+                f'{folders[0]} is of {shown[0]}, but {folder} of {kind}; give data of one kind')
+    return found
 
 
-def _angles(items: Sequence[TurnedObject], found: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return (B,) angles in radians to the nearest rotation that looks the same."""
-    symmetries = [_symmetry(item.name) for item in items]
-    near = nearest_equivalents(symmetries, np.stack([item.R for item in items]), found)
-    return angle_between(near, found)
-
-
-def _symmetry(name: str) -> Symmetry:
-    """Return the symmetry of a generated object's category; its name holds that."""
-    category = category_named(name.split('_')[1])
+def _symmetry(item: TurnedObject) -> Symmetry:
+    category = category_named(item.category)
     return NO_SYMMETRY if category is None else category.symmetry

@@ -19,14 +19,12 @@ from pose_estimation_ros.core.rotation import random_rotation
 from pose_estimation_ros.core.se3 import make_transform
 from pose_estimation_ros.rendering.mesh import Mesh
 from pose_estimation_ros.rendering.view_renderer import PIXEL_CENTRE, make_view_renderer
-from pose_estimation_ros.synthetic.frame_cache import read_frames
+from pose_estimation_ros.synthetic.frame_cache import described_frame_shards, read_frames
 from pose_estimation_ros.synthetic.object_model import make_object
 from pose_estimation_ros.synthetic.random_parts import random_part
 from pose_estimation_ros.synthetic.shard_files import (
     ALONE,
     Workers,
-    list_shards,
-    read_description,
     write_shards,
 )
 from pose_estimation_ros.synthetic.synthetic_frame import Instance, SyntheticFrame
@@ -62,11 +60,7 @@ def write_turned_from_frames(folder: Path, frames: Path, workers: Workers = ALON
     Raises:
         InvalidInputError: If there are no frames, or they show other objects.
     """
-    shards = list_shards(frames)
-    if not shards:
-        raise InvalidInputError(f'{frames} holds no frame shards; make some with: '
-                                f'pose-estimation dataset frames {frames}')
-    made = read_description(frames, 'frames')
+    shards, made = described_frame_shards(frames)
     if 'objects' in made:
         raise InvalidInputError(f'{frames} shows the meshes of a folder; the targets of their '
                                 'pictures are made for generated objects only: give frames of '

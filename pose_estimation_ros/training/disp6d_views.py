@@ -79,6 +79,11 @@ class TurnedObject:
     target: Target
     name: str
 
+    @property
+    def category(self) -> str:
+        """What it is, which the names of generated objects hold; of parts no category."""
+        return self.name.split('_')[1]
+
 
 class TargetRenderer:
     """Draws what is to be decoded of some objects."""

@@ -21,7 +21,7 @@ from pose_estimation_ros.core.errors import ConfigurationError, InvalidInputErro
 from pose_estimation_ros.rendering.mesh_archive import read_mesh_archive, write_mesh_archive
 from pose_estimation_ros.rendering.mesh_simplification import simplified
 from pose_estimation_ros.rendering.model_meshes import DRAWN_FACES
-from pose_estimation_ros.synthetic.frame_cache import read_frames
+from pose_estimation_ros.synthetic.frame_cache import described_frame_shards, read_frames
 from pose_estimation_ros.synthetic.mesh_objects import MeshFolder
 from pose_estimation_ros.synthetic.object_rules import FILE_NAME
 from pose_estimation_ros.synthetic.object_source import categories_of
@@ -183,11 +183,7 @@ def write_views(folder: Path, frames: Path, objects: MeshFolder, side: int = 192
         raise ConfigurationError(f'{objects.root} is a folder of categories, but views are of '
                                  'known objects in the frames of their files; write "frame: cad" '
                                  f'into {objects.root / FILE_NAME} and make the frames anew')
-    shards = list_shards(frames)
-    if not shards:
-        raise InvalidInputError(f'{frames} holds no frame shards; make some with: '
-                                f'pose-estimation dataset frames {frames}')
-    made = read_description(frames, 'frames')
+    shards, made = described_frame_shards(frames)
     known = objects.describe()
     if _geometry(made) != _geometry(known):
         raise InvalidInputError(f'{frames} shows other objects than those of {objects.root}, or '

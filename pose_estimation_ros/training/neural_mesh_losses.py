@@ -95,6 +95,7 @@ def vertex_losses(features: Tensor, vertex: Tensor, category: Tensor, near: Tens
         bank: What they are compared with; it has no gradient.
         settings: Temperature and share of clutter.
     """
+    # torch has no types for the call of a Function.
     losses: Tensor = _MemoryCrossEntropy.apply(  # type: ignore[no-untyped-call]
         features, near, vertex, category, bank, settings)
     return losses

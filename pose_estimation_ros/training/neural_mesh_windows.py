@@ -105,7 +105,8 @@ def random_window(picture: ObjectPicture, focus: int, settings: WindowSettings,
     if mirrored:
         affine[0] = -affine[0]
         affine[0, 2] += settings.width - 1
-    window = _cut(picture, affine, (settings.width, settings.height), generator, mirrored)
+    window = _cut(picture, affine, (settings.width, settings.height), generator,
+                  mirrored=mirrored)
     rgb, object_map = window.rgb, window.object_map
     if generator.random() < settings.patches:
         rgb, object_map = _with_patches(rgb, object_map, side * scale, generator)
@@ -135,7 +136,7 @@ def _affine(box: FloatArray, scale: float, angle: float, shift: FloatArray,
 
 
 def _cut(picture: ObjectPicture, affine: FloatArray, size: tuple[int, int],
-         generator: np.random.Generator, mirrored: bool) -> Window:  # noqa: FBT001
+         generator: np.random.Generator, *, mirrored: bool) -> Window:
     # Smaller pictures would show what a lens blurs.
     rgb, before = picture.rgb, affine
     scale = float(np.sqrt(abs(np.linalg.det(affine[:, :2]))))

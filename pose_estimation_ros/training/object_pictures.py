@@ -16,8 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pose_estimation_ros.core.categories import Category
-from pose_estimation_ros.core.errors import ConfigurationError, InvalidInputError
-from pose_estimation_ros.synthetic.frame_cache import read_frames
+from pose_estimation_ros.core.errors import ConfigurationError
+from pose_estimation_ros.synthetic.frame_cache import described_frame_shards, read_frames
 from pose_estimation_ros.synthetic.object_source import categories_of
 from pose_estimation_ros.synthetic.shard_files import (
     ALONE,
@@ -172,11 +172,7 @@ def write_pictures(folder: Path, frames: Path, workers: Workers = ALONE) -> list
         InvalidInputError: If there are no frames.
         ConfigurationError: If the folder holds other data.
     """
-    shards = list_shards(frames)
-    if not shards:
-        raise InvalidInputError(f'{frames} holds no frame shards; make some with: '
-                                f'pose-estimation dataset frames {frames}')
-    made = read_description(frames, 'frames')
+    shards, made = described_frame_shards(frames)
     categories = categories_of(made)
     description = {'kind': KIND, 'frames': made,
                    'categories': [category.as_plain() for category in categories]}

@@ -8,6 +8,7 @@ import torch
 
 from pose_estimation_ros.training.disp6d_codes import ShapeCodes
 from pose_estimation_ros.training.disp6d_losses import (
+    choice_loss,
     pose_loss,
     reconstruction_loss,
     shape_loss,
@@ -61,3 +62,12 @@ def test_crops_that_are_what_they_should_be_cost_little() -> None:
     right = shape_loss(3 * codes, codes, torch.arange(4))
     wrong = shape_loss(3 * codes, codes, torch.arange(4).flip(0))
     assert right < 1e-4 and wrong.item() == pytest.approx(1 / 0.07, rel=1e-3)
+
+
+def test_choosing_a_rotation_costs_little_only_where_the_right_ones_are_most_similar() -> None:
+    share = torch.tensor([[1.0, 0.0, 0.0], [0.5, 0.5, 0.0]])
+    pose = torch.tensor([[2.0, 0.0], [0.0, 1.0]])
+    right = torch.tensor([[[3.0, 0], [0, 1], [-1, 0]], [[0, 1], [0, 9], [1, 0]]])
+    # Two equally right rotations cannot be told apart.
+    assert choice_loss(right, pose, share).item() == pytest.approx(np.log(2) / 2, abs=1e-4)
+    assert choice_loss(right.flip(1), pose, share).item() > 5

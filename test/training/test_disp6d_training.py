@@ -24,6 +24,7 @@ from pose_estimation_ros.training.disp6d_batches import plain_view, training_vie
 from pose_estimation_ros.training.disp6d_recipes import CATEGORY, PARTS, VARIANTS
 from pose_estimation_ros.training.disp6d_training import (
     Disp6dTask,
+    found_among_anchors,
     make_disp6d_task,
     nearest_rotations,
 )
@@ -91,9 +92,9 @@ def test_every_part_of_the_network_learns_and_codes_follow(views: Path) -> None:
     before = model.codes.codes.clone()
     batch = task.batch(BatchRequest(0, 0, 6))
     losses = task.losses({'': module}, '', batch)
-    assert set(losses) == {'total', 'color', 'depth', 'pose', 'shape'}
+    assert set(losses) == {'total', 'color', 'depth', 'pose', 'shape', 'choice'}
     expected = (losses['color'] + losses['depth'] + 0.004 * losses['shape']
-                + 0.001 * losses['pose'])
+                + 0.001 * losses['pose'] + 0.2 * losses['choice'])
     torch.testing.assert_close(losses['total'], expected)
     losses['total'].backward()
     assert not [name for name, parameter in model.named_parameters()
@@ -108,7 +109,20 @@ def test_without_the_metric_loss_shapes_are_not_told_apart(views: Path) -> None:
     model = task.new_model()
     losses = task.losses({'': model}, '', task.batch(BatchRequest(0, 0, 6)))
     torch.testing.assert_close(
-        losses['total'], losses['color'] + losses['depth'] + 0.001 * losses['pose'])
+        losses['total'], losses['color'] + losses['depth'] + 0.001 * losses['pose']
+        + 0.2 * losses['choice'])
+
+
+def test_without_the_choice_nothing_is_compared(views: Path) -> None:
+    recipe = replace(RECIPE, weights=VARIANTS['no-choice'].weights)
+    task = _task(views, recipe)
+    batch = task.batch(BatchRequest(0, 0, 6))
+    assert batch.rivals.shape == (6, 0, 164)
+    assert 'choice' not in task.losses({'': task.new_model()}, '', batch)
+    # What is left is the same picture by picture, so that an ablation compares like with like.
+    whole = _task(views).batch(BatchRequest(0, 0, 6))
+    torch.testing.assert_close(batch.image, whole.image, atol=0, rtol=0)
+    assert whole.rivals.shape == (6, 96, 164) and whole.share.argmax(dim=1).tolist() == [0] * 6
 
 
 def test_the_nearest_of_some_rotations_is_found(views: Path) -> None:
@@ -149,15 +163,43 @@ def test_a_run_is_validated_resumed_and_exported(views: Path, tmp_path: Path) ->
         export('disp6d-parts', ExportRequest(tmp_path / 'run' / 'last.pt', tmp_path / 'other'))
 
 
-def test_parts_are_judged_by_what_is_decoded(tmp_path: Path) -> None:
-    task = _task(store_turned(tmp_path / 'parts', ()), replace(RECIPE, augmentation=(
-        PARTS.augmentation)))
-    assert task.figure == 'reconstruction'
+def test_parts_are_judged_by_which_of_their_views_are_found(tmp_path: Path) -> None:
+    task = _task(store_turned(tmp_path / 'parts', ()), replace(
+        RECIPE, augmentation=PARTS.augmentation, together=4))
+    assert task.figure == 'error'
+    model = task.new_model()
     with torch.no_grad():
-        assert set(task.validate(task.new_model().eval())) == {'reconstruction'}
+        found = task.validate(model.eval())
+    assert set(found) == {'reconstruction', 'error', 'found'}
+    assert found['found'] == pytest.approx(1 - found['error'])
     assert task.notes()['categories'] == []
     batch = task.batch(BatchRequest(0, 0, 8))
     assert torch.isfinite(batch.image).all() and batch.image.max() <= 1
+    # Two objects in four pictures each, every one of which is right for itself.
+    assert batch.label.tolist() == sorted(batch.label.tolist(), key=batch.label.tolist().index)
+    assert len(set(batch.label[:4].tolist())) == len(set(batch.label[4:].tolist())) == 1
+    assert batch.anchors.shape == batch.image.shape and batch.rivals.shape == (8, 0, 164)
+    assert (batch.share.diagonal() >= batch.share.amax(dim=1) - 1e-6).all()
+    losses = task.losses({'': model.train()}, '', batch)
+    losses['choice'].backward()
+    assert all(parameter.grad is not None for name, parameter
+               in model.network.encoder.named_parameters() if 'pose' in name)
+
+
+def test_pictures_that_are_their_own_views_are_found(views: Path) -> None:
+    recipe = replace(RECIPE, crops=replace(RECIPE.crops, background='black'))
+    network = _task(views, recipe).new_model().network.eval()
+    items = [replace(item, rgb=np.repeat(item.target.shade[..., None], 3, axis=2),
+                     mask=(item.target.depth < 255).astype(np.uint8), box=_box_of(item))
+             for item in turned_objects(4)]
+    assert found_among_anchors(network, items, recipe).all()
+    swapped = [replace(item, target=items[place ^ 1].target) for place, item in enumerate(items)]
+    assert not found_among_anchors(network, swapped, recipe).any()
+
+
+def _box_of(item) -> np.ndarray:
+    rows, columns = np.nonzero(item.target.depth < 255)
+    return np.array([columns.min(), rows.min(), columns.max() + 1, rows.max() + 1], dtype=float)
 
 
 def test_data_of_two_kinds_are_refused(views: Path, tmp_path: Path) -> None:
