@@ -9,34 +9,17 @@ import argparse
 import statistics
 from pathlib import Path
 
+from crowds import crowded_frame
 from whole_pipeline import publish
 
 from pose_estimation_ros.backends.base import BackendOptions
 from pose_estimation_ros.backends.registry import backend_names
-from pose_estimation_ros.core.frame import RGBDFrame
 from pose_estimation_ros.evaluation.report import Report
 from pose_estimation_ros.pipeline import (
-    Pipeline,
     PipelineOptions,
     SegmenterOptions,
     create_pipeline,
 )
-from pose_estimation_ros.synthetic.scene import SceneGenerator
-from pose_estimation_ros.synthetic.scene_renderer import render_frame
-
-_MOST_SCENES = 300
-
-
-def crowded_frame(pipeline: Pipeline, objects: int) -> RGBDFrame:
-    """Return the first simulated test frame in which so many poses are found."""
-    generator = SceneGenerator('primary', 'test')
-    for seed in range(_MOST_SCENES):
-        scene = generator.scene(seed)
-        if len(scene.instances) >= objects:
-            frame = render_frame(scene).frame
-            if len(pipeline.process(frame).poses) == objects:
-                return frame
-    raise SystemExit(f'no scene among {_MOST_SCENES} shows exactly {objects} objects')
 
 
 def main() -> None:

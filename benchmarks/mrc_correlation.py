@@ -12,16 +12,15 @@ from __future__ import annotations
 
 import argparse
 import math
-import statistics
-import time
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import partial
 from io import BytesIO
 from pathlib import Path
 
 import onnxruntime
 import torch
+from measuring import milliseconds
 from torch import Tensor, nn
 from torch.nn import functional
 from whole_pipeline import publish
@@ -102,25 +101,6 @@ def main() -> None:
         'largest difference'), rows, {
             'crops': _CROPS, 'channels': _CHANNELS, 'side': _SIDE, 'radius': _RADIUS,
             'threads': arguments.threads, 'repeats': arguments.repeats}), arguments.out)
-
-
-def milliseconds(ways: Mapping[str, Callable[[], object]],
-                 repeats: int) -> dict[str, tuple[float, float]]:
-    """Return the median times of calls: by the clock, and of all cores together.
-
-    The ways take turns, so that what else the machine does meets them alike.
-    """
-    taken: dict[str, list[tuple[float, float]]] = {name: [] for name in ways}
-    for run in ways.values():
-        run()
-    for _ in range(repeats):
-        for name, run in ways.items():
-            start, busy = time.perf_counter(), time.process_time()
-            run()
-            taken[name].append((time.perf_counter() - start, time.process_time() - busy))
-    return {name: (1e3 * statistics.median(wall), 1e3 * statistics.median(cpu))
-            for name, (wall, cpu) in ((name, zip(*measured, strict=True))
-                                      for name, measured in taken.items())}
 
 
 if __name__ == '__main__':

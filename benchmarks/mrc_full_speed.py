@@ -20,7 +20,8 @@ from tempfile import TemporaryDirectory
 from unittest.mock import patch
 
 import torch
-from mrc_correlation import milliseconds, summed_shifts
+from measuring import milliseconds
+from mrc_correlation import summed_shifts
 from torch import Tensor
 from torch.nn import functional
 from whole_pipeline import publish

@@ -11,13 +11,13 @@ import argparse
 import statistics
 import time
 from collections.abc import Sequence
-from itertools import chain, islice
+from itertools import chain, islice, product
 from pathlib import Path
 
 from whole_pipeline import publish
 
 from pose_estimation_ros.backends.base import BackendOptions, PoseBackend
-from pose_estimation_ros.backends.mrc_options import ROTATED_COPIES, MRCOptions
+from pose_estimation_ros.backends.mrc_options import HYPOTHESES, ROTATED_COPIES, MRCOptions
 from pose_estimation_ros.backends.registry import create_backend
 from pose_estimation_ros.core.detection import Detection
 from pose_estimation_ros.core.frame import RGBDFrame
@@ -59,7 +59,7 @@ def times(backend: PoseBackend, frames: Sequence[tuple[RGBDFrame, list[Detection
 
 
 def main() -> None:
-    """Measure and print a row for each number of objects and of copies."""
+    """Measure and print a row for each number of objects, of copies and of hypotheses."""
     parser = argparse.ArgumentParser(description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('data', type=Path, help='annotated frames with masks')
@@ -67,6 +67,7 @@ def main() -> None:
     parser.add_argument('--model', default='', help="name or folder; '' = the shipped one")
     parser.add_argument('--objects', type=int, nargs='+', default=[1, 4], help='in a frame')
     parser.add_argument('--copies', nargs='+', default=['one', 'four'], choices=ROTATED_COPIES)
+    parser.add_argument('--hypotheses', nargs='+', default=['one', 'four'], choices=HYPOTHESES)
     parser.add_argument('--frames', type=int, default=8, help='different ones')
     parser.add_argument('--repeats', type=int, default=5, help='of each frame')
     parser.add_argument('--threads', type=int, default=2, help='of networks and renderer')
@@ -75,19 +76,22 @@ def main() -> None:
     arguments = parser.parse_args()
     data = Data(arguments.data, arguments.split, EVERYTHING)
     rows, described = [], {}
-    for copies in arguments.copies:
+    for copies, hypotheses in product(arguments.copies, arguments.hypotheses):
         backend = create_backend('mrc', BackendOptions(
-            arguments.model, arguments.device, arguments.threads, mrc=MRCOptions(copies)))
+            arguments.model, arguments.device, arguments.threads,
+            mrc=MRCOptions(copies, hypotheses=hypotheses)))
         described = backend.describe()
         for objects in arguments.objects:
             frames = frames_with(data, backend.categories, objects, arguments.frames)
             clock, cores = zip(*times(backend, frames, arguments.repeats), strict=True)
-            rows.append((described['rotated copies'], objects, statistics.median(clock),
-                         min(clock), max(clock), statistics.median(cores)))
+            rows.append((described['rotated copies'], described['hypotheses'], objects,
+                         statistics.median(clock), min(clock), max(clock),
+                         statistics.median(cores)))
         backend.close()
     report = Report(
-        'mrc_speed', ('rotated copies', 'objects in the frame', 'ms per object: median',
-                      'fastest', 'slowest', 'CPU ms per object: median'), rows,
+        'mrc_speed', ('rotated copies', 'hypotheses', 'objects in the frame',
+                      'ms per object: median', 'fastest', 'slowest',
+                      'CPU ms per object: median'), rows,
         {'model': described['model'], 'provider': described['provider'],
          'renderer': described['renderer'], 'threads': arguments.threads,
          'frames': arguments.frames, 'repeats': arguments.repeats,

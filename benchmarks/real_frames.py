@@ -39,7 +39,8 @@ def main() -> None:
     parser.add_argument('--overlays', type=Path,
                         help='write pictures <backend>_<frame>.jpg to this folder')
     arguments = parser.parse_args()
-    pipeline = pipeline_of(arguments)
+    # Turned upright, the up axis would be that of the table by construction.
+    pipeline = pipeline_of(arguments, upright_tolerance=0.0)
     rows = []
     for folder in sorted(path.parent for path in arguments.data.glob('*/gt.json')):
         truth = json.loads((folder / 'gt.json').read_text())
@@ -65,7 +66,7 @@ def main() -> None:
                         picture[..., ::-1])
     report = Report('real_frames', ('frame', 'shown', 'found', 'score', 'up axis off, °',
                                     'centre off centroid, cm', 'size, cm', 'objects in frame'),
-                    rows, settings_of(arguments))
+                    rows, settings_of(arguments) | {'upright tolerance': 0})
     publish(report, arguments.out)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from pose_estimation_ros.backends.base import BackendOptions
+from pose_estimation_ros.backends.base import UPRIGHT_TOLERANCE, BackendOptions
 from pose_estimation_ros.backends.registry import backend_names
 from pose_estimation_ros.evaluation.report import Report
 from pose_estimation_ros.pipeline import (
@@ -36,10 +36,12 @@ def argument_parser(description: str, data: Path) -> argparse.ArgumentParser:
     return parser
 
 
-def pipeline_of(arguments: argparse.Namespace) -> Pipeline:
+def pipeline_of(arguments: argparse.Namespace,
+                upright_tolerance: float = UPRIGHT_TOLERANCE) -> Pipeline:
     """Return the pipeline that the options ask for, without tracking."""
     return create_pipeline(PipelineOptions(
-        backend=arguments.backend, backend_options=BackendOptions(arguments.model),
+        backend=arguments.backend, backend_options=BackendOptions(
+            arguments.model, upright_tolerance=upright_tolerance),
         segmenter_options=SegmenterOptions(arguments.segmentation_model,
                                            min_score=arguments.score), tracker=None))
 

@@ -129,17 +129,26 @@ def measure_real_frames(recorded: Path, docs: Path) -> None:
                       '--overlays', str(docs / 'pictures'))
 
 
-def run_benchmark(script: str, *arguments: str) -> None:
+def run_benchmark(script: str, *arguments: str, patience: float | None = None) -> None:
     """Run one of the scripts in benchmarks/.
 
+    Args:
+        script: Its name.
+        arguments: What it is called with.
+        patience: Longest time, seconds; None = as long as it takes.
+
     Raises:
-        PoseEstimationError: If it fails; with the end of what it said.
+        PoseEstimationError: If it fails, with the end of what it said, or takes longer.
     """
     _tell(f'benchmarks/{script}.py {" ".join(arguments)}')
     path = os.pathsep.join(filter(None, (str(_ROOT), os.environ.get('PYTHONPATH', ''))))
-    answer = subprocess.run(
-        [sys.executable, str(_ROOT / 'benchmarks' / f'{script}.py'), *arguments], check=False,
-        capture_output=True, text=True, cwd=_ROOT, env={**os.environ, 'PYTHONPATH': path})
+    command = [sys.executable, str(_ROOT / 'benchmarks' / f'{script}.py'), *arguments]
+    try:
+        answer = subprocess.run(command, check=False, capture_output=True, text=True, cwd=_ROOT,
+                                timeout=patience, env={**os.environ, 'PYTHONPATH': path})
+    except subprocess.TimeoutExpired as error:
+        raise PoseEstimationError(f'benchmarks/{script}.py took longer than {patience:g} s'
+                                  ) from error
     if answer.returncode:
         raise PoseEstimationError(f'benchmarks/{script}.py ended with code {answer.returncode}: '
                                   f'{answer.stderr[-500:]}')

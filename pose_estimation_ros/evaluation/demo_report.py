@@ -143,7 +143,7 @@ def compare(frame: int, truth: Sequence[TrueObject], estimates: Sequence[Estimat
         One row per true object that is visible or was found, and the number of estimates that
         belong to none.
     """
-    partner = _match(truth, estimates)
+    partner = matches(truth, estimates)
     rows = []
     for index, true in enumerate(truth):
         found = partner.get(index)
@@ -234,8 +234,9 @@ def summary_text(summary: Summary, rows: Sequence[Row]) -> str:
     return '\n'.join(lines)
 
 
-def _match(truth: Sequence[TrueObject], estimates: Sequence[EstimatedObject]) -> dict[int, int]:
-    """Return the estimate of each true object that has one, by index."""
+def matches(truth: Sequence[TrueObject] | Sequence[EstimatedObject],
+            estimates: Sequence[EstimatedObject]) -> dict[int, int]:
+    """Return the estimate of each true object that has one, by index: the nearest of its kind."""
     if not truth or not estimates:
         return {}
     cost = np.full((len(truth), len(estimates)), _TOO_FAR)

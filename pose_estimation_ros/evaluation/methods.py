@@ -9,7 +9,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Literal
 
-from pose_estimation_ros.backends.base import BackendOptions
+from pose_estimation_ros.backends.base import UPRIGHT_TOLERANCE, BackendOptions
 from pose_estimation_ros.backends.disp6d_options import DISP6DOptions
 from pose_estimation_ros.backends.mrc_options import MRCOptions
 from pose_estimation_ros.backends.neural_mesh_options import NeuralMeshOptions
@@ -59,6 +59,7 @@ class Method:
         mrc: Choices of the backend 'mrc'.
         neural_mesh: Choices of the backend 'neural_mesh'.
         disp6d: Choices of the backend 'disp6d'.
+        upright_tolerance: See `BackendOptions`.
     """
 
     backend: str = 'spd'
@@ -73,6 +74,7 @@ class Method:
     mrc: MRCOptions = field(default_factory=MRCOptions)
     neural_mesh: NeuralMeshOptions = field(default_factory=NeuralMeshOptions)
     disp6d: DISP6DOptions = field(default_factory=DISP6DOptions)
+    upright_tolerance: float = UPRIGHT_TOLERANCE
 
     def segmenter_options(self) -> SegmenterOptions:
         """Return how the detector is set."""
@@ -82,11 +84,14 @@ class Method:
     def backend_options(self) -> BackendOptions:
         """Return how the backend is set."""
         return BackendOptions(self.model, self.device, self.threads, self.seed, self.mrc,
-                              self.neural_mesh, disp6d=self.disp6d)
+                              self.neural_mesh, disp6d=self.disp6d,
+                              upright_tolerance=self.upright_tolerance)
 
     def settings(self) -> dict[str, object]:
         """Return what makes a difference to the answers, by name."""
         without = {'device', 'threads'} | ({'mrc', 'neural_mesh', 'disp6d'} - {self.backend})
+        if self.backend in ('mrc', 'neural_mesh'):
+            without.add('upright_tolerance')
         return {name: value for name, value in asdict(self).items() if name not in without}
 
 

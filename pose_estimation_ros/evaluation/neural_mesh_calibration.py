@@ -158,6 +158,8 @@ def judged_candidates(backend: NeuralMeshBackend,
                       frame: AnnotatedFrame) -> Iterator[JudgedCandidate]:
     """Yield the candidates of a frame with what the truth says of each."""
     found, candidates = backend.find(frame.frame)
+    # Those are no answers, however likely they look.
+    candidates = [candidate for candidate in candidates if not candidate.is_outcompeted]
     depth = (None if frame.frame.depth is None
              else at_cells(frame.frame.depth, found.cells).astype(np.float64))
     truth = FrameTruth.of(frame)

@@ -32,8 +32,29 @@ _MARKERS = ('o', 's', '^', 'D', 'v', 'P', 'X', '*')
 _MARKS_PER_CURVE = 8
 _PANEL = (4.6, 3.7)  # inches
 _DOTS_PER_INCH = 110
+# A name is written into a bar that is a larger share of the picture than this.
+_NAMED_SHARE = 0.045
 # With more bars than this in a row, their figures would run into each other.
 _MOST_NUMBERED_BARS = 28
+
+
+@dataclass(frozen=True)
+class Bar:
+    """A stretch of time.
+
+    Attributes:
+        lane: What it belongs to, such as a thread.
+        depth: How many others of its lane it is a part of.
+        name: What happens.
+        start: When, any unit.
+        length: How long, the same unit.
+    """
+
+    lane: str
+    depth: int
+    name: str
+    start: float
+    length: float
 
 
 @dataclass(frozen=True)
@@ -116,6 +137,69 @@ def plot_curves(path: Path, panels: Sequence[Panel]) -> Path:
     axes[0].set_ylabel(panels[0].y_label)
     figure.legend(lines.values(), lines.keys(), loc='outside right center', frameon=False,
                   fontsize=9)
+    return _save(figure, path)
+
+
+def plot_lines(path: Path, x_label: str, y_label: str, x: FloatArray,
+               lines: Mapping[str, FloatArray]) -> Path:
+    """Draw quantities that grow from zero, such as times over amounts of work.
+
+    Args:
+        path: PNG file to write.
+        x_label: Name and unit of the horizontal axis.
+        y_label: Name and unit of the vertical axis.
+        x: (N,) positions.
+        lines: (N,) heights by name.
+
+    Returns:
+        The path.
+    """
+    width, height = _PANEL
+    figure = _figure(width + 1.6, height)
+    place = figure.subplots()
+    for name, (color, line, marker) in style_of(list(lines)).items():
+        place.plot(x, lines[name], color=color, linestyle=line, marker=marker, markersize=4,
+                   label=name)
+    _dress(place, '')
+    place.set_xlabel(x_label)
+    place.set_ylabel(y_label)
+    place.set_xlim(0)
+    place.set_ylim(0)
+    figure.legend(loc='outside right center', frameon=False, fontsize=9)
+    return _save(figure, path)
+
+
+def plot_timeline(path: Path, unit: str, bars: Sequence[Bar]) -> Path:
+    """Draw what happens when: a row for each lane and depth, parts below what they belong to.
+
+    Args:
+        path: PNG file to write.
+        unit: Of the bars' times.
+        bars: What to draw.
+
+    Returns:
+        The path.
+    """
+    rows = sorted({(bar.lane, bar.depth) for bar in bars})
+    end = max(bar.start + bar.length for bar in bars)
+    figure = _figure(11.0, 0.42 * len(rows) + 1.2)
+    place = figure.subplots()
+    colors = {name: color for name, (color, _, _) in style_of(
+        list(dict.fromkeys(bar.name for bar in bars))).items()}
+    for bar in bars:
+        row = rows.index((bar.lane, bar.depth))
+        place.barh(row, bar.length, 0.9, bar.start, color=colors[bar.name], edgecolor='white',
+                   linewidth=0.3)
+        if bar.length > _NAMED_SHARE * end:
+            place.text(bar.start + bar.length / 2, row, bar.name, ha='center', va='center',
+                       fontsize=7, clip_on=True)
+    _dress(place, '')
+    place.set_yticks(range(len(rows)), [lane if depth == 0 else '' for lane, depth in rows])
+    place.invert_yaxis()
+    place.set_xlabel(unit)
+    place.set_xlim(0, end)
+    handles = [place.barh(0, 0, color=color, label=name) for name, color in colors.items()]
+    figure.legend(handles=handles, loc='outside right center', frameon=False, fontsize=8)
     return _save(figure, path)
 
 

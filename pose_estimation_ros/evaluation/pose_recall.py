@@ -36,6 +36,8 @@ OVERLAP_NAME = 'box IoU'
 # An object counts as located where a box of its category overlaps its own by more than this.
 LOCATED = 0.1
 TABLE_OVERLAPS = (0.5, 0.75)
+# Of located objects alone, wherever they are put: what methods without depth are judged by.
+ROTATION_LIMITS = (10, 20, 30)
 # Shares of an object's pixels that nothing covers: lower bounds exclusive but for the first.
 VISIBILITY_BINS = ((0.0, 0.25), (0.25, 0.5), (0.5, 0.75), (0.75, 1.0))
 
@@ -44,7 +46,8 @@ _AT = (*(f'{degrees}°{centimetres}cm' for degrees, centimetres in THRESHOLDS),
 RECALL_COLUMNS = (
     'category', 'objects', 'predictions', f'located ({OVERLAP_NAME} > {LOCATED}), %',
     *(f'recall {limit}, %' for limit in _AT), *(f'precision {limit}, %' for limit in _AT),
-    'median rotation, °', 'median translation, cm')
+    'median rotation, °', 'median translation, cm',
+    *(f'rotation within {limit}°, %' for limit in ROTATION_LIMITS))
 VISIBILITY_COLUMNS = ('category', 'visibility', 'objects',
                       *(f'recall {limit}, %' for limit in _AT))
 
@@ -122,7 +125,8 @@ def recall_rows(categories: Sequence[Answers]) -> list[tuple[object, ...]]:
     for entry in categories:
         figures.append(np.concatenate([
             _percent(entry.located[:, None]), _percent(entry.answered), _percent(entry.right),
-            [_median(entry.degrees), _median(entry.centimetres)]]))
+            [_median(entry.degrees), _median(entry.centimetres)],
+            _percent(entry.degrees[:, None] <= ROTATION_LIMITS)]))
         rows.append((entry.category, len(entry.answered), len(entry.right),
                      *figures[-1].tolist()))
     return [*rows, (MEAN, sum(len(entry.answered) for entry in categories),

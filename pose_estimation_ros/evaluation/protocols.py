@@ -129,7 +129,7 @@ def pascal3d_tables(data: Data, truth: Sequence[FrameTruth],
 
 def bop_tables(data: Data, predictions: Sequence[FramePredictions], settings: Settings,
                workers: Workers) -> Tables:
-    """Return BOP's average recall, ADD(-S) and, on T-LESS, the recall at e_VSD < 0.3.
+    """Return BOP's average recall, ADD(-S) and, where there is depth, the recall at e_VSD < 0.3.
 
     Args:
         data: A BOP data set; its targets are what is to be found, without them every object of
@@ -145,10 +145,9 @@ def bop_tables(data: Data, predictions: Sequence[FramePredictions], settings: Se
     data = data.resolved()
     dataset = as_bop(data)
     has_depth = dataset[0].frame.depth is not None
-    is_tless = has_depth and data.folder.name.startswith('tless')
     wanted = BopSettings(
         AverageRecallSettings() if has_depth else AverageRecallSettings(parts=('MSSD', 'MSPD')),
-        TlessSettings() if is_tless else None)
+        TlessSettings() if has_depth else None)
     figures = bop_evaluation.bop_figures(
         BopSplit(data.folder, dataset.split, data.targets, data.frames), predictions, wanted,
         workers.cluster, workers.processes)

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import runpy
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -119,13 +117,3 @@ def test_templates_without_a_mark_are_refused(tmp_path):
     path.write_text('{{order}} and {{order}}')
     with pytest.raises(ConfigurationError, match=r'holds \{\{order\}\} 2 times'):
         filled(path, {'order': ''})
-
-
-def test_the_command_names_what_is_not_measured(tmp_path, monkeypatch, capsys):
-    script = ROOT / 'benchmarks' / 'ablation.py'
-    monkeypatch.setattr(sys, 'argv', [str(script), '--data', 'train', '--test', 'far', '--runs',
-                                      str(tmp_path), '--only-write'])
-    with pytest.raises(SystemExit) as end:
-        runpy.run_path(str(script), run_name='__main__')
-    assert end.value.code == 2
-    assert 'spd_0.json is missing' in capsys.readouterr().err

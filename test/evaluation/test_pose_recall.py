@@ -63,6 +63,14 @@ def test_a_missed_object_counts_as_wrong_and_a_false_one_costs_precision() -> No
     assert row['precision 10°5cm, %'] == pytest.approx(200 / 3)
     assert row['located (box IoU > 0.1), %'] == 50.0
     assert row['median rotation, °'] == pytest.approx(8.0)
+    assert row['rotation within 10°, %'] == row['rotation within 30°, %'] == 50.0
+
+
+def test_a_rotation_counts_alone_wherever_its_box_overlaps_the_object() -> None:
+    row, _ = rows_of([true('camera', x) for x in (0.0, 1.0)],
+                     [found('camera', at(0.06, 15.0)), found('camera', at(1.0, 25.0))], 'camera')
+    assert [row[f'rotation within {limit}°, %'] for limit in (10, 20, 30)] == [0.0, 50.0, 100.0]
+    assert row['recall 10°5cm, %'] == 0.0
 
 
 def test_an_object_found_twice_is_found_once() -> None:

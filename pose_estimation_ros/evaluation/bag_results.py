@@ -1,0 +1,152 @@
+"""What an estimator said in a bag: objects by frame, and the parameters that it had."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import yaml
+from numpy.typing import NDArray
+from vision_msgs.msg import Detection3D, Detection3DArray
+
+from pose_estimation_ros.core.errors import ConfigurationError, InvalidInputError
+from pose_estimation_ros.datasets.bag import Bag
+from pose_estimation_ros.evaluation.demo_report import EstimatedObject
+from pose_estimation_ros.nodes.bag_messages import read_message
+from pose_estimation_ros.nodes.conversions import pose_matrix, stamp_to_ns
+from pose_estimation_ros.nodes.parameters import ESTIMATOR_PARAMETERS
+from pose_estimation_ros.nodes.recording_parameters import PARAMETERS_NOTE
+
+_RESULTS = 'object_detections'
+# Beyond it stamp and arrival are of different clocks, as in simulated time, seconds.
+_LONGEST_LATENCY = 3600.0
+_TYPE = 'vision_msgs/msg/Detection3DArray'
+
+
+@dataclass(frozen=True)
+class FrameResult:
+    """The objects of one frame.
+
+    Attributes:
+        stamp_ns: Of the image, nanoseconds.
+        frame_id: Frame of the poses.
+        objects: What was found.
+        latency: Seconds from the stamp to the arrival of the result; NaN if unknown, as where
+            the stamp is of another clock.
+    """
+
+    stamp_ns: int
+    frame_id: str
+    objects: tuple[EstimatedObject, ...]
+    latency: float = float('nan')
+
+
+def results_topic(bag: Bag) -> str:
+    """Return the topic of an estimator's results in a bag; '' if there is none.
+
+    Raises:
+        ConfigurationError: If there are several.
+    """
+    found = [topic.name for topic in bag.topics.values()
+             if topic.message_type == _TYPE and topic.name.rpartition('/')[2] == _RESULTS]
+    if len(found) > 1:
+        raise ConfigurationError(f'{bag.path} has results of several estimators: '
+                                 f'{", ".join(found)}; record one of them by itself')
+    return found[0] if found else ''
+
+
+def recorded_results(bag: Bag) -> Iterator[FrameResult]:
+    """Yield the results in a bag in their order.
+
+    Raises:
+        InvalidInputError: If there are none.
+    """
+    topic = results_topic(bag)
+    if not topic:
+        raise InvalidInputError(f'{bag.path} has no {_RESULTS}; it has {bag.listing()}. Record '
+                                'with record:=true while the estimator runs')
+    for message in bag.messages([topic]):
+        yield frame_result(read_message(message), message.time_ns)
+
+
+def frame_result(message: Detection3DArray, time_ns: int) -> FrameResult:
+    """Return the result in a message.
+
+    Args:
+        message: Of `object_detections`.
+        time_ns: When it arrived, nanoseconds.
+    """
+    stamp_ns = stamp_to_ns(message.header.stamp)
+    latency = (time_ns - stamp_ns) / 1e9
+    return FrameResult(stamp_ns, message.header.frame_id,
+                       tuple(map(_estimated_object, message.detections)),
+                       latency if 0.0 <= latency < _LONGEST_LATENCY else float('nan'))
+
+
+def parameter_values(bag: Bag, file: Path | None, changes: Sequence[str]) -> dict[str, Any]:
+    """Return the estimator's parameters: those in the bag, a file's over them, then changes.
+
+    Args:
+        bag: Its recorder kept them, if it was ours.
+        file: Parameter file of ROS; None = none.
+        changes: 'name=value' each.
+
+    Raises:
+        ConfigurationError: If a name or a value cannot be used.
+    """
+    values: dict[str, Any] = {spec.name: spec.default for spec in ESTIMATOR_PARAMETERS}
+    recorded = json.loads(bag.notes.get(PARAMETERS_NOTE, '{}'))
+    # What another version had and this one has not, or has since then, keeps its default.
+    values |= {name: value for name, value in recorded.items()
+               if name in values and value is not None}
+    if file is not None:
+        values |= _checked(_of_file(file), str(file))
+    return values | _checked(dict(map(_change, changes)), '--set')
+
+
+def _of_file(path: Path) -> dict[str, Any]:
+    try:
+        content = yaml.safe_load(path.read_text(encoding='utf-8'))
+        return {name: value for node in content.values()
+                for name, value in node['ros__parameters'].items()}
+    except (OSError, yaml.YAMLError, AttributeError, KeyError, TypeError) as error:
+        raise ConfigurationError(f'{path} is not a parameter file of ROS ({error!r}); take '
+                                 'config/pose_estimation.yaml as a pattern') from error
+
+
+def _change(text: str) -> tuple[str, Any]:
+    name, equals, value = text.partition('=')
+    if not equals:
+        raise ConfigurationError(f'--set {text}: write name=value, such as backend=crnet')
+    return name, yaml.safe_load(value) if value else ''
+
+
+def _checked(values: Mapping[str, Any], source: str) -> dict[str, Any]:
+    specs = {spec.name: spec for spec in ESTIMATOR_PARAMETERS}
+    for name, value in values.items():
+        if name not in specs:
+            raise ConfigurationError(f'{source}: the estimator has no parameter {name}; they are '
+                                     'listed by pose-estimation parameters')
+        kind = type(specs[name].default)
+        if not isinstance(value, kind) and not (kind is float and isinstance(value, int)):
+            raise ConfigurationError(f'{source}: {name} is {value!r}; it must be a '
+                                     f'{kind.__name__}')
+        if problem := specs[name].problem(value):
+            raise ConfigurationError(f'{source}: {problem}')
+    return dict(values)
+
+
+def _estimated_object(detection: Detection3D) -> EstimatedObject:
+    best = detection.results[0].hypothesis
+    return EstimatedObject(detection.id, best.class_id, pose_matrix(detection.bbox.center),
+                           box_size(detection), best.score)
+
+
+def box_size(detection: Detection3D) -> NDArray[np.float64]:
+    """Return the (3,) size of a detection's box, metres."""
+    size = detection.bbox.size
+    return np.array([size.x, size.y, size.z])
