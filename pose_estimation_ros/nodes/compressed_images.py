@@ -4,7 +4,8 @@
 two quantisation parameters of inverse depth) and a PNG file of 16 bits: millimetres of a 16UC1
 image, quantised inverse depth of a 32FC1 image.
 
-Source: compressed_depth_image_transport of ros-perception/image_transport_plugins.
+Source: compressed_depth_image_transport of ros-perception/image_transport_plugins; ISO/IEC 10918-1
+annex B for the segments of JPEG files.
 """
 
 from __future__ import annotations
@@ -21,6 +22,13 @@ from pose_estimation_ros.core.errors import InvalidInputError
 
 _DEPTH_HEADER = struct.Struct('<iff')
 _DEPTH_ENCODINGS = ('16UC1', 'mono16', '32FC1')
+_MOST_PIXELS = 2 ** 26
+_PNG_START, _PNG_SIZE = b'\x89PNG\r\n\x1a\n', slice(16, 24)
+_JPEG_START, _JPEG_END = b'\xff\xd8', b'\xff\xd9'
+# Cameras may fill up the last block of a stream.
+_JPEG_TAIL = 1024
+# Tables and an extension among the numbers of the frame headers.
+_NO_FRAME_HEADERS = frozenset({0xC4, 0xC8, 0xCC})
 
 
 def decode_color(message: CompressedImage) -> NDArray[np.uint8]:
@@ -70,7 +78,42 @@ def decode_depth(message: CompressedImage) -> NDArray[Any]:
 
 
 def _decode(data: NDArray[np.uint8], flags: int) -> NDArray[Any] | None:
-    try:
-        return None if data.size == 0 else cv2.imdecode(data, flags)
-    except cv2.error:  # a header that asks for more than OpenCV allows
+    """Return the image of a whole PNG or JPEG file, None if it is damaged."""
+    content = data.tobytes()
+    pixels = _png_pixels(content) or _jpeg_pixels(content)
+    # A damaged length can ask for gigabytes, which would be allocated before anything else.
+    if not 0 < pixels <= _MOST_PIXELS:
         return None
+    try:
+        return cv2.imdecode(data, flags)
+    except cv2.error:
+        return None
+
+
+def _png_pixels(content: bytes) -> int:
+    """Return how many pixels a PNG file says that it has, 0 if it is none or ends too early."""
+    if not content.startswith(_PNG_START) or len(content) < _PNG_SIZE.stop:
+        return 0
+    width, height = struct.unpack('>II', content[_PNG_SIZE])
+    place = len(_PNG_START)
+    # Chunks: four bytes of length, which count neither themselves nor kind and checksum.
+    while place + 12 <= len(content):
+        if content[place + 4:place + 8] == b'IEND':
+            return int(width * height)
+        place += 12 + int.from_bytes(content[place:place + 4], 'big')
+    return 0
+
+
+def _jpeg_pixels(content: bytes) -> int:
+    """Return how many pixels a JPEG file says that it has, 0 if it is none or ends too early."""
+    if not content.startswith(_JPEG_START) or _JPEG_END not in content[-_JPEG_TAIL:]:
+        return 0
+    place = len(_JPEG_START)
+    # Segments up to the frame header: FF, kind, two bytes of length, which counts itself.
+    while place + 9 <= len(content) and content[place] == 0xFF:
+        kind = content[place + 1]
+        if 0xC0 <= kind <= 0xCF and kind not in _NO_FRAME_HEADERS:
+            height, width = struct.unpack('>HH', content[place + 5:place + 9])
+            return int(width * height)
+        place += 1 if kind == 0xFF else 2 + int.from_bytes(content[place + 2:place + 4], 'big')
+    return 0

@@ -111,6 +111,7 @@ def camera_intrinsics(message: CameraInfo, *, rectified: bool = False) -> Camera
         np.zeros(0) if rectified else np.array(message.d, dtype=np.float64),
         np.array(message.r, dtype=np.float64).reshape(3, 3),
         np.array(message.p, dtype=np.float64).reshape(3, 4))
+    (full.rectified() if rectified else full).check_plausible()
     roi = message.roi
     delivered = full.apply_binning_and_roi(
         (message.binning_x, message.binning_y),
@@ -118,25 +119,37 @@ def camera_intrinsics(message: CameraInfo, *, rectified: bool = False) -> Camera
     return delivered.rectified() if rectified else delivered
 
 
-def check_aligned(color_info: CameraInfo, depth_info: CameraInfo) -> None:
-    """Check that depth was registered to the colour camera.
+def misalignment(color: CameraIntrinsics, depth: CameraIntrinsics) -> str | None:
+    """Return why depth is not that of the colour camera, None if it is.
+
+    Args:
+        color: Camera of the colour image.
+        depth: Camera of the depth image.
+    """
+    sizes = [f'{camera.width}x{camera.height}' for camera in (color, depth)]
+    if sizes[0] != sizes[1]:
+        return f'depth camera_info is {sizes[1]} but colour is {sizes[0]}: depth is not aligned'
+    if np.abs(color.K - depth.K).max() > _SAME_CAMERA_PIXELS:
+        return (f'depth has fx={depth.fx:.1f}, cx={depth.cx:.1f}, cy={depth.cy:.1f} but colour '
+                f'has fx={color.fx:.1f}, cx={color.cx:.1f}, cy={color.cy:.1f}: depth is not '
+                'aligned')
+    return None
+
+
+def depth_intrinsics(message: CameraInfo, *, rectified: bool = False) -> CameraIntrinsics:
+    """Return the intrinsics of a depth image.
+
+    Args:
+        message: Its camera info. Of rectified images too, drivers may leave out `P`.
+        rectified: The images were rectified by the driver.
 
     Raises:
-        InvalidInputError: If size, camera matrix or frame of the two differ.
+        InvalidInputError: If the camera is not calibrated or its distortion model is unknown.
     """
-    cure = ('subscribe to depth aligned to colour (RealSense: align_depth.enable:=true and remap '
-            'depth/image_raw to aligned_depth_to_color/image_raw)')
-    sizes = [f'{info.width}x{info.height}' for info in (color_info, depth_info)]
-    if sizes[0] != sizes[1]:
-        raise InvalidInputError(
-            f'depth camera_info is {sizes[1]} but colour is {sizes[0]}; {cure}')
-    if np.abs(np.array(color_info.k) - np.array(depth_info.k)).max() > _SAME_CAMERA_PIXELS:
-        raise InvalidInputError(f'depth has fx={depth_info.k[0]:.1f} but colour has '
-                                f'fx={color_info.k[0]:.1f}: depth is not aligned; {cure}')
-    if color_info.header.frame_id != depth_info.header.frame_id:
-        raise InvalidInputError(
-            f'depth is in frame {depth_info.header.frame_id!r} but colour in '
-            f'{color_info.header.frame_id!r}: depth is not aligned; {cure}')
+    try:
+        return camera_intrinsics(message, rectified=rectified and message.p[0] > 0)
+    except InvalidInputError as error:
+        raise InvalidInputError(f'depth camera_info: {error}') from error
 
 
 def image_message(image: NDArray[Any], encoding: str, header: Header) -> Image:
@@ -177,6 +190,21 @@ def cloud_message(points: NDArray[np.float32], colors: NDArray[np.uint8],
                           row_step=_CLOUD_DTYPE.itemsize * len(points), is_dense=True)
     message.data = _bytes(cloud)
     return message
+
+
+def cloud_points(message: PointCloud2) -> NDArray[np.float64]:
+    """Return the (N, 3) points, metres, of a cloud as `cloud_message` makes it.
+
+    Raises:
+        InvalidInputError: If the cloud has another layout.
+    """
+    names = tuple(field.name for field in message.fields)
+    if names != _CLOUD_DTYPE.names or message.point_step != _CLOUD_DTYPE.itemsize:
+        raise InvalidInputError(f'the cloud has fields {", ".join(names)} in steps of '
+                                f'{message.point_step} bytes; subscribe to object_points of '
+                                'pose_estimator')
+    cloud = np.frombuffer(message.data, _CLOUD_DTYPE)
+    return np.stack([cloud[name] for name in ('x', 'y', 'z')], axis=1).astype(np.float64)
 
 
 def pose_message(T: NDArray[np.float64], quaternion: Sequence[float]) -> Pose:

@@ -5,7 +5,9 @@
 
 from __future__ import annotations
 
+import re
 import threading
+import time
 from collections import Counter, deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -13,36 +15,72 @@ from dataclasses import dataclass, field
 import numpy as np
 from diagnostic_msgs.msg import DiagnosticStatus, KeyValue
 
-from pose_estimation_ros.nodes.ros_compat import fastdds_variable
+from pose_estimation_ros.nodes.input_health import (
+    InputFacts,
+    InputRecord,
+    Problem,
+    problems,
+    rate,
+)
 
 OK, WARN, ERROR = DiagnosticStatus.OK, DiagnosticStatus.WARN, DiagnosticStatus.ERROR
 _WINDOW = 30
+# The 99th percentile needs more than the mean does.
+_TIMINGS_KEPT = 300
 _EMPTY_FRAMES_WORTH_A_WARNING = 10
+_REASONS_SHOWN = 20
+_SAME_SENTENCE_SECONDS = 10.0
+_NUMBER = re.compile(r'\d+(\.\d+)?')
 
 
-@dataclass
-class _Input:
-    received: int = 0
-    last_ns: int | None = None
-    arrivals: deque[int] = field(default_factory=lambda: deque(maxlen=_WINDOW))
-    incompatible: str = ''
+class NewsFilter:
+    """Says which sentences are worth the log: new ones, and old ones once in a while."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._told: dict[str, float] = {}
+
+    def is_news(self, sentence: str) -> bool:
+        """Return whether to log a sentence; one that differs in its numbers only is the same."""
+        kind, now = _NUMBER.sub('#', sentence), time.monotonic()
+        with self._lock:
+            self._told = {known: told for known, told in self._told.items()
+                          if now - told <= _SAME_SENTENCE_SECONDS}
+            if kind in self._told:
+                return False
+            self._told[kind] = now
+            return True
 
 
 @dataclass(frozen=True)
-class InputFacts:
-    """One input topic as the graph shows it.
+class FrameOutcome:
+    """What became of one frame.
 
     Attributes:
-        name: For people: 'colour', 'depth', 'camera_info'.
-        topic: Full topic name.
-        publishers: How many nodes publish it now.
-        argument: What to do if nobody publishes it.
+        objects: How many poses it gave.
+        reasons: A sentence for each object that gave none.
+        fallback: Why a fallback made its poses; empty = it did not.
+        agreements: Share of the visible surface at the observed depth, by object; NaN = unknown.
+        tracks: How many tracks are in each state.
     """
 
-    name: str
-    topic: str
-    publishers: int
-    argument: str
+    objects: int = 0
+    reasons: Sequence[str] = ()
+    fallback: str = ''
+    agreements: Mapping[str, float] = field(default_factory=dict)
+    tracks: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass
+class _Frames:
+    """Counts of the frames of one activation, and what became of the last ones."""
+
+    processed: int = 0
+    finished: deque[int] = field(default_factory=lambda: deque(maxlen=_WINDOW))
+    dropped: Counter[str] = field(default_factory=Counter)
+    empty_in_a_row: int = 0
+    fault: str | None = None
+    last: FrameOutcome = field(default_factory=FrameOutcome)
 
 
 class Monitor:
@@ -50,101 +88,134 @@ class Monitor:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._inputs: dict[str, _Input] = {}
-        self._dropped: Counter[str] = Counter()
+        self._inputs: dict[str, InputRecord] = {}
         self._timings: dict[str, deque[float]] = {}
-        self._finished: deque[int] = deque(maxlen=_WINDOW)
-        self._frames = 0
-        self._empty_in_a_row = 0
-        self._objects = 0
-        self._reasons: tuple[str, ...] = ()
-        self._fault: str | None = None
+        self._frames = _Frames()
 
     def received(self, name: str, now_ns: int) -> None:
         """Note that a message of an input arrived."""
         with self._lock:
-            entry = self._inputs.setdefault(name, _Input())
-            entry.received += 1
-            entry.last_ns = now_ns
-            entry.arrivals.append(now_ns)
+            self._inputs.setdefault(name, InputRecord()).note(now_ns)
 
     def incompatible(self, name: str, policy: str) -> None:
         """Note that a publisher of an input offers a quality of service that does not fit."""
         with self._lock:
-            self._inputs.setdefault(name, _Input()).incompatible = policy
+            self._inputs.setdefault(name, InputRecord()).incompatible = policy
+
+    def lost(self, name: str, count: int) -> None:
+        """Note that the middleware lost messages of an input on their way."""
+        with self._lock:
+            self._inputs.setdefault(name, InputRecord()).note_loss(count)
 
     def dropped(self, reason: str) -> None:
         """Count a frame that was not processed, by reason."""
         with self._lock:
-            self._dropped[reason] += 1
+            self._frames.dropped[reason] += 1
 
-    def fault(self, sentence: str) -> None:
+    def fault(self, sentence: str, reason: str = 'bad input') -> None:
         """Keep the reason why the newest frame gave no result, until one succeeds."""
         with self._lock:
-            self._fault = sentence
-            self._dropped['bad input'] += 1
+            self._frames.fault = sentence
+            self._frames.dropped[reason] += 1
 
-    def finished(self, now_ns: int, objects: int, reasons: Sequence[str],
-                 timings: Mapping[str, float]) -> None:
-        """Note a processed frame with its seconds by stage."""
+    def finished(self, now_ns: int, outcome: FrameOutcome, timings: Mapping[str, float]) -> None:
+        """Note a processed frame.
+
+        Args:
+            now_ns: Present time of the node's clock.
+            outcome: What became of it.
+            timings: Seconds by stage.
+        """
         with self._lock:
-            self._fault = None
-            self._frames += 1
-            self._objects = objects
-            self._reasons = tuple(reasons)
-            self._empty_in_a_row = 0 if objects else self._empty_in_a_row + 1
-            self._finished.append(now_ns)
+            frames = self._frames
+            frames.fault = None
+            frames.last = outcome
+            frames.processed += 1
+            frames.empty_in_a_row = 0 if outcome.objects else frames.empty_in_a_row + 1
+            frames.finished.append(now_ns)
             for stage, seconds in timings.items():
-                self._timings.setdefault(stage, deque(maxlen=_WINDOW)).append(seconds)
+                self._timings.setdefault(stage, deque(maxlen=_TIMINGS_KEPT)).append(seconds)
 
-    def input_problem(self, facts: Sequence[InputFacts], now_ns: int,
-                      timeout_ns: int) -> str | None:
-        """Return the first reason why an input does not arrive, None if all do."""
+    def present_fault(self) -> str | None:
+        """Return why the newest frame gave no result, None if it gave one."""
         with self._lock:
-            for fact in facts:
-                entry = self._inputs.get(fact.name, _Input())
-                if entry.last_ns is None or abs(now_ns - entry.last_ns) > timeout_ns:
-                    return _silence(fact, entry)
-        return None
+            return self._frames.fault
+
+    def input_problems(self, facts: Sequence[InputFacts], now_ns: int,
+                       timeout_ns: int) -> list[Problem]:
+        """Return what is wrong with the inputs, what stops all frames first."""
+        with self._lock:
+            return problems(facts, self._inputs, now_ns, timeout_ns)
 
     def processing(self) -> tuple[bytes, str]:
         """Return level and sentence of the frames' processing."""
         with self._lock:
-            if self._fault is not None:
-                return ERROR, self._fault
-            if self._frames == 0:
+            frames = self._frames
+            if frames.fault is not None:
+                return ERROR, frames.fault
+            if frames.processed == 0:
                 return WARN, 'no frame processed yet'
-            if self._empty_in_a_row >= _EMPTY_FRAMES_WORTH_A_WARNING:
+            if frames.empty_in_a_row >= _EMPTY_FRAMES_WORTH_A_WARNING:
                 return WARN, self._emptiness()
-            return OK, f'{self._objects} objects in the last frame'
+            told = f'{frames.last.objects} objects in the last frame'
+            fallback = frames.last.fallback
+            return (WARN, f'{told}; {fallback}') if fallback else (OK, told)
 
     def lasting_emptiness(self) -> str | None:
         """Return why so many frames in a row gave no object, None if they gave some."""
         with self._lock:
-            lasts = self._empty_in_a_row >= _EMPTY_FRAMES_WORTH_A_WARNING
+            lasts = self._frames.empty_in_a_row >= _EMPTY_FRAMES_WORTH_A_WARNING
             return self._emptiness() if lasts else None
 
     def _emptiness(self) -> str:
-        why = self._reasons[0] if self._reasons else (
+        reasons = self._frames.last.reasons
+        why = reasons[0] if reasons else (
             'the segmenter found nothing; lower segmentation.min_score or show one of its '
             'categories')
-        return f'no object in the last {self._empty_in_a_row} frames ({why})'
+        return f'no object in the last {self._frames.empty_in_a_row} frames ({why})'
 
-    def values(self) -> dict[str, str]:
-        """Return rates, latencies and counts for the diagnostics' table."""
+    def input_values(self, facts: Sequence[InputFacts], now_ns: int) -> dict[str, str]:
+        """Return what is known about each input, for the diagnostics' table.
+
+        Args:
+            facts: What the graph shows.
+            now_ns: Present time of the node's clock.
+        """
+        table: dict[str, str] = {}
         with self._lock:
-            table = {f'{name}.received': str(entry.received)
-                     for name, entry in self._inputs.items()}
-            table |= {f'{name}.rate_hz': f'{_rate(entry.arrivals):.2f}'
-                      for name, entry in self._inputs.items()}
-            table['frames.processed'] = str(self._frames)
-            table['frames.rate_hz'] = f'{_rate(self._finished):.2f}'
-            for reason, count in self._dropped.items():
+            for fact in facts:
+                record = self._inputs.get(fact.name, InputRecord())
+                table |= fact.values() | {f'{fact.name}.{key}': value
+                                          for key, value in record.values(now_ns).items()}
+        return table
+
+    def values(self, now_ns: int) -> dict[str, str]:
+        """Return rates, latencies and counts for the diagnostics' table.
+
+        Of each stage the median and the 99th percentile; 'latency' is from the frame's stamp to
+        the end of publishing, by the node's clock.
+
+        Args:
+            now_ns: Present time of the node's clock.
+        """
+        with self._lock:
+            frames = self._frames
+            table = {'frames.processed': str(frames.processed),
+                     'frames.rate_hz': f'{rate(frames.finished, now_ns):.2f}'}
+            for reason, count in frames.dropped.items():
                 table[f'frames.dropped.{reason.replace(" ", "_")}'] = str(count)
             for stage, seconds in self._timings.items():
-                table[f'milliseconds.{stage}'] = f'{1e3 * float(np.median(list(seconds))):.1f}'
-            table['objects'] = str(self._objects)
-            for index, reason in enumerate(self._reasons):
+                median, slow = 1e3 * np.percentile(list(seconds), (50, 99))
+                table[f'milliseconds.{stage}'] = f'{median:.1f}'
+                table[f'milliseconds.{stage}.p99'] = f'{slow:.1f}'
+            last = frames.last
+            table['objects'] = str(last.objects)
+            table |= {f'tracks.{state}': str(count) for state, count in last.tracks.items()}
+            if last.fallback:
+                table['fallback'] = last.fallback
+            table |= {f'agreement.{name}': f'{share:.2f}'
+                      for name, share in last.agreements.items() if not np.isnan(share)}
+            for index, reason in enumerate(last.reasons[:_REASONS_SHOWN]):
                 table[f'dropped_object.{index}'] = reason
             return table
 
@@ -155,25 +226,3 @@ def status_message(name: str, hardware: str, level: bytes, sentence: str,
     return DiagnosticStatus(
         name=name, hardware_id=hardware, level=level, message=sentence,
         values=[KeyValue(key=key, value=value) for key, value in values.items()])
-
-
-def _silence(fact: InputFacts, entry: _Input) -> str:
-    silent = 'no' if entry.last_ns is None else 'no more'
-    if fact.publishers == 0:
-        return f'{silent} {fact.name}: nobody publishes {fact.topic}; {fact.argument}'
-    if entry.incompatible:
-        cure = ('set input_reliability to what the camera offers'
-                if entry.incompatible == 'reliability' else
-                'change that quality of service in the camera')
-        return (f'{silent} {fact.name}: {fact.topic} is published with incompatible '
-                f'{entry.incompatible}; {cure}')
-    return (f'{silent} {fact.name}: {fact.publishers} publisher(s) on {fact.topic} but nothing '
-            'arrives; if the camera is running, its images may exceed the shared memory of Fast '
-            f'DDS: start it with {fastdds_variable()}=config/fastdds.xml of this package, '
-            'or set input_reliability to reliable')
-
-
-def _rate(stamps: deque[int]) -> float:
-    if len(stamps) < 2 or stamps[-1] <= stamps[0]:
-        return 0.0
-    return (len(stamps) - 1) * 1e9 / (stamps[-1] - stamps[0])

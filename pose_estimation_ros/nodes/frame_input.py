@@ -4,26 +4,34 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import TypeAlias
+from dataclasses import dataclass, replace
+from typing import Any, TypeAlias
 
+import numpy as np
+from numpy.typing import NDArray
 from rclpy.clock import Clock
 from rclpy.node import Node
-from rclpy.qos import QoSProfile, ReliabilityPolicy, qos_policy_name_from_kind
+from rclpy.qos import QoSProfile, ReliabilityPolicy
 from rclpy.qos_overriding_options import QoSOverridingOptions
 from rclpy.subscription import Subscription
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
+from pose_estimation_ros.core.camera import CameraIntrinsics
+from pose_estimation_ros.core.errors import InvalidInputError
 from pose_estimation_ros.core.frame import RGBDFrame
 from pose_estimation_ros.nodes.conversions import (
     camera_intrinsics,
-    check_aligned,
     color_image,
     depth_image,
+    depth_intrinsics,
+    misalignment,
     stamp_to_ns,
 )
-from pose_estimation_ros.nodes.diagnostics import InputFacts, Monitor
-from pose_estimation_ros.nodes.ros_compat import SubscriptionEventCallbacks
+from pose_estimation_ros.nodes.depth_registrar import DepthRegistrar, refuse
+from pose_estimation_ros.nodes.diagnostics import Monitor
+from pose_estimation_ros.nodes.input_health import InputFacts
+from pose_estimation_ros.nodes.ros_compat import subscription_events
+from pose_estimation_ros.nodes.stream_guards import FrameOrder, SenderWatch
 from pose_estimation_ros.nodes.synchronizer import StampSynchronizer
 from pose_estimation_ros.pipeline import DepthUse
 
@@ -34,8 +42,19 @@ DEPTH_INFO_TOPIC = 'depth/camera_info'
 # What image_transport adds to a topic's name for each way of sending its images.
 COLOR_TRANSPORTS = {'raw': '', 'compressed': '/compressed'}
 DEPTH_TRANSPORTS = {'raw': '', 'compressedDepth': '/compressedDepth'}
+CURES_OF_SILENCE = {
+    'colour': 'start the camera or remap color/image_raw to its topic',
+    'camera_info': 'start the camera or remap color/camera_info to its topic',
+    'depth': 'switch depth on (RealSense: align_depth.enable:=true) or remap depth/image_raw to '
+             'its topic',
+    'depth camera_info': 'remap depth/camera_info to its topic, so that alignment can be checked',
+}
 _QUEUE = 5
 _INFOS_KEPT = 30
+# So many images in a row without an info of their stamp: the camera sends infos at another pace.
+_INFOS_MISSED = 3
+_REPEATS_WORTH_A_WORD = 5
+_CAMERA_FIELDS = ('height', 'width', 'distortion_model', 'd', 'k', 'r', 'p')
 
 _AnyImage: TypeAlias = Image | CompressedImage
 
@@ -50,8 +69,9 @@ class InputOptions:
         reliable: Ask for reliable transport; False receives from every publisher.
         rectified: Images are rectified: the camera is P without distortion.
         slop_ns: Largest difference of the stamps of colour and depth, nanoseconds.
-        depth: Whether depth is subscribed: 'none', 'needed', or 'if_any' = colour waits for it
-            only while it arrives.
+        register: Depth that is not aligned to colour is projected into the colour image.
+        depth: Whether depth is subscribed: 'none', 'needed', 'if_any' = colour waits for it
+            only while it arrives, or 'preferred' = colour waits for it at the start too.
         patience_ns: Silence of depth after which colour no longer waits for it, nanoseconds.
     """
 
@@ -59,6 +79,7 @@ class InputOptions:
     depth_transport: str
     reliable: bool
     rectified: bool
+    register: bool
     slop_ns: int
     depth: DepthUse
     patience_ns: int
@@ -71,7 +92,7 @@ class RawFrame:
     Attributes:
         color: Colour image.
         depth: Depth image with the nearest stamp, None where colour is used alone.
-        color_info: Of the colour camera, with the image's stamp or else the newest.
+        color_info: Of the colour camera, with the image's stamp or else the last before it.
         depth_info: The same of the depth camera, None if nobody publishes it.
     """
 
@@ -80,19 +101,45 @@ class RawFrame:
     color_info: CameraInfo
     depth_info: CameraInfo | None
 
-    def read(self, *, rectified: bool) -> RGBDFrame:
+    def read(self, *, rectified: bool, registrar: DepthRegistrar | None = None) -> RGBDFrame:
         """Return the frame as a plain value.
+
+        Args:
+            rectified: Images are rectified: the camera is P without distortion.
+            registrar: Projects depth that is not aligned to colour; None = it is refused.
 
         Raises:
             InvalidInputError: If anything in the messages cannot be used.
         """
         rgb = color_image(self.color)
         intrinsics = camera_intrinsics(self.color_info, rectified=rectified)
-        if self.depth is not None and self.depth_info is not None:
-            check_aligned(self.color_info, self.depth_info)
-        depth = None if self.depth is None else depth_image(self.depth)
         header = self.color.header
-        return RGBDFrame(stamp_to_ns(header.stamp), header.frame_id, rgb, depth, intrinsics)
+        stamp_ns = stamp_to_ns(header.stamp)
+        depth = None
+        if self.depth is not None:
+            depth = self._aligned_depth(self.depth, intrinsics, registrar, rectified=rectified)
+        return RGBDFrame(stamp_ns, header.frame_id, rgb, depth, intrinsics)
+
+    def _aligned_depth(self, message: _AnyImage, color: CameraIntrinsics,
+                       registrar: DepthRegistrar | None, *,
+                       rectified: bool) -> NDArray[np.float32]:
+        """Return (H, W) depth of the colour image: alignment is checked, not assumed."""
+        frames = self.color.header.frame_id, message.header.frame_id
+        fault = None if frames[0] == frames[1] else (
+            f'depth is in frame {frames[1]!r} but colour in {frames[0]!r}: depth is not aligned')
+        camera = None
+        if self.depth_info is not None:
+            camera = depth_intrinsics(self.depth_info, rectified=rectified)
+            fault = fault or misalignment(color, camera)
+        if fault is None:
+            return depth_image(message)
+        if registrar is None:
+            raise refuse(fault)
+        if camera is None:
+            raise InvalidInputError(f'{fault}, and to project it its camera_info is missing; '
+                                    'remap depth/camera_info to its topic')
+        return registrar.register(depth_image(message), (color, camera), frames,
+                                  stamp_to_ns(self.color.header.stamp))
 
 
 class FrameInput:
@@ -116,12 +163,24 @@ class FrameInput:
         self._on_frame = on_frame
         self._on_fault = on_fault
         self._pairs: StampSynchronizer[_AnyImage, _AnyImage] = StampSynchronizer(options.slop_ns)
+        self._order = FrameOrder()
+        self._senders = SenderWatch()
         self._color_infos = _Infos()
         self._depth_infos = _Infos()
-        self._infos_follow = True
+        self._missed_infos = 0
+        self._infos_followed = False
         self._last_depth_ns: int | None = None
+        self._first_color_ns: int | None = None
         self._waiting: tuple[_AnyImage, _AnyImage | None] | None = None
         self._subscriptions: dict[str, Subscription] = {}
+        try:
+            self._subscribe_to_all(options)
+        except Exception:
+            # As for a wrong qos_overrides parameter: those before it must not go on.
+            self.destroy()
+            raise
+
+    def _subscribe_to_all(self, options: InputOptions) -> None:
         # Infos first: what is ready at the same time is taken in this order.
         self._subscribe('camera_info', CameraInfo, COLOR_INFO_TOPIC, self._receive_color_info)
         if options.depth != 'none':
@@ -134,18 +193,28 @@ class FrameInput:
                                    self._receive_depth)
 
     def facts(self) -> list[InputFacts]:
-        """Return what the graph shows of each input that must be there."""
-        cures = {
-            'colour': 'start the camera or remap color/image_raw to its topic',
-            'camera_info': 'start the camera or remap color/camera_info to its topic',
-            'depth': 'switch depth on (RealSense: align_depth.enable:=true) or remap '
-                     'depth/image_raw to its topic',
-        }
-        return [InputFacts(name, self._subscriptions[name].topic_name,
-                           self._node.count_publishers(self._subscriptions[name].topic_name),
-                           cure)
-                for name, cure in cures.items() if name in self._subscriptions
-                and not (name == 'depth' and self._options.depth == 'if_any')]
+        """Return what the graph shows of each input."""
+        return [self._facts_of(name, cure) for name, cure in CURES_OF_SILENCE.items()
+                if name in self._subscriptions]
+
+    def _facts_of(self, name: str, cure: str) -> InputFacts:
+        subscription = self._subscriptions[name]
+        wanted = subscription.msg_type
+        # 'sensor_msgs/msg/Image' of sensor_msgs.msg._image.Image
+        wanted_name = f'{wanted.__module__.partition(".")[0]}/msg/{wanted.__name__}'
+        types = {info.topic_type for info in
+                 self._node.get_publishers_info_by_topic(subscription.topic_name)}
+        needed = name in {'colour', 'camera_info'} or (
+            name == 'depth' and self._options.depth == 'needed')
+        return InputFacts(name, subscription.topic_name,
+                          self._node.count_publishers(subscription.topic_name), cure, needed,
+                          '' if wanted_name in types else ', '.join(sorted(types)),
+                          missed=name == 'depth' and self._options.depth == 'preferred')
+
+    def retune(self, slop_ns: int, patience_ns: int) -> None:
+        """Follow other limits of time from the next message on; see `InputOptions`."""
+        self._options = replace(self._options, slop_ns=slop_ns, patience_ns=patience_ns)
+        self._pairs.slop_ns = slop_ns
 
     def destroy(self) -> None:
         """Unsubscribe from everything."""
@@ -162,16 +231,33 @@ class FrameInput:
         reliability = (ReliabilityPolicy.RELIABLE if self._options.reliable
                        else ReliabilityPolicy.BEST_EFFORT)
 
-        def receive(message: _AnyImage | CameraInfo) -> None:
+        def receive(message: _AnyImage | CameraInfo, info: dict[str, Any]) -> None:
             self._monitor.received(name, self._clock.now().nanoseconds)
-            callback(message)
+            self._senders.heard(name, info)
+            if not self._is_mixed(name):
+                callback(message)
 
         self._subscriptions[name] = self._node.create_subscription(
             message_type, topic, receive, QoSProfile(depth=_QUEUE, reliability=reliability),
             qos_overriding_options=QoSOverridingOptions.with_default_policies(),
-            event_callbacks=SubscriptionEventCallbacks(
-                incompatible_qos=lambda event: self._monitor.incompatible(
-                    name, qos_policy_name_from_kind(event.last_policy_kind).lower())))
+            event_callbacks=subscription_events(
+                incompatible_qos=lambda policy: self._monitor.incompatible(name, policy),
+                message_lost=lambda count: self._monitor.lost(name, count)))
+
+    def _is_mixed(self, name: str) -> bool:
+        """Return whether two cameras send at once; then nothing tells which parts fit."""
+        mixed = self._senders.mixed_topic()
+        if mixed is None:
+            return False
+        self._pairs.clear()
+        self._waiting = None
+        if name == 'colour':
+            topic, count = mixed
+            self._on_fault(
+                f'{count} publishers send on {self._subscriptions[topic].topic_name} at once and '
+                'would be mixed up; stop all but one, or give each camera and its estimator a '
+                'namespace')
+        return True
 
     def _receive_color(self, message: _AnyImage) -> None:
         if not self._waits_for_depth():
@@ -183,17 +269,21 @@ class FrameInput:
             self._complete(*pair)
         elif gap is not None:
             self._on_fault(
-                f'colour and depth stamps are {gap:.3g} s apart, more than sync.slop '
-                f'{self._options.slop_ns / 1e9:g} s; switch synchronisation on in the camera '
-                '(RealSense: enable_sync:=true) or raise sync.slop')
+                f'colour and depth stamps are {gap:.3g} s apart, more than '
+                f'{self._pairs.limit_ns / 1e9:.3g} s (sync.slop, at most half the time between '
+                'two images); switch synchronisation on in the camera (RealSense: '
+                'enable_sync:=true) or raise sync.slop')
 
     def _waits_for_depth(self) -> bool:
-        if self._options.depth != 'if_any':
+        if self._options.depth in {'none', 'needed'}:
             return self._options.depth == 'needed'
-        if self._last_depth_ns is None:
-            return False
-        silence = abs(self._clock.now().nanoseconds - self._last_depth_ns)
-        return silence <= self._options.patience_ns
+        now_ns = self._clock.now().nanoseconds
+        if self._first_color_ns is None:
+            self._first_color_ns = now_ns
+        last_ns = self._last_depth_ns
+        if last_ns is None and self._options.depth == 'preferred':
+            last_ns = self._first_color_ns
+        return last_ns is not None and abs(now_ns - last_ns) <= self._options.patience_ns
 
     def _receive_depth(self, message: _AnyImage) -> None:
         self._last_depth_ns = self._clock.now().nanoseconds
@@ -209,25 +299,40 @@ class FrameInput:
     def _complete(self, color: _AnyImage, depth: _AnyImage | None) -> None:
         """Hand a pair on, but wait for the info of its own stamp where the camera sends one."""
         if self._waiting is not None:
-            # No info has come for the pair before: this camera sends infos at another pace.
-            self._infos_follow = False
             self._hand_on(*self._waiting)
-        if self._infos_follow and not self._color_infos.has_that_of(color):
+        if self._missed_infos < _INFOS_MISSED and not self._color_infos.has_that_of(color):
             self._waiting = (color, depth)
         else:
             self._hand_on(color, depth)
 
     def _hand_on(self, color: _AnyImage, depth: _AnyImage | None) -> None:
         self._waiting = None
+        if self._color_infos.has_that_of(color):
+            self._missed_infos, self._infos_followed = 0, True
+        elif self._is_info_lost(color):
+            self._monitor.dropped('camera_info lost')
+            return
+        problem = self._order.problem(stamp_to_ns(color.header.stamp))
+        if problem is not None:
+            self._monitor.dropped(problem)
+            if self._order.repeats >= _REPEATS_WORTH_A_WORD:
+                self._on_fault(f'{self._order.repeats + 1} images in a row have the same stamp; '
+                               'the camera must stamp each image with its own time')
+            return
         color_info = self._color_infos.belonging_to(color)
         if color_info is None:
             topic = self._subscriptions['camera_info'].topic_name
             self._on_fault(f'images arrive but no camera_info on {topic}; start its publisher or '
                            'remap color/camera_info to the topic of the colour camera')
             return
-        self._infos_follow = self._infos_follow or self._color_infos.has_that_of(color)
         depth_info = None if depth is None else self._depth_infos.belonging_to(depth)
         self._on_frame(RawFrame(color, depth, color_info, depth_info))
+
+    def _is_info_lost(self, color: _AnyImage) -> bool:
+        """Return whether an image's own info got lost and the others do not tell its camera."""
+        self._missed_infos += 1
+        return (self._infos_followed and self._missed_infos <= _INFOS_MISSED
+                and not self._color_infos.agree_around(color))
 
 
 class _Infos:
@@ -243,7 +348,28 @@ class _Infos:
         """Return whether there is an info with the image's stamp."""
         return any(info.header.stamp == image.header.stamp for info in self._infos)
 
+    def agree_around(self, image: _AnyImage) -> bool:
+        """Return whether the infos before and after an image are alike; not so while one zooms."""
+        before, after = self._around(image)
+        return before is not None and after is not None and _is_same_camera(before, after)
+
     def belonging_to(self, image: _AnyImage) -> CameraInfo | None:
-        """Return the info with the image's stamp, else the newest, None if there is none."""
+        """Return the info of the image's stamp, else that before it, else the newest.
+
+        None if there is none at all.
+        """
         same = (info for info in self._infos if info.header.stamp == image.header.stamp)
-        return next(same, self._infos[-1] if self._infos else None)
+        before, _ = self._around(image)
+        return next(same, before or (self._infos[-1] if self._infos else None))
+
+    def _around(self, image: _AnyImage) -> tuple[CameraInfo | None, CameraInfo | None]:
+        """Return the infos next before and next after an image by their stamps."""
+        stamp_ns = stamp_to_ns(image.header.stamp)
+        infos = sorted(self._infos, key=lambda info: stamp_to_ns(info.header.stamp))
+        before = [info for info in infos if stamp_to_ns(info.header.stamp) <= stamp_ns]
+        after = infos[len(before):]
+        return before[-1] if before else None, after[0] if after else None
+
+
+def _is_same_camera(one: CameraInfo, other: CameraInfo) -> bool:
+    return all(np.array_equal(getattr(one, name), getattr(other, name)) for name in _CAMERA_FIELDS)

@@ -2,22 +2,31 @@
 
 from __future__ import annotations
 
-import re
-import time
 import traceback
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from rcl_interfaces.msg import SetParametersResult
-from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
+from rclpy.callback_groups import MutuallyExclusiveCallbackGroup, ReentrantCallbackGroup
 from rclpy.clock import Clock, ClockType
-from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
+from rclpy.lifecycle import LifecycleNodeMixin, LifecycleState, TransitionCallbackReturn
+from rclpy.node import Node
 from rclpy.parameter import Parameter
 from std_srvs.srv import Trigger
 
 from pose_estimation_ros.core.errors import PoseEstimationError
-from pose_estimation_ros.nodes.diagnostics import ERROR, OK, WARN, Monitor, status_message
+from pose_estimation_ros.nodes.background import in_thread
+from pose_estimation_ros.nodes.diagnostics import (
+    ERROR,
+    OK,
+    WARN,
+    Monitor,
+    NewsFilter,
+    status_message,
+)
+from pose_estimation_ros.nodes.loaded_models import LoadedModels
 from pose_estimation_ros.nodes.parameters import (
     ESTIMATOR_PARAMETERS,
     check_changes,
@@ -29,38 +38,41 @@ from pose_estimation_ros.nodes.ros_compat import TransformLookup
 from pose_estimation_ros.nodes.session import Answer, EstimationSession
 from pose_estimation_ros.nodes.settings import EstimatorSettings
 from pose_estimation_ros.nodes.spinning import run_node
-from pose_estimation_ros.pipeline import (
-    Pipeline,
-    backend_names,
-    create_pipeline,
-    segmenter_names,
-)
+from pose_estimation_ros.nodes.transitions import PreparedTransitions
+from pose_estimation_ros.pipeline import Pipeline, backend_names, segmenter_names
 
-_SAME_FAULT_SECONDS = 10.0
-_NUMBER = re.compile(r'\d+(\.\d+)?')
+# What deactivation waits for the frames in flight; a stage that takes longer may never end.
+_LAST_FRAMES_SECONDS = 10.0
+# The same for a process that is told to end.
+_END_SECONDS = 0.3
 
 
-class PoseEstimator(LifecycleNode):
+class PoseEstimator(LifecycleNodeMixin, Node):
     """Estimates poses and sizes of objects from RGB-D topics.
 
-    unconfigured -> inactive loads the models, inactive -> active subscribes. Parameters change
-    while the node is inactive; activation loads again what they change.
+    unconfigured -> inactive loads the models, inactive -> active subscribes. Thresholds and
+    filters change at any time, other parameters while the node is inactive; activation loads
+    again what they change.
     """
 
     def __init__(self) -> None:
         """Declare parameters and start diagnostics; nothing is loaded yet."""
-        super().__init__('pose_estimator')
+        Node.__init__(self, 'pose_estimator')
+        # Reentrant: a transition that is waited for must not hold up the question for the state.
+        LifecycleNodeMixin.__init__(self, callback_group=ReentrantCallbackGroup())
         self._specs = with_choices(ESTIMATOR_PARAMETERS, {
             'backend': backend_names(), 'segmentation.method': segmenter_names()})
         declare(self, self._specs)
-        self.add_on_set_parameters_callback(self._check_parameters)
-        self._settings: EstimatorSettings | None = None
-        self._pipeline: Pipeline | None = None
+        self.add_on_set_parameters_callback(self._on_parameters)
+        self._models = LoadedModels(self.get_logger().info, self.get_logger().warning)
         self._transforms: TransformLookup | None = None
         self._session: EstimationSession | None = None
         self._monitor = Monitor()
+        self._news = NewsFilter()
         self._fault: str | None = None
-        self._last_logged = ('', 0.0)
+        self._is_configured = False
+        self._preparation_error: Exception | None = None
+        self._transitions = PreparedTransitions(self, self._prepare)
         self._diagnostics = self.create_publisher(DiagnosticArray, '/diagnostics', 10)
         # A steady clock: diagnostics must also tell that /clock stands still.
         self._timer = self.create_timer(
@@ -74,92 +86,156 @@ class PoseEstimator(LifecycleNode):
             callback_group=MutuallyExclusiveCallbackGroup())
 
     def start(self) -> None:
-        """Configure and activate, if the parameter autostart says so."""
-        if (self.get_parameter('autostart').value
-                and self.trigger_configure() == TransitionCallbackReturn.SUCCESS):
-            self.trigger_activate()
+        """Configure and activate once the executor spins, if the parameter autostart says so."""
+        if self.get_parameter('autostart').value:
+            self.executor.create_task(self._bring_up)
+
+    async def _bring_up(self) -> None:
+        done = await self._transitions.run('configure', self.trigger_configure)
+        if done == TransitionCallbackReturn.SUCCESS:
+            await self._transitions.run('activate', self.trigger_activate)
 
     def close(self) -> None:
-        """Stop the threads and free the models, whatever the state is."""
-        self._deactivate()
-        self._unload()
+        """Stop everything within a second or so, whatever the state is; a process ends then."""
+        self._end_session()
+        self._models.close()
 
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Load the models."""
-        return self._attempt(self._load, super().on_configure, state)
+        return self._attempt(self._configure, super().on_configure, state)
 
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Subscribe and publish; first load again what parameters have changed."""
         return self._attempt(self._activate, super().on_activate, state)
 
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Unsubscribe, finish the frames in flight and take the markers away."""
+        """Unsubscribe, finish the frames in flight, take the markers away, free the models."""
         return self._attempt(self._deactivate, super().on_deactivate, state)
 
     def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Free the models."""
-        return self._attempt(self._unload, super().on_cleanup, state)
+        """Free the models, and listen to TF no more."""
+        return self._attempt(self._clean_up, super().on_cleanup, state)
 
     def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Stop and free everything."""
-        return self._attempt(self.close, super().on_shutdown, state)
+        return self._attempt(self._shut_down, super().on_shutdown, state)
 
-    def _attempt(self, action: Callable[[], None],
+    def _prepare(self, transition: str) -> Callable[[], object] | None:
+        """Return the slow part of a transition, which runs in a thread."""
+        self._preparation_error = None
+        if (transition == 'configure' and not self._is_configured) or (
+                transition == 'activate' and self._is_configured and self._session is None):
+            return self._prepare_models
+        if transition in ('deactivate', 'shutdown') and self._session is not None:
+            self._session.stop_input()
+            return partial(self._session.finish, _LAST_FRAMES_SECONDS)
+        return None
+
+    def _prepare_models(self) -> None:
+        """Load models in a thread; what goes wrong is told by the transition."""
+        try:
+            settings = self._present_settings()
+            if settings.needs_transforms:
+                TransformLookup.check_installation()
+            self._models.provide(settings.pipeline)
+        except Exception as error:
+            self._preparation_error = error
+
+    def _attempt(self, action: Callable[[], object],
                  proceed: Callable[[LifecycleState], TransitionCallbackReturn],
                  state: LifecycleState) -> TransitionCallbackReturn:
         """Make a transition; rclpy would swallow its error, so it is told here."""
         self._fault = None
         try:
+            if self._preparation_error is not None:
+                raise self._preparation_error
             action()
         except PoseEstimationError as error:
-            self._fault = str(error)
+            self._tell_fault(str(error))
         except Exception as error:
-            self._fault = f'internal error: {error!r}'
-            self.get_logger().error(traceback.format_exc())
-        if self._fault is not None:
-            self.get_logger().error(self._fault)
-            return TransitionCallbackReturn.FAILURE
-        return proceed(state)
+            self.get_logger().error(''.join(traceback.format_exception(error)))
+            self._tell_fault(f'internal error: {error!r}')
+        else:
+            return proceed(state)
+        return TransitionCallbackReturn.FAILURE
 
-    def _load(self) -> None:
-        self._unload()
+    def _tell_fault(self, sentence: str) -> None:
+        """Log what is wrong, and keep it for diagnostics until the next transition."""
+        self._fault = sentence
+        self.get_logger().error(sentence)
+
+    def _configure(self) -> tuple[EstimatorSettings, Pipeline]:
         settings = self._present_settings()
-        if settings.output_frame and self._transforms is None:
+        if not settings.needs_transforms:
+            self._forget_transforms()
+        elif self._transforms is None:
             self._transforms = TransformLookup(self)
-        started = time.perf_counter()
-        self._pipeline = create_pipeline(settings.pipeline)
-        self._settings = settings
-        facts = ', '.join(f'{key}: {value}' for key, value in self._pipeline.describe().items())
-        self.get_logger().info(f'loaded in {time.perf_counter() - started:.1f} s ({facts})')
-        for fault, labels in self._pipeline.label_gaps().items():
-            self.get_logger().warning('segmentation model and backend know different objects; '
-                                      f'{fault}: {labels}')
-
-    def _unload(self) -> None:
-        if self._pipeline is not None:
-            self._pipeline.close()
-        self._pipeline = self._settings = None
+        pipeline = self._models.provide(settings.pipeline)
+        self._is_configured = True
+        return settings, pipeline
 
     def _activate(self) -> None:
-        if self._present_settings() != self._settings:
-            self._load()
-        if self._pipeline is None or self._settings is None:
-            return
+        # Parameters may have changed while the models were prepared.
+        settings, pipeline = self._configure()
         self._monitor = Monitor()
-        self._session = EstimationSession(self, self._settings, self._pipeline, self._transforms,
-                                          self._monitor, self._log_fault)
+        self._session = EstimationSession(
+            self, settings, pipeline, self._transforms, self._monitor, self._log_fault)
         self.get_logger().info('active: waiting for images')
 
     def _deactivate(self) -> None:
-        if self._session is not None:
-            self._session.close()
-        self._session = None
+        if not self._end_session():
+            self._tell_fault(
+                'a frame was still in work when the node was deactivated and did not end within '
+                f'{_LAST_FRAMES_SECONDS:g} s: the model is too slow for this machine, or hangs; '
+                'it stays in memory until that frame ends. Activation loads another one; start '
+                'the process again to be rid of this one')
+        if not self.get_parameter('keep_models').value:
+            self._models.unload()
+
+    def _end_session(self) -> bool:
+        """End the present activation; return whether all its frames have ended too."""
+        session, self._session = self._session, None
+        if session is None:
+            return True
+        session.stop_input()
+        # In a transition they have been waited for already, beside the executor.
+        finished = session.finish(_END_SECONDS)
+        session.close()
+        if not finished:
+            self._models.abandon()
+        return finished
+
+    def _clean_up(self) -> None:
+        self._models.unload()
+        self._forget_transforms()
+        self._is_configured = False
+
+    def _forget_transforms(self) -> None:
+        if self._transforms is not None:
+            self._transforms.destroy()
+        self._transforms = None
+
+    def _shut_down(self) -> None:
+        self._deactivate()
+        self._clean_up()
 
     def _present_settings(self) -> EstimatorSettings:
         return EstimatorSettings.from_values(values_of(self, self._specs))
 
-    def _check_parameters(self, changes: list[Parameter[Any]]) -> SetParametersResult:
-        return check_changes(self._specs, changes, active=self._session is not None)
+    def _on_parameters(self, changes: list[Parameter[Any]]) -> SetParametersResult:
+        """Check changes of parameters; while the node is active it follows them at once."""
+        answer = check_changes(self._specs, changes, active=self._session is not None)
+        if not answer.successful or self._session is None:
+            return answer
+        present = values_of(self, self._specs)
+        wanted = {change.name: change.value for change in changes if change.name in present}
+        try:
+            settings = EstimatorSettings.from_values(present | wanted)
+            self._models.retune(settings.pipeline)
+        except PoseEstimationError as error:
+            return SetParametersResult(successful=False, reason=str(error))
+        self._session.retune(settings)
+        return answer
 
     async def _on_request(self, _request: Trigger.Request,
                           response: Trigger.Response) -> Trigger.Response:
@@ -171,35 +247,28 @@ class PoseEstimator(LifecycleNode):
             response.success, response.message = answer.success, answer.message
         return response
 
-    def _on_reload(self, _request: Trigger.Request,
-                   response: Trigger.Response) -> Trigger.Response:
-        """Answer ~/reload_objects: which known objects there are now, and which are refused."""
-        pipeline = self._pipeline  # Another thread may unload it meanwhile.
+    async def _on_reload(self, _request: Trigger.Request,
+                         response: Trigger.Response) -> Trigger.Response:
+        """Answer ~/reload_objects when the files are read; frames go on meanwhile."""
+        answer = await in_thread(self, 'reload_objects', self._reload_objects)
+        response.success, response.message = answer.success, answer.message
+        return response
+
+    def _reload_objects(self) -> Answer:
+        """Return which known objects there are now, and which are refused."""
+        pipeline = self._models.pipeline  # Another thread may unload it meanwhile.
         if pipeline is None:
-            response.message = self._inactive_reason()
-            return response
+            return Answer(success=False, message=self._inactive_reason())
         try:
             found = pipeline.reload_objects()
         except PoseEstimationError as error:
-            response.message = str(error)
-            return response
-        response.success = not found.refused
-        response.message = '. '.join([f'{len(found.names)} objects: {", ".join(found.names)}',
-                                      *found.refused])
-        return response
+            return Answer(success=False, message=str(error))
+        return Answer(success=not found.refused, message='. '.join([
+            f'{len(found.names)} objects: {", ".join(found.names)}', *found.refused]))
 
     def _log_fault(self, sentence: str) -> None:
-        if self._is_news(sentence):
+        if self._news.is_news(sentence):
             self.get_logger().error(sentence)
-
-    def _is_news(self, sentence: str) -> bool:
-        """Return whether a sentence is worth the log: it is new, or has lasted for a while."""
-        kind, now = _NUMBER.sub('#', sentence), time.monotonic()
-        last_kind, last_time = self._last_logged
-        if kind == last_kind and now - last_time <= _SAME_FAULT_SECONDS:
-            return False
-        self._last_logged = (kind, now)
-        return True
 
     def _publish_diagnostics(self) -> None:
         message = DiagnosticArray(status=[
@@ -210,33 +279,55 @@ class PoseEstimator(LifecycleNode):
     def _input_status(self) -> DiagnosticStatus:
         if self._session is None:
             return self._status('input', WARN, self._inactive_reason(), {})
-        problem = self._clock_problem() or self._session.input_problem()
-        self._session.expire_requests(problem or 'inputs arrive but give no frame')
-        if problem is None:
-            return self._status('input', OK, 'all inputs arrive', {})
+        problems, table = self._session.input_health()
+        sentences = [*filter(None, [self._clock_problem()]),
+                     *(problem.sentence for problem in problems)]
+        table |= {f'problem.{index}': sentence for index, sentence in enumerate(sentences)}
+        blocks = self._clock_problem() is not None or any(p.stops_frames for p in problems)
+        self._session.expire_requests(
+            sentences[0] if blocks else self._monitor.present_fault()
+            or 'inputs arrive but give no frame')
+        if not sentences:
+            return self._status('input', OK, 'all inputs arrive', table)
         if self._session.is_settled:
-            self._log_fault(problem)
-        return self._status('input', ERROR, problem, {})
+            for sentence in filter(self._news.is_news, sentences):
+                # A line each: rclpy refuses one line that logs with two severities.
+                if blocks:
+                    self.get_logger().error(sentence)
+                else:
+                    self.get_logger().warning(sentence)
+        return self._status('input', ERROR if blocks else WARN, sentences[0], table)
 
     def _processing_status(self) -> DiagnosticStatus:
         if self._session is None:
             return self._status('processing', WARN, self._inactive_reason(), {})
+        table = self._monitor.values(self.get_clock().now().nanoseconds) | self._session.at_work()
+        trouble = self._session.trouble()
+        if trouble is not None:
+            self._log_fault(trouble)
+            return self._status('processing', ERROR, trouble, table)
         emptiness = self._monitor.lasting_emptiness()
-        if emptiness is not None and self._is_news(emptiness):
+        if emptiness is not None and self._news.is_news(emptiness):
             self.get_logger().warning(emptiness)
         level, sentence = self._monitor.processing()
-        return self._status('processing', level, sentence, self._monitor.values())
+        return self._status('processing', level, sentence, table)
 
     def _model_status(self) -> DiagnosticStatus:
         if self._fault is not None:
             return self._status('model', ERROR, self._fault, {})
-        if self._pipeline is None:
+        pipeline, loading = self._models.pipeline, self._models.loading()
+        if loading is not None:
+            return self._status('model', WARN, loading, {})
+        if pipeline is None:
             return self._status('model', WARN, self._inactive_reason(), {})
-        return self._status('model', OK, 'models are loaded', self._pipeline.describe())
+        warning = self._models.warning
+        return self._status('model', OK if warning is None else WARN,
+                            warning or 'models are loaded', pipeline.describe())
 
     def _status(self, part: str, level: bytes, sentence: str,
                 values: dict[str, str]) -> DiagnosticStatus:
-        return status_message(f'{self.get_name()}: {part}', self.get_fully_qualified_name(),
+        name = self.get_fully_qualified_name().lstrip('/')  # Several cameras have several nodes.
+        return status_message(f'{name}: {part}', self.get_fully_qualified_name(),
                               level, sentence, values)
 
     def _clock_problem(self) -> str | None:
@@ -248,6 +339,11 @@ class PoseEstimator(LifecycleNode):
     def _inactive_reason(self) -> str:
         if self._fault is not None:
             return f'not active: {self._fault}'
+        loading = self._models.loading()
+        if loading is not None:
+            return f'not active yet: {loading}'
+        if self._is_configured:
+            return 'not active: activate the lifecycle node'
         return 'not active: configure and activate the lifecycle node'
 
 

@@ -1,149 +1,194 @@
-"""Listening to topics from a script: messages as they arrive, and a recording of the best of them.
-
-`make demo` looks at the system from outside with it, as any other program would.
-"""
+"""The node that records what an estimator reads and writes, as an MCAP that can be replayed."""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+import json
+import re
+from collections.abc import Callable, Iterator, Mapping
+from datetime import datetime, timezone
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
-import rclpy
-from rclpy.context import Context
-from rclpy.executors import SingleThreadedExecutor
+from diagnostic_msgs.msg import DiagnosticArray
+from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
-from rclpy.qos import QoSProfile, ReliabilityPolicy
-from rclpy.serialization import deserialize_message
-from rosbags.interfaces import Nodetype
-from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin, Writer
-from rosbags.typesys import Stores, get_types_from_msg, get_typestore
+from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
+from rclpy.subscription import Subscription
 
-from pose_estimation_ros.nodes.ros_compat import share_folder
+from pose_estimation_ros import __version__
+from pose_estimation_ros.core.errors import ConfigurationError
+from pose_estimation_ros.nodes.diagnostics import ERROR, OK, WARN, status_message
+from pose_estimation_ros.nodes.estimator_topics import estimator_topics
+from pose_estimation_ros.nodes.message_types import message_type
+from pose_estimation_ros.nodes.parameter_watch import ParameterWatch
+from pose_estimation_ros.nodes.parameters import ESTIMATOR_PARAMETERS, declare, values_of
+from pose_estimation_ros.nodes.recording import RecordedMessage, Recording, RecordingLimits
+from pose_estimation_ros.nodes.recording_parameters import (
+    PARAMETERS_NOTE,
+    RECORDER_PARAMETERS,
+    VERSION_NOTE,
+)
+from pose_estimation_ros.nodes.spinning import run_node
 
-_QUEUE = 200
-
-
-@dataclass(frozen=True)
-class Arrival:
-    """One message as it came.
-
-    Attributes:
-        topic: Name of its topic.
-        time_ns: Time of arrival by the recorder's clock, nanoseconds.
-        data: Its bytes (CDR).
-        message: What they mean.
-    """
-
-    topic: str
-    time_ns: int
-    data: bytes
-    message: Any
+_QUEUE = 50
+_LOOK_SECONDS = 0.5
+_MEGABYTE = 1_000_000
+# The estimator makes these only if somebody listens; most can be made again from the rest.
+_LAZY = re.compile('overlay/image|object_markers|object_points|grasp_(poses|candidates)(/.*)?')
 
 
-class Recorder:
-    """Subscribes to topics and hands every message to a callback."""
+class Recorder(Node):
+    """Finds the topics of an estimator in the graph and writes all their messages to a bag."""
 
-    def __init__(self, topics: Mapping[str, type], on_arrival: Callable[[Arrival], None],
-                 domain_id: int | None = None) -> None:
-        """Join the graph.
+    def __init__(self) -> None:
+        """Open the bag.
 
-        Args:
-            topics: Message type by topic name.
-            on_arrival: Called with every message, during `spin_until`.
-            domain_id: ROS domain; None = that of the environment.
+        Raises:
+            ConfigurationError: If the bag's folder exists or cannot be made, or rosbags is not
+                installed.
         """
-        self._context = Context()
-        rclpy.init(context=self._context, domain_id=domain_id)
-        self._node = Node('recorder', context=self._context)
-        self._executor = SingleThreadedExecutor(context=self._context)
-        self._executor.add_node(self._node)
-        # Best effort is compatible with every publisher; on one machine nothing gets lost.
-        qos = QoSProfile(depth=_QUEUE, reliability=ReliabilityPolicy.BEST_EFFORT)
-        for topic, message_type in topics.items():
-            self._node.create_subscription(
-                message_type, topic, self._receiver(topic, message_type, on_arrival), qos,
-                raw=True)
+        try:
+            from pose_estimation_ros.nodes.bag_writer import BagWriter
+        except ModuleNotFoundError as error:
+            raise ConfigurationError('recording needs rosbags, which is not installed; run pip '
+                                     'install rosbags') from error
+        super().__init__('recorder')
+        declare(self, RECORDER_PARAMETERS)
+        values = values_of(self, RECORDER_PARAMETERS)
+        self._with_lazy: bool = values['lazy_outputs']
+        self._extra = {self.resolve_topic_name(topic.strip())
+                       for topic in values['extra_topics'].split(',') if topic.strip()}
+        namespace, _, self._estimator = values['estimator'].rpartition('/')
+        self._namespace = namespace or self.get_namespace()
+        self.folder = Path(values['output'] or _dated_name()).expanduser()
+        self._recording = Recording(
+            BagWriter(self.folder, compressed=values['compression']),
+            RecordingLimits(values['buffer'] * _MEGABYTE, values['min_free'] * _MEGABYTE))
+        self._recording.note(VERSION_NOTE, __version__)
+        self._subscriptions_by_topic: dict[str, Subscription[Any]] = {}
+        self._unknown: set[str] = set()
+        self._told: str | None = None
+        self._noted: Mapping[str, Any] = {}
+        self._parameter_watch = ParameterWatch(
+            self, f'{self._namespace.rstrip("/")}/{self._estimator}',
+            [spec.name for spec in ESTIMATOR_PARAMETERS], self._keep_parameters)
+        self._diagnostics = self.create_publisher(DiagnosticArray, '/diagnostics', 10)
+        # A steady clock: it must go on when /clock stands still.
+        self._timer = self.create_timer(_LOOK_SECONDS, self._look,
+                                        clock=Clock(clock_type=ClockType.STEADY_TIME))
 
-    def spin_until(self, condition: Callable[[], bool], timeout: float) -> bool:
-        """Receive until a condition holds; return whether it did within `timeout` seconds."""
-        deadline = time.monotonic() + timeout
-        while not condition():
-            if time.monotonic() > deadline:
-                return False
-            self._executor.spin_once(timeout_sec=0.1)
-        return True
+    def start(self) -> None:
+        """Say where the bag is, and look at the graph at once."""
+        self.get_logger().info(f'records {self._namespace.rstrip("/")}/{self._estimator} to '
+                               f'{self.folder.resolve()}')
+        self._look()
 
     def close(self) -> None:
-        """Leave the graph."""
-        self._executor.shutdown()
-        self._node.destroy_node()
-        rclpy.try_shutdown(context=self._context)
+        """Write what is waiting and make the bag whole."""
+        self._timer.cancel()
+        self._recording.close()
+        status = self._recording.status()
+        count = sum(status.messages.values())
+        self.get_logger().info(
+            status.fault or f'{count} messages, {status.megabytes:.1f} MB are in {self.folder}')
 
-    def __enter__(self) -> Recorder:
-        return self
+    def _look(self) -> None:
+        """Subscribe to topics that have appeared, and tell how the recording goes."""
+        for topic, name in self._wanted_topics():
+            if topic in self._subscriptions_by_topic or topic in self._unknown:
+                continue
+            try:
+                self._subscribe(topic, name)
+            except ConfigurationError as error:
+                self._unknown.add(topic)
+                self.get_logger().warning(f'{topic} is not recorded: {error}')
+        self._parameter_watch.look()
+        self._tell()
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None,
-                 trace: TracebackType | None) -> None:
-        self.close()
+    def _wanted_topics(self) -> Iterator[tuple[str, str]]:
+        prefix = f'{self._namespace.rstrip("/")}/'
+        for topic in estimator_topics(self, self._estimator, self._namespace):
+            is_lazy = not topic.is_input and _LAZY.fullmatch(topic.name.removeprefix(prefix))
+            if self._with_lazy or not is_lazy:
+                yield topic.name, topic.message_type
+        if self._extra:
+            for name, types in self.get_topic_names_and_types():
+                if name in self._extra:
+                    yield name, types[0]
 
-    def _receiver(self, topic: str, message_type: type,
-                  on_arrival: Callable[[Arrival], None]) -> Callable[[bytes], None]:
-        clock = self._node.get_clock()
+    def _subscribe(self, topic: str, name: str) -> None:
+        """Subscribe as all publishers of a topic allow."""
+        offered = [info.qos_profile for info in self.get_publishers_info_by_topic(topic)]
+        images = name.startswith('sensor_msgs/')
+        # Cameras are not to wait for a recorder.
+        reliable = not images and bool(offered) and all(
+            qos.reliability == ReliabilityPolicy.RELIABLE for qos in offered)
+        latched = bool(offered) and all(
+            qos.durability == DurabilityPolicy.TRANSIENT_LOCAL for qos in offered)
+        qos = QoSProfile(
+            depth=_QUEUE,
+            reliability=(ReliabilityPolicy.RELIABLE if reliable
+                         else ReliabilityPolicy.BEST_EFFORT),
+            durability=(DurabilityPolicy.TRANSIENT_LOCAL if latched
+                        else DurabilityPolicy.VOLATILE))
+        self._subscriptions_by_topic[topic] = self.create_subscription(
+            message_type(name), topic, self._receiver(topic, name), qos, raw=True)
+
+    def _receiver(self, topic: str, name: str) -> Callable[[bytes], None]:
+        clock, add = self.get_clock(), self._recording.add
 
         def receive(data: bytes) -> None:
-            now_ns = clock.now().nanoseconds
-            on_arrival(Arrival(topic, now_ns, data, deserialize_message(data, message_type)))
+            add(RecordedMessage(topic, name, clock.now().nanoseconds, data))
 
         return receive
 
+    def _keep_parameters(self, values: Mapping[str, Any]) -> None:
+        """Keep the estimator's parameters in the bag: with them its poses can be made again."""
+        if not self._noted:
+            self.get_logger().info(f'has the parameters of {self._estimator}')
+        changes = [f'{name} from {before} to {values[name]}'
+                   for name, before in self._noted.items() if values.get(name) != before]
+        if changes:
+            # A bag has one set of them.
+            self.get_logger().warning(f'{self._estimator} changed {", ".join(changes)}; the bag '
+                                      'keeps the newer values for all of its messages')
+        self._noted = values
+        self._recording.note(PARAMETERS_NOTE, json.dumps(values))
 
-def write_bag(folder: Path, topics: Mapping[str, type], arrivals: list[Arrival]) -> None:
-    """Write messages as a rosbag2 in the MCAP format, compressed, in the order of arrival.
-
-    Args:
-        folder: Of the bag; must not exist yet.
-        topics: Message type by topic name.
-        arrivals: What to write.
-    """
-    writer = Writer(folder, version=9, storage_plugin=StoragePlugin.MCAP)
-    writer.set_compression(CompressionMode.STORAGE, CompressionFormat.ZSTD)
-    types = get_typestore(Stores.ROS2_KILTED)
-    with writer:
-        connections = {}
-        for topic, message_type in topics.items():
-            name = _type_name(message_type)
-            _learn(types, name)
-            connections[topic] = writer.add_connection(topic, name, typestore=types)
-        for arrival in sorted(arrivals, key=lambda a: a.time_ns):
-            writer.write(connections[arrival.topic], arrival.time_ns, arrival.data)
-
-
-def _type_name(message_type: type) -> str:
-    package, folder = message_type.__module__.split('.')[:2]
-    return f'{package}/{folder}/{message_type.__name__}'
-
-
-def _learn(types: Any, name: str) -> None:
-    """Teach the type store a message that it lacks, from the installed definition."""
-    if name in types.fielddefs:
-        return
-    package, _, short = name.split('/')
-    definition = share_folder(package) / 'msg' / f'{short}.msg'
-    found = get_types_from_msg(definition.read_text(encoding='utf-8'), name)
-    for _, fields in found.values():
-        for _, field in fields:
-            _learn_field(types, field)
-    types.register(found)
+    def _tell(self) -> None:
+        status = self._recording.status()
+        if status.fault is not None and self._told is None:
+            self._told = status.fault
+            self.get_logger().error(status.fault)
+        level, sentence = OK, f'records to {self.folder}'
+        if status.fault is not None:
+            level, sentence = ERROR, status.fault
+        elif not self._subscriptions_by_topic:
+            level, sentence = WARN, (f'there is no node {self._estimator} in namespace '
+                                     f'{self._namespace}; start it, or set the parameter '
+                                     'estimator')
+        elif status.refused:
+            level, sentence = WARN, '; '.join(status.refused.values())
+        elif status.dropped:
+            level, sentence = WARN, (f'{status.dropped} messages came faster than the disk takes '
+                                     'them; set compression:=false, or record fewer topics')
+        message = DiagnosticArray(status=[status_message(
+            f'{self.get_name()}: recording', self.get_fully_qualified_name(), level, sentence,
+            {'megabytes': f'{status.megabytes:.1f}', 'dropped': str(status.dropped),
+             **{topic: str(status.messages.get(topic, 0))
+                for topic in sorted(self._subscriptions_by_topic)}})])
+        message.header.stamp = self.get_clock().now().to_msg()
+        self._diagnostics.publish(message)
 
 
-def _learn_field(types: Any, field: Any) -> None:
-    """Teach what a field's description names: a message, or an array of something."""
-    kind, content = field
-    if kind is Nodetype.NAME:
-        _learn(types, content)
-    elif kind in (Nodetype.ARRAY, Nodetype.SEQUENCE):
-        _learn_field(types, content[0])
+def _dated_name() -> str:
+    return f'recording_{datetime.now(tz=timezone.utc):%Y_%m_%d-%H_%M_%S}'
+
+
+def main() -> None:
+    """Run the node until SIGINT or SIGTERM."""
+    run_node(Recorder)
+
+
+if __name__ == '__main__':
+    main()

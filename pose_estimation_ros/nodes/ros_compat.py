@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Callable
 from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
@@ -16,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from rclpy.duration import Duration
 from rclpy.node import Node
+from rclpy.qos import qos_policy_name_from_kind
 from rclpy.time import Time
 
 from pose_estimation_ros.core.errors import ConfigurationError, InvalidInputError
@@ -27,8 +29,8 @@ try:
 except ImportError:  # Humble
     from rclpy.qos_event import SubscriptionEventCallbacks
 
-__all__ = ['SubscriptionEventCallbacks', 'TransformLookup', 'fastdds_environment',
-           'fastdds_variable', 'share_file', 'share_folder']
+__all__ = ['TransformLookup', 'fastdds_environment', 'fastdds_variable', 'share_file',
+           'share_folder', 'subscription_events']
 
 PACKAGE = 'pose_estimation_ros'
 # As in launch/pose_estimation.launch.py.
@@ -46,41 +48,80 @@ class TransformLookup:
         Raises:
             ConfigurationError: If tf2_ros is not installed.
         """
-        if find_spec('tf2_ros') is None:
-            raise ConfigurationError(
-                'output_frame needs tf2_ros, which is not installed; install ROS 2 with apt '
-                '(ros-<distro>-tf2-ros-py) or leave output_frame empty to get poses in the '
-                "camera's frame")
+        self.check_installation()
         import tf2_ros
-        self._buffer = tf2_ros.Buffer(node=node)
+        # Not of the node: its service tf2_frames could not be taken back in a documented way.
+        self._buffer = tf2_ros.Buffer()
         self._listener = tf2_ros.TransformListener(self._buffer, node)
         self._error = tf2_ros.TransformException
         self._last_stamp_ns = 0
 
+    @staticmethod
+    def check_installation() -> None:
+        """Check that tf2_ros is there.
+
+        Raises:
+            ConfigurationError: If it is not.
+        """
+        if find_spec('tf2_ros') is None:
+            raise ConfigurationError(
+                'output_frame needs tf2_ros, as depth.register does, and it is not installed; '
+                'install ROS 2 with apt (ros-<distro>-tf2-ros-py), or leave output_frame empty '
+                "to get poses in the camera's frame, and depth.register false")
+
+    def arrived(self, stamp_ns: int) -> None:
+        """Note that a frame came; one of long before means that a bag has started over.
+
+        The buffer then holds transforms of the future, and refuses those of the past.
+        """
+        if stamp_ns < self._last_stamp_ns - _JUMP_BACK_NS:
+            self._buffer.clear()
+        self._last_stamp_ns = stamp_ns
+
+    def destroy(self) -> None:
+        """Listen no more. Called in the executor's thread; a look-up in another one goes on."""
+        self._listener.unregister()
+
     def lookup(self, target_frame: str, source_frame: str, stamp_ns: int,
-               timeout: float) -> NDArray[np.float64]:
+               timeout: float = 0.0, parameter: str = 'output_frame') -> NDArray[np.float64]:
         """Return the (4, 4) transform T_target_source at a time; never the latest instead.
 
-        Call it outside the executor's thread: it waits up to `timeout` seconds for /tf.
+        Args:
+            target_frame: Of the result.
+            source_frame: Of the camera.
+            stamp_ns: The time.
+            timeout: Longest wait for /tf, seconds. In the executor's thread it must be 0.
+            parameter: Because of which it is looked up.
 
         Raises:
             InvalidInputError: If TF cannot tell.
         """
-        if stamp_ns < self._last_stamp_ns - _JUMP_BACK_NS:
-            # A bag starts over: what the buffer holds is of the future, and it refuses the past.
-            self._buffer.clear()
-        self._last_stamp_ns = stamp_ns
-        stamp = Time(nanoseconds=stamp_ns)
         try:
-            found = self._buffer.lookup_transform(target_frame, source_frame, stamp,
-                                                  timeout=Duration(seconds=timeout))
-        except self._error as error:
+            # TF reads a time of zero, as of images without a stamp, as the latest there is.
+            found = self._buffer.lookup_transform(
+                target_frame, source_frame, Time(nanoseconds=stamp_ns or 1),
+                timeout=Duration(seconds=timeout))
+        except (self._error, ValueError, OverflowError) as error:  # also for stamps below zero
             raise InvalidInputError(
-                f'no transform from {source_frame} to output_frame {target_frame} at the '
-                f"image's stamp within {timeout:g} s ({error}); publish it on /tf or clear "
-                'output_frame') from error
+                f'no transform from {source_frame} to {parameter} {target_frame} at the '
+                f"image's stamp ({error}); publish it on /tf, raise tf.timeout if it comes late, "
+                f'or clear {parameter}') from error
         q, t = found.transform.rotation, found.transform.translation
         return make_transform(quaternion_to_matrix((q.x, q.y, q.z, q.w)), (t.x, t.y, t.z))
+
+
+def subscription_events(incompatible_qos: Callable[[str], None],
+                        message_lost: Callable[[int], None]) -> SubscriptionEventCallbacks:
+    """Return callbacks for what the middleware tells about a subscription.
+
+    Args:
+        incompatible_qos: Gets the name of the policy, such as 'reliability'.
+        message_lost: Gets how many more messages were lost.
+    """
+    return SubscriptionEventCallbacks(
+        incompatible_qos=lambda event: incompatible_qos(
+            qos_policy_name_from_kind(event.last_policy_kind).lower()),
+        message_lost=lambda event: message_lost(event.total_count_change))
 
 
 def share_folder(package: str) -> Path:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
-from dataclasses import replace
 
 import numpy as np
 from geometry_msgs.msg import PoseWithCovariance, Vector3
@@ -23,8 +22,7 @@ from vision_msgs.msg import (
 )
 
 from pose_estimation_ros.core.errors import PoseEstimationError
-from pose_estimation_ros.core.rotation import axis_rotation, matrix_to_quaternion
-from pose_estimation_ros.core.se3 import make_transform
+from pose_estimation_ros.core.rotation import matrix_to_quaternion
 from pose_estimation_ros.nodes.camera_publisher import CameraMessages, CameraPublisher
 from pose_estimation_ros.nodes.conversions import pose_message
 from pose_estimation_ros.nodes.parameters import SIMULATED_CAMERA_PARAMETERS, declare, values_of
@@ -91,7 +89,7 @@ class SimulatedCamera(Node):
         for seed in range(self._values['seed'], self._values['seed'] + self._values['scenes']):
             scene = generator.scene(seed)
             for view in range(self._values['views_per_scene']):
-                yield f'scene{seed}', orbited(scene, view * _ORBIT_STEP)
+                yield f'scene{seed}', scene.seen_from(scene.view.orbited(view * _ORBIT_STEP))
 
     def _next_round(self) -> list[int]:
         """Return the frames in the order of one round: scenes shuffled, views in a row.
@@ -119,12 +117,6 @@ class SimulatedCamera(Node):
             detection.header.stamp = stamp
         self._truth.publish(truth)
         self._publisher.publish(messages)
-
-
-def orbited(scene: Scene, angle: float) -> Scene:
-    """Return a scene seen after its camera turned about the world's z axis, radians."""
-    turn = make_transform(axis_rotation((0.0, 0.0, 1.0), angle), np.zeros(3))
-    return scene.seen_from(replace(scene.view, T_world_camera=turn @ scene.view.T_world_camera))
 
 
 def truth_message(frame: SyntheticFrame, scene_name: str, frame_id: str) -> Detection3DArray:

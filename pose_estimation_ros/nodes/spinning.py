@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 import threading
@@ -16,7 +17,7 @@ from rclpy.signals import SignalHandlerOptions
 
 from pose_estimation_ros.core.errors import PoseEstimationError
 
-_SHUTDOWN_SECONDS = 1.0
+_SHUTDOWN_SECONDS = 0.5
 
 
 class Startable(Protocol):
@@ -63,7 +64,9 @@ def run_node(create: Callable[[], Startable]) -> None:
         try:
             executor.spin()
         except BaseException as error:
-            faults.append(error)
+            # One that is told to end destroys what its own thread may still be using.
+            if not stopping.is_set():
+                faults.append(error)
         stopping.set()
 
     spinner = threading.Thread(target=spin, name='executor', daemon=True)
@@ -72,12 +75,25 @@ def run_node(create: Callable[[], Startable]) -> None:
     stopping.wait()
     # First the executor: rclpy fails when entities that it waits on are destroyed meanwhile.
     executor.shutdown(timeout_sec=_SHUTDOWN_SECONDS)
-    spinner.join()
+    spinner.join(_SHUTDOWN_SECONDS)
     node.close()
     cast(Node, node).destroy_node()
     rclpy.try_shutdown()
-    if faults and isinstance(faults[0], PoseEstimationError):
-        sys.stderr.write(f'cannot go on: {faults[0]}\n')
-        sys.exit(2)
-    if faults:
+    if faults and not isinstance(faults[0], PoseEstimationError):
         raise faults[0]
+    if faults:
+        sys.stderr.write(f'cannot go on: {faults[0]}\n')
+    _end_process(2 if faults else 0)
+
+
+def _end_process(code: int) -> None:
+    """End with an exit code, also while threads are at work.
+
+    A network that runs or a model that loads cannot be interrupted, and Python would wait for it
+    or end in a crash.
+    """
+    sys.stdout.flush()
+    sys.stderr.flush()
+    if threading.active_count() > 1:
+        os._exit(code)
+    sys.exit(code)

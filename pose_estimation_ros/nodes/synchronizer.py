@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections import deque
 from typing import Generic, TypeVar
 
+import numpy as np
+
 Color = TypeVar('Color')
 Depth = TypeVar('Depth')
 
@@ -12,6 +14,7 @@ _QUEUE_LENGTH = 10
 # A gap is worth a word only when it lasts: depth may simply come a little later than colour.
 _PATIENCE = 3
 _JUMP_BACK_NS = 1_000_000_000
+_FEWEST_STEPS = 3
 
 
 class StampSynchronizer(Generic[Color, Depth]):
@@ -21,26 +24,43 @@ class StampSynchronizer(Generic[Color, Depth]):
         """Start empty.
 
         Args:
-            slop_ns: Largest difference of two stamps that belong together, nanoseconds.
+            slop_ns: Largest difference of two stamps that belong together, nanoseconds; see
+                `limit_ns`.
         """
-        self._slop_ns = slop_ns
+        self.slop_ns = slop_ns
         self._colors: deque[tuple[int, Color]] = deque(maxlen=_QUEUE_LENGTH)
         self._depths: deque[tuple[int, Depth]] = deque(maxlen=_QUEUE_LENGTH)
+        self._color_stamps: deque[int] = deque(maxlen=_QUEUE_LENGTH)
         self._unpaired_colors = 0
+
+    @property
+    def limit_ns(self) -> int:
+        """Largest difference of stamps that belong together now, nanoseconds.
+
+        Never more than half the time between two colour images: beyond it the next image is
+        nearer, and it may only not have come yet.
+        """
+        steps = np.diff(np.unique(self._color_stamps))
+        if len(steps) < _FEWEST_STEPS:
+            return self.slop_ns
+        # The lower quartile: where images get lost, steps are longer than the camera's.
+        period = int(np.sort(steps)[len(steps) // 4])
+        return min(self.slop_ns, period // 2)
 
     def add_color(self, stamp_ns: int, color: Color) -> tuple[Color, Depth] | None:
         """Take a colour image; return a pair if its depth is there."""
         self._clear_after_jump_back(self._colors, stamp_ns)
         self._colors.append((stamp_ns, color))
+        self._color_stamps.append(stamp_ns)
         self._unpaired_colors += 1
-        found = _nearest(self._depths, stamp_ns, self._slop_ns)
+        found = _nearest(self._depths, stamp_ns, self.limit_ns)
         return None if found is None else self._pair((stamp_ns, color), found)
 
     def add_depth(self, stamp_ns: int, depth: Depth) -> tuple[Color, Depth] | None:
         """Take a depth image; return a pair if its colour is there."""
         self._clear_after_jump_back(self._depths, stamp_ns)
         self._depths.append((stamp_ns, depth))
-        found = _nearest(self._colors, stamp_ns, self._slop_ns)
+        found = _nearest(self._colors, stamp_ns, self.limit_ns)
         return None if found is None else self._pair(found, (stamp_ns, depth))
 
     def lasting_gap(self) -> float | None:
@@ -57,6 +77,7 @@ class StampSynchronizer(Generic[Color, Depth]):
         """Forget everything."""
         self._colors.clear()
         self._depths.clear()
+        self._color_stamps.clear()
         self._unpaired_colors = 0
 
     def _pair(self, color: tuple[int, Color], depth: tuple[int, Depth]) -> tuple[Color, Depth]:
@@ -78,8 +99,8 @@ def _after(queue: deque[tuple[int, Color]], stamp_ns: int) -> deque[tuple[int, C
 
 
 def _nearest(queue: deque[tuple[int, Color]], stamp_ns: int,
-             slop_ns: int) -> tuple[int, Color] | None:
+             limit_ns: int) -> tuple[int, Color] | None:
     nearest = min(queue, key=lambda entry: abs(entry[0] - stamp_ns), default=None)
-    if nearest is None or abs(nearest[0] - stamp_ns) > slop_ns:
+    if nearest is None or abs(nearest[0] - stamp_ns) > limit_ns:
         return None
     return nearest

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 from typing import Generic, TypeVar
 
@@ -18,15 +19,15 @@ class _Slot(Generic[Job]):
         self._item: Job | None = None
         self._closed = False
 
-    def replace(self, item: Job) -> Job | None:
-        """Put an item; return the one that was waiting and is dropped for it, if any."""
+    def withdraw(self) -> Job | None:
+        """Take the item that waits back, if any."""
         with self._changed:
-            dropped, self._item = self._item, item
+            item, self._item = self._item, None
             self._changed.notify_all()
-            return dropped
+            return item
 
     def put(self, item: Job) -> None:
-        """Put an item into the empty slot."""
+        """Put an item; one that waits is replaced."""
         with self._changed:
             self._item = item
             self._changed.notify_all()
@@ -56,12 +57,12 @@ class _Slot(Generic[Job]):
 class TwoStageWorker(Generic[Job, Half]):
     """Runs `first` on the newest job beside `second` on the one before.
 
-    At most two jobs are in flight. A job that waits for the first stage is dropped when a newer
-    one comes. A stage that raises ends its job only.
+    At most two jobs are in flight. A job that waits for the first stage can be withdrawn for a
+    newer one, which would replace it. A stage that raises ends its job only.
     """
 
     def __init__(self, first: Callable[[Job], Half], second: Callable[[Half], None],
-                 on_error: Callable[[Exception], None]) -> None:
+                 on_error: Callable[[BaseException], None]) -> None:
         """Start both threads.
 
         Args:
@@ -74,21 +75,62 @@ class TwoStageWorker(Generic[Job, Half]):
         self._on_error = on_error
         self._inbox: _Slot[Job] = _Slot()
         self._between: _Slot[Half] = _Slot()
+        self._stopping = False
+        self._began: dict[str, float] = {}
         self._threads = [threading.Thread(target=self._run_first, name='segment', daemon=True),
                          threading.Thread(target=self._run_second, name='estimate', daemon=True)]
         for thread in self._threads:
             thread.start()
 
-    def submit(self, job: Job) -> Job | None:
-        """Offer a job; return the older one that was dropped for it, if any."""
-        return self._inbox.replace(job)
+    def withdraw(self) -> Job | None:
+        """Take the job that waits for the first stage back; None if there is none."""
+        return self._inbox.withdraw()
 
-    def stop(self) -> None:
-        """End both threads when their present jobs are done; whatever waits is dropped."""
+    def submit(self, job: Job) -> None:
+        """Offer a job."""
+        self._inbox.put(job)
+
+    def trouble(self, patience: float) -> str | None:
+        """Return what is wrong with the threads, None if nothing is.
+
+        Args:
+            patience: Time in which a stage should be done with a job, seconds.
+        """
+        for thread in self._threads:
+            if not thread.is_alive() and not self._stopping:
+                return (f'the thread {thread.name!r} has died, no frame is processed any more; '
+                        'deactivate and activate the node, and report what the log says')
+        for stage, seconds in self.at_work().items():
+            if seconds > patience:
+                return (f'the stage {stage!r} has been at work on one frame for {seconds:.0f} s; '
+                        'the model is too slow for this machine, or hangs')
+        return None
+
+    def at_work(self) -> dict[str, float]:
+        """Return the seconds that each stage has been at work on its present job."""
+        now = time.monotonic()
+        return {stage: now - began for stage, began in tuple(self._began.items())}
+
+    def stop(self, timeout: float | None = None) -> bool:
+        """End both threads when their present jobs are done; whatever waits is dropped.
+
+        Args:
+            timeout: Longest wait, seconds; None = as long as it takes.
+
+        Returns:
+            Whether both have ended. A stage that hangs cannot be ended from outside.
+        """
+        deadline = None if timeout is None else time.monotonic() + timeout
+        self._stopping = True
         self._inbox.close()
-        self._threads[0].join()
-        self._between.close()
-        self._threads[1].join()
+        if not self._threads[1].is_alive():
+            # Nobody else would end the first thread's wait for it.
+            self._between.close()
+        for thread in self._threads:
+            thread.join(None if deadline is None else max(0.0, deadline - time.monotonic()))
+            # What the first stage gave last is still in there, so not before it has ended.
+            self._between.close()
+        return not any(thread.is_alive() for thread in self._threads)
 
     def _run_first(self) -> None:
         # A result that waits for the second stage counts as in flight.
@@ -100,8 +142,12 @@ class TwoStageWorker(Generic[Job, Half]):
             self._attempt(lambda half=half: self._second(half))
 
     def _attempt(self, stage: Callable[[], None]) -> None:
+        name = threading.current_thread().name
+        self._began[name] = time.monotonic()
         try:
             stage()
-        except Exception as error:
-            # Any fault ends this job only: the node must live to tell.
+        except BaseException as error:
+            # Any fault ends this job only, even SystemExit: the node must live to tell.
             self._on_error(error)
+        finally:
+            del self._began[name]

@@ -1,13 +1,16 @@
 """Faults of the start: the node lives, says why, and works once the cause is gone."""
 
+import pytest
 from ros_harness import Client, Frame
 
 
+@pytest.mark.fault('unknown backend')
 def test_an_unknown_backend_is_answered_with_the_known_ones(client: Client, node):
     process = node(backend='bogus')
     told = client.wait_for_sentence('model', "unknown backend 'bogus'")
     assert told == ("unknown backend 'bogus'; known are "
-                    'acr, crnet, disp6d, mrc, neural_mesh, spd, stand_in')
+                    'acr, crnet, disp6d, mrc, neural_mesh, spd, stand_in, '
+                    'stand_in_color')
     assert told in process.log
     assert client.state() == 'unconfigured'
     assert client.set_parameter('backend', 'stand_in').successful
@@ -18,6 +21,7 @@ def test_an_unknown_backend_is_answered_with_the_known_ones(client: Client, node
     assert len(detections.detections) == 1
 
 
+@pytest.mark.fault('no camera_info')
 def test_images_without_camera_info_are_told(client: Client, node):
     node()
     client.wait_until_active()

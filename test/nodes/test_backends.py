@@ -72,8 +72,8 @@ def test_an_unknown_backend_is_refused_and_the_former_goes_on(client: Client, no
     assert client.transition('deactivate')
     refused = client.set_parameter('backend', 'bogus')
     assert not refused.successful
-    assert refused.reason == ("backend is 'bogus'; choose one of "
-                              'acr, crnet, disp6d, mrc, neural_mesh, spd, stand_in')
+    assert refused.reason == ("backend is 'bogus'; choose one of acr, crnet, disp6d, mrc, "
+                              'neural_mesh, spd, stand_in, stand_in_color')
     assert client.transition('activate')
     client.wait_until_active()
     check_poses(client, 'crnet')
@@ -103,5 +103,5 @@ def test_the_parameter_says_which_backends_are_installed(client: Client, node):
         DescribeParameters, 'pose_estimator/describe_parameters',
         DescribeParameters.Request(names=['backend'])).descriptors
     assert described.additional_constraints == (
-        'one of acr, crnet, disp6d, mrc, neural_mesh, spd, stand_in')
+        'one of acr, crnet, disp6d, mrc, neural_mesh, spd, stand_in, stand_in_color')
     assert 'spd, crnet, acr' in described.description

@@ -36,6 +36,26 @@ def test_a_damaged_compressed_image_is_refused(data):
         color_image(CompressedImage(format='jpeg', data=data))
 
 
+def test_a_jpeg_file_that_is_cut_short_or_claims_gigabytes_is_refused():
+    whole = cv2.imencode('.jpg', np.zeros((20, 30, 3), np.uint8))[1].tobytes()
+    size = whole.index(struct.pack('>HH', 20, 30))
+    vast = whole[:size] + struct.pack('>HH', 65500, 65500) + whole[size + 4:]
+    for data in (whole[:-30], vast):
+        with pytest.raises(InvalidInputError, match='cannot be decoded'):
+            color_image(CompressedImage(format='jpeg', data=data))
+    # Padding after the end is no fault.
+    assert color_image(CompressedImage(data=whole + bytes(200))).shape == (20, 30, 3)
+
+
+def test_a_png_file_that_claims_gigabytes_is_refused():
+    whole = png(MILLIMETRES)
+    length = whole.index(b'IDAT') - 4
+    for data in (whole[:length] + b'\x70' + whole[length + 1:], whole[:-12]):
+        with pytest.raises(InvalidInputError, match='cannot be decoded'):
+            depth_image(CompressedImage(format='16UC1; compressedDepth png',
+                                        data=bytes(12) + data))
+
+
 # The format was shorter in older plugins.
 @pytest.mark.parametrize('compression', ['; compressedDepth png', '; compressedDepth', ''])
 def test_compressed_millimetres_are_exact_and_zero_is_unknown(compression):

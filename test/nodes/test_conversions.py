@@ -1,5 +1,6 @@
 from array import array
 
+import cv2
 import numpy as np
 import pytest
 from sensor_msgs.msg import CameraInfo, Image, RegionOfInterest
@@ -11,11 +12,12 @@ from pose_estimation_ros.core.se3 import make_transform
 from pose_estimation_ros.nodes.conversions import (
     camera_info_message,
     camera_intrinsics,
-    check_aligned,
     cloud_message,
     color_image,
     depth_image,
+    depth_intrinsics,
     image_message,
+    misalignment,
     ns_to_stamp,
     pose_matrix,
     pose_message,
@@ -123,9 +125,52 @@ def test_binning_and_region_of_interest_shift_and_scale_the_camera():
     assert camera.cx == pytest.approx((319.5 - 40 - 0.5) / 2)
 
 
+@pytest.mark.parametrize(('model', 'coefficients'), [
+    ('plumb_bob', [0.1, -0.2, 0.001, 0.002, 0.05]),
+    ('rational_polynomial', [0.4, -0.3, 0.001, -0.0005, 0.05, 0.38, -0.28, 0.04]),
+    ('equidistant', [0.05, -0.01, 0.002, -0.0003]),
+])
+def test_every_distortion_model_is_that_of_opencv(model, coefficients):
+    camera = camera_intrinsics(info(distortion_model=model, d=coefficients))
+    points = np.random.default_rng(0).uniform((-0.3, -0.2, 0.9), (0.3, 0.2, 1.1), (50, 3))
+    project = cv2.fisheye.projectPoints if model == 'equidistant' else cv2.projectPoints
+    expected = project(points[:, None], np.zeros(3), np.zeros(3), camera.K,
+                       np.array(coefficients))[0]
+    np.testing.assert_allclose(camera.project(points), expected[:, 0], atol=1e-6)
+
+
+def test_an_unknown_distortion_model_is_refused_only_if_it_bends():
+    with pytest.raises(InvalidInputError, match="unknown distortion model 'magic'"):
+        camera_intrinsics(info(distortion_model='magic', d=[0.1]))
+    assert not camera_intrinsics(info(distortion_model='magic', d=[0.0, 0.0])).is_distorted
+    assert camera_intrinsics(info(distortion_model='')).fx == 600.0
+
+
+def test_binning_applies_to_rectified_cameras_too():
+    camera = camera_intrinsics(info(binning_x=2, binning_y=2), rectified=True)
+    assert (camera.width, camera.height, camera.fx) == (320, 240, 290.0)
+
+
 def test_an_uncalibrated_camera_is_refused_with_the_cure():
     with pytest.raises(InvalidInputError, match=r'not calibrated: K has fx=0.*calibrate'):
         camera_intrinsics(info(k=np.zeros(9)))
+
+
+@pytest.mark.parametrize(('changes', 'rectified'), [
+    ({'k': [1e300, 0, 320, 0, 600, 240, 0, 0, 1]}, False),
+    ({'k': [600, 0, 320, 0, 1e-300, 240, 0, 0, 1]}, False),
+    ({'k': [600, 0, 1e9, 0, 600, 240, 0, 0, 1]}, False),
+    ({'p': [1e300, 0, 320, 0, 0, 600, 240, 0, 0, 0, 1, 0]}, True)])
+def test_a_calibration_that_no_camera_has_is_refused(changes, rectified):
+    changes = {name: [float(x) for x in values] for name, values in changes.items()}
+    with pytest.raises(InvalidInputError, match='camera is not calibrated: camera_info has'):
+        camera_intrinsics(info(**changes), rectified=rectified)
+
+
+def test_the_calibration_of_a_small_region_is_that_of_the_whole_image():
+    roi = RegionOfInterest(x_offset=2, y_offset=4, width=4, height=4)
+    camera = camera_intrinsics(info(roi=roi))
+    assert (camera.width, camera.cx) == (4, camera_intrinsics(info()).cx - 2)
 
 
 def test_camera_infos_survive_the_round_trip():
@@ -137,15 +182,31 @@ def test_camera_infos_survive_the_round_trip():
 
 
 @pytest.mark.parametrize(('changes', 'reason'), [
-    ({'width': 1280}, 'depth camera_info is 1280x480'),
+    ({'width': 1280}, 'depth camera_info is 1280x480 but colour is 640x480'),
     ({'k': [500.0, 0.0, 319.5, 0.0, 610.0, 239.5, 0.0, 0.0, 1.0]}, 'fx=500.0'),
-    ({'header': Header(frame_id='camera_depth_optical_frame')}, 'camera_depth_optical_frame'),
+    ({'k': [600.0, 0.0, 325.0, 0.0, 610.0, 239.5, 0.0, 0.0, 1.0]}, 'cx=325.0'),
+    ({'binning_x': 2, 'binning_y': 2}, 'depth camera_info is 320x240'),
+    ({'roi': RegionOfInterest(x_offset=8, y_offset=0, width=632, height=480)}, '632x480'),
 ])
 def test_depth_of_another_camera_is_not_taken_as_aligned(changes, reason):
-    check_aligned(info(), info())
-    with pytest.raises(InvalidInputError, match=reason) as caught:
-        check_aligned(info(), info(**changes))
-    assert 'align_depth.enable:=true' in str(caught.value)
+    color = camera_intrinsics(info())
+    assert misalignment(color, depth_intrinsics(info())) is None
+    fault = misalignment(color, depth_intrinsics(info(**changes)))
+    assert reason in fault
+    assert 'depth is not aligned' in fault
+
+
+def test_the_rectified_camera_is_compared_with_the_rectified_depth():
+    color = camera_intrinsics(info(), rectified=True)
+    assert misalignment(color, depth_intrinsics(info(), rectified=True)) is None
+    # A driver whose depth info has no P: K is what its image shows.
+    without_p = info(p=np.zeros(12), k=[580.0, 0, 310, 0, 580.0, 230, 0, 0, 1])
+    assert misalignment(color, depth_intrinsics(without_p, rectified=True)) is None
+
+
+def test_an_uncalibrated_depth_camera_is_named_as_such():
+    with pytest.raises(InvalidInputError, match='depth camera_info: camera is not calibrated'):
+        depth_intrinsics(info(k=np.zeros(9)))
 
 
 def test_stamps_keep_every_nanosecond():

@@ -1,5 +1,6 @@
 """Known objects that come and go while the node runs, without restart."""
 
+import os
 import sys
 from pathlib import Path
 
@@ -64,7 +65,8 @@ def test_objects_come_and_go_while_the_node_runs(client: Client, node, model: Pa
     folder = tmp_path / 'objects'
     place = ('--model', model, '--folder', folder)
     client.listen(PoseStamped, 'object_poses/drill')
-    process = node(backend='disp6d', model=model, disp6d__objects=folder, publish_per_label=True)
+    process = node(backend='disp6d', model=model, disp6d__objects=folder, publish_per_label=True,
+                   disp6d__refinement='none')
     client.wait_until_active(with_depth=False)
     client.forget()
     stamp, detections = client.result_of(SCENE)
@@ -107,6 +109,33 @@ def test_objects_come_and_go_while_the_node_runs(client: Client, node, model: Pa
     answer = client.call(Trigger, 'pose_estimator/reload_objects', Trigger.Request())
     assert (answer.success, answer.message) == (True, '1 objects: tool')
     assert process.process.poll() is None
+
+
+@pytest.mark.fault('a file that is slow to read')
+def test_a_file_of_an_object_that_cannot_be_read_at_once_stops_no_answers(
+        client: Client, node, model: Path, tmp_path: Path) -> None:
+    folder = tmp_path / 'objects'
+    folder.mkdir()
+    node(backend='disp6d', model=model, disp6d__objects=folder, disp6d__refinement='none')
+    client.wait_until_active(with_depth=False)
+    client.result_of(SCENE)
+    slow = folder / 'slow.npz'
+    os.mkfifo(slow)  # Whoever reads it waits for a writer.
+    client.wait_for(lambda: 'at_work.segment' in client.facts('processing'), 'a look at the file',
+                    meanwhile=lambda: client.send(SCENE))
+    assert client.set_parameter('min_score', 0.1).successful
+    service = client.node.create_client(Trigger, 'pose_estimator/reload_objects')
+    client.wait_for(service.service_is_ready, 'the service')
+    asked = service.call_async(Trigger.Request())
+    assert client.state() == 'active'
+    assert not asked.done()
+
+    slow.open('wb').close()
+    client.wait_for(asked.done, 'an answer')
+    client.node.destroy_client(service)
+    assert 'slow.npz is not the whole file of an object' in asked.result().message
+    client.forget()
+    client.result_of(SCENE)
 
 
 def test_a_backend_without_such_objects_says_so(client: Client, node) -> None:

@@ -1,6 +1,8 @@
 """The life of the node: states, changes of parameters, requests, signals."""
 
 import signal
+from importlib.util import find_spec
+from itertools import count
 from pathlib import Path
 
 import cv2
@@ -32,17 +34,19 @@ def test_without_autostart_it_waits_for_its_manager(client: Client, node):
 
 
 def test_settings_change_between_deactivation_and_activation(client: Client, node):
-    node(labels='can')
+    node(seed=1)
     client.wait_until_active()
     client.result_of(Frame())
-    refused = client.set_parameter('labels', 'mug')
+    refused = client.set_parameter('seed', 2)
     assert not refused.successful
     assert 'deactivate it' in refused.reason
     assert client.transition('deactivate')
+    client.wait_for_sentence('model', 'not active: activate the lifecycle node')
     unknown = client.set_parameter('backend', 'bogus')
     assert not unknown.successful
     assert unknown.reason == ("backend is 'bogus'; choose one of "
-                              'acr, crnet, disp6d, mrc, neural_mesh, spd, stand_in')
+                              'acr, crnet, disp6d, mrc, neural_mesh, spd, stand_in, '
+                              'stand_in_color')
     assert 'choose one of auto, cpu, cuda, tensorrt' in client.set_parameter(
         'device', 'gpu').reason
     assert client.set_parameter('labels', 'mug').successful
@@ -51,6 +55,74 @@ def test_settings_change_between_deactivation_and_activation(client: Client, nod
     client.forget()
     _, detections = client.result_of(Frame())
     assert detections.detections == []
+
+
+def test_thresholds_filters_and_mode_change_while_it_is_active(client: Client, node):
+    process = node()
+    client.wait_until_active()
+    _, detections = client.result_of(Frame())
+    assert len(detections.detections) == 1
+
+    def objects_after(**changes):
+        for name, value in changes.items():
+            answer = client.set_parameter(name, value)
+            assert answer.successful, answer.reason
+        client.forget()
+        return len(client.result_of(Frame())[1].detections)
+
+    assert objects_after(labels='mug, bowl') == 0
+    assert objects_after(labels='') == 1
+    assert objects_after(min_score=0.85) == 0  # The stand-in is sure to 0.8.
+    assert objects_after(min_score=0.5) == 1
+    assert client.set_parameter('tracking.enabled', value=False).successful
+    client.forget()
+    assert client.result_of(Frame())[1].detections[0].id == 'can_0'
+    assert client.set_parameter('mode', 'on_demand').successful
+    assert client.estimate(meanwhile=lambda: client.send(Frame())).success
+    assert process.log.count('loaded in') == 1
+
+
+def test_a_change_that_cannot_be_is_refused_with_the_reason(client: Client, node):
+    node()
+    client.wait_until_active()
+    for name, value, reason in (
+            ('labels', 'spoon', "unknown label 'spoon'; the backend stand_in knows can, bowl"),
+            ('segmentation.min_score', 0.3, 'the segmenter stand_in cannot change its limits'),
+            ('min_score', 2.0, 'Parameter min_score out of range'),
+            ('min_score', 'high', 'Wrong parameter type'),
+            ('max_age', float('nan'), 'Parameter max_age out of range'),
+            ('mode', 'sometimes', "mode is 'sometimes'; choose one of continuous, on_demand"),
+            ('tf.prefix', 'seen/', 'tf.prefix cannot change while the node is active')):
+        answer = client.set_parameter(name, value)
+        assert not answer.successful
+        assert answer.reason.startswith(reason), answer.reason
+    assert len(client.result_of(Frame())[1].detections) == 1
+
+
+def test_models_are_freed_while_it_is_inactive_unless_they_are_to_be_kept(client: Client, node):
+    process = node()
+    client.wait_until_active()
+    for keep, times_loaded in ((False, 2), (True, 2), (False, 3)):
+        assert client.set_parameter('keep_models', keep).successful
+        assert client.transition('deactivate')
+        client.wait_for_sentence('model', 'models are loaded' if keep else 'not active')
+        assert client.transition('activate')
+        client.result_of(Frame())
+        assert process.log.count('loaded in') == times_loaded
+
+
+@pytest.mark.fault('a signal while models load')
+def test_while_models_load_it_says_so_and_answers(client: Client, node, monkeypatch):
+    monkeypatch.setenv('STAND_IN_LOAD_SECONDS', '1000')
+    process = node()
+    told = client.wait_for_sentence('model', 'loading models for')
+    assert told.endswith('s (backend stand_in, segmentation stand_in)')
+    client.wait_for_sentence('input', 'not active yet: loading models')
+    assert client.state() == 'unconfigured'
+    assert client.set_parameter('min_score', 0.1).successful
+    assert 'loading models' in client.estimate().message
+    assert process.stop(signal.SIGINT) == 0
+    assert 'Traceback' not in process.log
 
 
 def test_it_goes_up_and_down_many_times(client: Client, node):
@@ -83,7 +155,7 @@ def test_on_demand_it_answers_one_frame_per_request(client: Client, node):
 
 
 def test_a_bad_frame_is_the_answer_to_a_request(client: Client, node):
-    node(mode='on_demand')
+    node(mode='on_demand', sync__timeout=10.0)  # A busy machine may take long to send it.
     client.wait_until_active()
     frame = Frame()
     frame.depth[:] = 0
@@ -97,8 +169,9 @@ def test_each_label_has_its_own_topic_if_wanted(client: Client, node):
     client.listen(PoseStamped, 'object_poses/can')
     client.listen(PoseStamped, 'object_poses/mug')
     client.wait_until_active()
-    stamp, _ = client.result_of(Frame())
-    (pose,) = client.with_stamp('object_poses/can', stamp, 1)
+    # Each topic is found on a way of its own; what is published before is lost.
+    pose, *_ = client.wait_for(lambda: client.received['object_poses/can'], 'the pose of the can',
+                               meanwhile=lambda: client.send(Frame()))
     assert position(pose.pose) == pytest.approx(center(BOX, 0.5), abs=1e-5)
     assert client.received['object_poses/mug'] == []
     # Published after the pose, and each topic comes on a way of its own.
@@ -107,6 +180,8 @@ def test_each_label_has_its_own_topic_if_wanted(client: Client, node):
     assert names == {'seen/can_0'}
 
 
+# Where it is installed, the sentence about its absence cannot be provoked.
+@pytest.mark.skipif(find_spec('tf2_ros') is not None, reason='tf2_ros is installed')
 def test_an_output_frame_without_tf2_ros_is_refused_with_the_cure(client: Client, node):
     node(output_frame='base_link')
     client.wait_for_sentence('model', 'output_frame needs tf2_ros')
@@ -123,11 +198,34 @@ def test_poses_are_given_in_the_output_frame_at_the_stamp_of_the_image(client: C
     assert position(pose.pose) == pytest.approx((1 - y, 2 + x, z), abs=1e-5)
     q = pose.pose.orientation
     assert (q.x, q.y, q.z, q.w) == pytest.approx((0, 0, 0.5 ** 0.5, 0.5 ** 0.5))
-    long_ago = 1_000_000_000
+    long_ago = count(1_000_000_000, 100_000_000)
     told = client.wait_for_sentence('processing', 'no transform from camera_color_optical_frame '
                                     'to output_frame base_link',
-                                    lambda: client.send(Frame(), long_ago))
+                                    lambda: client.send(Frame(), next(long_ago)))
     assert 'extrapolation into the past' in told
+
+
+def test_it_listens_to_tf_only_while_it_is_configured_to_need_it(client: Client, node):
+    def wait_for_listeners(count):
+        # One of them is the client.
+        client.wait_for(lambda: client.node.count_subscribers('/tf') == 1 + count,
+                        f'{count} listener(s) of the node')
+
+    node(output_frame='base_link', python_path=[SMALL_TF], autostart=False)
+    client.wait_for_sentence('model', 'not active')
+    wait_for_listeners(0)
+    for _ in range(2):
+        assert client.transition('configure')
+        wait_for_listeners(1)
+        assert client.transition('cleanup')
+        wait_for_listeners(0)
+    assert client.transition('configure')
+    assert client.set_parameter('output_frame', '').successful
+    assert client.transition('activate')
+    wait_for_listeners(0)
+    stamp, _ = client.result_of(Frame())
+    (pose,) = client.with_stamp('object_poses', stamp, 1)
+    assert position(pose.pose) == pytest.approx(center(BOX, 0.5), abs=1e-5)
 
 
 def test_compressed_images_are_taken_if_asked_for(client: Client, node):
@@ -168,6 +266,41 @@ def test_an_incompatible_camera_is_told_with_the_parameter_that_cures_it(client:
 def test_a_missing_clock_is_told(client: Client, node):
     node(use_sim_time=True)
     client.wait_for_sentence('input', 'use_sim_time is set but nobody publishes /clock')
+
+
+@pytest.mark.fault('a signal while a network runs')
+@pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_it_while_a_network_runs(client: Client, node, number):
+    process = node()
+    client.wait_until_active()
+    client.result_of(Frame())
+    slow = Frame()
+    slow.rgb[0, 0] = (0, 255, 0)  # The stand-in never ends.
+    client.wait_for(lambda: 'at_work.estimate' in client.facts('processing'), 'a network at work',
+                    meanwhile=lambda: client.send(slow))
+    assert process.stop(number) == 0
+    assert 'Traceback' not in process.log
+
+
+@pytest.mark.fault('a network hangs')
+def test_it_can_be_deactivated_and_activated_again_while_a_network_hangs(client: Client, node):
+    process = node(keep_models=True)
+    client.wait_until_active()
+    client.result_of(Frame())
+    endless = Frame()
+    endless.rgb[0, 0] = (0, 255, 0)  # The stand-in never ends.
+    client.wait_for(lambda: float(client.facts('processing').get('at_work.estimate', 0)) > 1,
+                    'a network at work', meanwhile=lambda: client.send(endless))
+    assert client.transition('deactivate')
+    assert client.state() == 'inactive'
+    told = client.wait_for_sentence('model', 'a frame was still in work when the node was')
+    assert 'too slow for this machine, or hangs' in told
+    assert told in process.log
+    assert client.transition('activate')
+    client.wait_until_active()
+    assert len(client.result_of(Frame())[1].detections) == 1
+    client.wait_for_sentence('model', 'models are loaded')
+    assert process.log.count('loaded in') == 2
 
 
 @pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM])

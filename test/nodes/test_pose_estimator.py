@@ -124,13 +124,15 @@ class TestOutputs:
             lambda: {m.ns: m for array in client.received['object_markers']
                      for m in array.markers
                      if m.action == m.ADD and stamp_to_ns(m.header.stamp) == stamp}, 'markers')
-        assert set(markers) == {'can/box', 'can/axes', 'can/label', 'can/shape'}
+        assert set(markers) == {'can/box', 'can/axes', 'can/label', 'can/shape', 'can/grasps'}
         corners = np.array([[p.x, p.y, p.z] for p in markers['can/box'].points])
         np.testing.assert_allclose(corners.mean(axis=0), center(CAN, 0.5), atol=1e-5)
         np.testing.assert_allclose(np.ptp(corners, axis=0)[:2], 29 * 0.5 / 140.0, rtol=1e-5)
         assert len(markers['can/box'].points) == 2 * 12
         assert all(m.lifetime.sec == 1 for m in markers.values())
-        assert position(markers['can/label'].pose) == pytest.approx(center(CAN, 0.5), abs=1e-5)
+        # The label stands above the object's upper side, where its y points.
+        beside = position(markers['can/label'].pose) - center(CAN, 0.5)
+        assert beside == pytest.approx((0.0, 0.5 * np.ptp(corners[:, 1]) + 0.025, 0.0), abs=1e-5)
 
     def test_a_lost_object_is_deleted_from_the_markers(self, client: Client):
         stamp, detections = client.result_of(Frame(((CAN, RED),)))
@@ -141,7 +143,8 @@ class TestOutputs:
         deleted = client.wait_for(
             lambda: {(m.ns, m.id) for array in client.received['object_markers']
                      for m in array.markers if m.action == m.DELETE}, 'DELETE markers')
-        assert {(f'can/{kind}', number) for kind in ('box', 'axes', 'label', 'shape')} <= deleted
+        assert {(f'can/{kind}', number) for kind in ('box', 'axes', 'label', 'shape',
+                                            'grasps')} <= deleted
 
     def test_quality_of_service_is_reliable_for_results_and_best_effort_for_pictures(
             self, client: Client):

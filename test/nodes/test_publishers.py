@@ -4,10 +4,11 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from geometry_msgs.msg import PoseStamped
+from geometry_msgs.msg import PoseArray, PoseStamped
 from hypothesis import given
 from hypothesis import strategies as st
 from ros_harness import Client
+from vision_msgs.msg import Detection3DArray
 from visualization_msgs.msg import Marker
 
 from pose_estimation_ros.core.camera import CameraIntrinsics
@@ -18,14 +19,16 @@ from pose_estimation_ros.core.se3 import make_transform
 from pose_estimation_ros.core.symmetry import NO_SYMMETRY
 from pose_estimation_ros.nodes.conversions import pose_matrix
 from pose_estimation_ros.nodes.naming import ros_name
+from pose_estimation_ros.nodes.parameters import MOST_OBJECTS
 from pose_estimation_ros.nodes.publishers import (
     OutputOptions,
     ResultPublisher,
     turned_covariance,
 )
-from pose_estimation_ros.pipeline import PipelineResult
+from pose_estimation_ros.pipeline import Grasp, GraspPlan, PipelineResult
+from pose_estimation_ros.tracking.identity import TrackKey
 
-OPTIONS = OutputOptions(max_objects=32, per_label=(), publish_tf=True, tf_prefix='',
+OPTIONS = OutputOptions(per_label=(), publish_tf=True, tf_prefix='',
                         mask_opacity=0.3, marker_lifetime=1.0)
 
 
@@ -95,7 +98,7 @@ def test_a_covariance_turns_with_its_frame(seed):
 def test_the_queue_of_poses_holds_four_frames_of_the_most_objects(client: Client, publisher):
     (mine,) = [p for p in client.node.publishers if p.topic_name == '/object_poses']
     assert mine.msg_type is PoseStamped
-    assert mine.qos_profile.depth == 4 * OPTIONS.max_objects
+    assert mine.qos_profile.depth == 4 * MOST_OBJECTS
 
 
 def test_without_tracks_every_array_of_markers_replaces_the_one_before(
@@ -113,6 +116,30 @@ def test_without_tracks_every_array_of_markers_replaces_the_one_before(
     assert actions == [[Marker.DELETEALL, *added], [Marker.DELETEALL, *added],
                        [Marker.DELETEALL], []]
     assert client.received['object_detections'][0].detections[0].id == 'mug_0'
+
+
+def test_what_is_lost_is_deleted_under_the_names_it_was_shown_with_and_comes_back_with_them(
+        client: Client, publisher):
+    T = make_transform(np.eye(3), [0, 0, 1])
+    client.wait_for(lambda: client.node.count_subscribers('object_markers'), 'ourselves')
+    client.forget()
+    seen = result(T)
+    lost = replace(seen, poses=(), lost=(TrackKey('mug', 7),))
+    for shown in (seen, lost, seen):
+        publisher.publish(shown, 'camera', np.eye(4))
+    client.wait_for(lambda: len(client.received['object_markers']) == 3
+                    and len(client.received['object_detections']) == 3, 'three results')
+    first, gone, again = ({(marker.action, marker.ns, marker.id) for marker in array.markers}
+                          for array in client.received['object_markers'])
+    assert first and {(Marker.DELETE, *name) for _, *name in first} <= gone
+    assert {action for action, *_ in gone} == {Marker.DELETE}
+    assert again == first
+    names = [[detection.id for detection in array.detections]
+             for array in client.received['object_detections']]
+    assert names == [['mug_7'], [], ['mug_7']]
+    frames = [transform.child_frame_id for message in client.received['/tf']
+              for transform in message.transforms]
+    assert set(frames) == {'mug_7'}
 
 
 def test_a_known_mesh_is_a_marker_of_triangles_in_the_frame_of_the_object(
@@ -135,6 +162,72 @@ def test_a_known_mesh_is_a_marker_of_triangles_in_the_frame_of_the_object(
     assert (mesh.ns, mesh.id) == ('mug/shape', 7)
     assert (mesh.scale.x, mesh.scale.y, mesh.scale.z) == (1, 1, 1)
     assert 0 < mesh.color.a < 1
+
+
+def with_grasps(shown, *counts):
+    """Return a result with so many grasps of each object; the i-th opens by 0.02 * (i + 1)."""
+    generator = np.random.default_rng(3)
+    plans = []
+    for count in counts:
+        grasps = []
+        for i in range(count):
+            R = random_rotation(generator)
+            T, before, after = (make_transform(R, generator.uniform(-1, 1, 3)) for _ in range(3))
+            grasps.append(Grasp(T, 0.01, 0.02 * (i + 1), 0.9 - 0.1 * i, 'side', before, after))
+        plans.append(GraspPlan(tuple(grasps), {}))
+    pose = shown.poses[0]
+    poses = tuple(replace(pose, track_id=7 + i) for i in range(len(counts)))
+    return replace(shown, poses=poses, grasps=tuple(plans))
+
+
+def test_grasps_come_per_object_in_the_order_of_the_detections(client: Client, publisher):
+    client.listen(PoseArray, 'grasp_poses')
+    client.listen(Detection3DArray, 'grasp_candidates')
+    client.wait_for(lambda: publisher.wants_grasps
+                    and client.node.count_subscribers('grasp_candidates'), 'ourselves')
+    generator = np.random.default_rng(5)
+    T_base_camera = make_transform(random_rotation(generator), [1.0, -2.0, 0.5])
+    shown = with_grasps(result(make_transform(np.eye(3), [0, 0, 1])), 2, 0, 1)
+    client.forget()
+    published(client, publisher, shown, 'base_link', T_base_camera)
+    client.wait_for(lambda: len(client.received['grasp_poses']) == 3
+                    and client.received['grasp_candidates'], 'grasps')
+
+    arrays = client.received['grasp_poses']
+    assert [len(array.poses) for array in arrays] == [2, 0, 1]
+    first = shown.grasps[0].grasps[0]
+    np.testing.assert_allclose(pose_matrix(arrays[0].poses[0]),
+                               T_base_camera @ first.T_camera_grasp, atol=1e-9)
+    (candidates,) = client.received['grasp_candidates']
+    assert [entry.id for entry in candidates.detections] == ['mug_7/0', 'mug_7/1', 'mug_9/0']
+    entry = candidates.detections[1]
+    second = shown.grasps[0].grasps[1]
+    assert [r.hypothesis.class_id for r in entry.results] == ['side', 'pregrasp', 'retreat']
+    for told, T in zip(entry.results, (second.T_camera_grasp, second.T_camera_pregrasp,
+                                       second.T_camera_retreat), strict=True):
+        np.testing.assert_allclose(pose_matrix(told.pose.pose), T_base_camera @ T, atol=1e-9)
+    assert (entry.results[0].hypothesis.score, entry.bbox.size.y) == pytest.approx((0.8, 0.04))
+    for message in (*arrays, candidates):
+        assert message.header.frame_id == 'base_link'
+
+
+def test_markers_of_grasps_go_with_the_grasps(client: Client, publisher):
+    client.wait_for(lambda: client.node.count_subscribers('object_markers'), 'ourselves')
+    shown = result(make_transform(np.eye(3), [0, 0, 1]))
+    client.forget()
+    for planned in (with_grasps(shown, 2), with_grasps(shown, 0), with_grasps(shown, 0)):
+        publisher.publish(planned, 'camera', np.eye(4))
+    client.wait_for(lambda: len(client.received['object_markers']) == 3, 'three arrays')
+    arrays = client.received['object_markers']
+    shapes = [[marker for marker in array.markers if marker.ns == 'mug/grasps']
+              for array in arrays]
+    assert [[marker.action for marker in each] for each in shapes] == [
+        [Marker.ADD], [Marker.DELETE], []]
+    (outlines,) = shapes[0]
+    # Two grippers of six lines each; the better one is brighter.
+    assert len(outlines.points) == len(outlines.colors) == 24
+    assert outlines.colors[0].g > outlines.colors[-1].g
+    assert outlines.id == shapes[1][0].id == 7
 
 
 def test_a_label_that_ros_does_not_allow_is_written_with_underscores(client: Client):

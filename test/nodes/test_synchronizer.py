@@ -40,6 +40,19 @@ def test_a_jump_back_forgets_what_came_before():
     assert pairs.add_depth(100 * MS, 'd') is None
 
 
+def test_no_image_is_paired_with_the_next_one_s_depth_however_large_the_slop():
+    period = 1_000_000_000 // 60
+    pairs = StampSynchronizer(slop_ns=20 * MS)
+    for frame in range(8):
+        pairs.add_color(frame * period, frame)
+        assert pairs.add_depth(frame * period, frame) == (frame, frame)
+    assert pairs.add_color(8 * period, 8) is None
+    # The depth of image 8 is lost; that of image 9 comes before its colour.
+    assert pairs.add_depth(9 * period, 9) is None
+    assert pairs.add_color(9 * period, 9) == (9, 9)
+    assert pairs.limit_ns == period // 2
+
+
 @given(st.lists(st.tuples(st.booleans(), st.integers(0, 2000)), max_size=60))
 def test_pairs_are_within_the_slop_and_nothing_is_used_twice(arrivals):
     pairs = StampSynchronizer(slop_ns=20)

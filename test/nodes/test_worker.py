@@ -66,10 +66,12 @@ def stages():
 
 
 def test_a_newer_job_takes_the_place_of_the_one_that_waits(stages):
-    assert stages.worker.submit(1) is None
+    stages.worker.submit(1)
     stages.wait_until_in('first')
-    assert stages.worker.submit(2) is None
-    assert stages.worker.submit(3) == 2
+    assert stages.worker.withdraw() is None
+    stages.worker.submit(2)
+    assert stages.worker.withdraw() == 2
+    stages.worker.submit(3)
     stages.open('first', 2)
     stages.open('second', 2)
     stages.wait_until_told()
@@ -113,3 +115,69 @@ def test_results_leave_in_order(stages):
         stages.worker.submit(number)
         stages.wait_until_told()
     assert stages.results == list(range(10))
+
+
+@pytest.mark.fault('a worker thread dies')
+def test_even_what_would_end_a_thread_ends_its_job_only(stages):
+    class End(SystemExit):
+        """As a library may raise that takes itself for the program."""
+
+    stages.first = lambda job: (_ for _ in ()).throw(End(job))
+    worker = TwoStageWorker(stages.first, stages.second, stages.on_error)
+    for job in ('one', 'two'):
+        worker.submit(job)
+        stages.wait_until_told()
+    assert stages.errors == ['one', 'two']
+    assert worker.trouble(patience=1e3) is None
+    worker.stop()
+
+
+@pytest.mark.fault('a worker thread dies')
+def test_a_thread_that_died_is_told(stages):
+    def fail(error):
+        raise error
+
+    ended = threading.Event()
+    hook, threading.excepthook = threading.excepthook, lambda _: ended.set()
+    try:
+        worker = TwoStageWorker(stages.first, stages.second, fail)
+        worker.submit('bad')
+        stages.open('first')
+        assert ended.wait(PATIENCE)
+        worker._threads[0].join(PATIENCE)
+    finally:
+        threading.excepthook = hook
+    assert worker.trouble(patience=1e3).startswith("the thread 'segment' has died, no frame is")
+    worker.stop()
+    assert worker.trouble(patience=1e3) is None
+
+
+@pytest.mark.fault('a worker thread dies')
+def test_a_second_thread_that_died_does_not_hold_up_the_end():
+    def fail(error):
+        raise error
+
+    hook, threading.excepthook = threading.excepthook, lambda _: None
+    try:
+        worker = TwoStageWorker(str, lambda half: 1 / 0, fail)
+        worker.submit('bad')
+        worker._threads[1].join(PATIENCE)
+    finally:
+        threading.excepthook = hook
+    worker.submit('waits for the dead')
+    stopping = threading.Thread(target=worker.stop, daemon=True)
+    stopping.start()
+    stopping.join(PATIENCE)
+    assert not stopping.is_alive()
+
+
+@pytest.mark.fault('a network hangs')
+def test_a_stage_that_does_not_come_to_an_end_is_told_and_not_waited_for(stages):
+    stages.worker.submit('slow')
+    stages.wait_until_in('first')
+    assert stages.worker.trouble(patience=1e3) is None
+    assert "the stage 'segment' has been at work on one frame" in stages.worker.trouble(-1.0)
+    assert not stages.worker.stop(timeout=0.0)
+    assert set(stages.worker.at_work()) == {'segment'}
+    stages.open('first')
+    assert stages.worker.stop(timeout=PATIENCE)

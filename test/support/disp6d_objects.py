@@ -47,3 +47,11 @@ def picture_of_box(T: np.ndarray, camera: CameraIntrinsics) -> tuple[np.ndarray,
     rgb = np.zeros((*mask.shape, 3), np.uint8)
     rgb[mask] = colors[mesh.faces[hits.face[mask], 0]]
     return rgb, mask
+
+
+def depth_of_box(T: np.ndarray, camera: CameraIntrinsics) -> np.ndarray:
+    """Return the (H, W) float32 depth of the object alone, NaN = nothing."""
+    rays = camera_rays(camera, np.linalg.inv(T))
+    hits = Open3DRayCaster([colored_box()[0]]).cast(rays)
+    # Rays have a depth of one.
+    return np.where(hits.mesh >= 0, hits.distance, np.nan).astype(np.float32)

@@ -31,7 +31,10 @@ PER_VIEW = 1e-5
 
 @dataclass(frozen=True)
 class KnownObject:
-    """An object of a small model and the classes that the network always gives for it."""
+    """An object of a small model and the classes that the network always gives for it.
+
+    `other` is a rotation that is nearly as likely, if there is one.
+    """
 
     name: str
     mesh: Mesh
@@ -39,14 +42,18 @@ class KnownObject:
     depth: int = 4
     cell: int = 5
     symmetry: Symmetry = NO_SYMMETRY
+    other: int | None = None
 
 
 def make_mrc_model(folder: Path, objects: Sequence[KnownObject], *, norm: str = 'group',
-                   regression: str = 'sequential') -> Path:
-    """Write a model to a folder of that name and return it."""
+                   regression: str = 'sequential', outline: np.ndarray | None = None) -> Path:
+    """Write a model to a folder of that name and return it.
+
+    With `outline`, (CROP / 4, CROP / 4) bool, every crop has that mask.
+    """
     folder.mkdir(parents=True)
     files = {'classifier': folder / 'classifier.onnx', 'meshes': folder / 'meshes.npz'}
-    onnx.save(_classifier(objects), files['classifier'])
+    onnx.save(_classifier(objects, outline), files['classifier'])
     if regression != 'none':
         files['regressor'] = folder / 'regressor.onnx'
         onnx.save(_regressor(renders=regression == 'sequential', by_batch=norm == 'batch'),
@@ -69,7 +76,7 @@ def describe(folder: Path, files: Mapping[str, str], objects: Sequence[KnownObje
         symmetries={entry.name: entry.symmetry.as_plain() for entry in objects}), folder)
 
 
-def _classifier(objects: Sequence[KnownObject]) -> onnx.ModelProto:
+def _classifier(objects: Sequence[KnownObject], outline: np.ndarray | None) -> onnx.ModelProto:
     classes = {'rotation': (ROTATIONS, [entry.rotation for entry in objects]),
                'depth': (DEPTH_BINS, [entry.depth for entry in objects]),
                'xy': (CELLS ** 2, [entry.cell for entry in objects])}
@@ -77,6 +84,10 @@ def _classifier(objects: Sequence[KnownObject]) -> onnx.ModelProto:
     for name, (count, chosen) in classes.items():
         table = np.full((len(chosen), count), -4.0, np.float32)
         table[np.arange(len(chosen)), chosen] = 1.0
+        if name == 'rotation':
+            for row, entry in enumerate(objects):
+                if entry.other is not None:
+                    table[row, entry.other] = 0.5
         constants.append(numpy_helper.from_array(table, f'{name}_table'))
         nodes.append(helper.make_node('Gather', [f'{name}_table', 'index'], [f'{name}_class']))
     constants += [_whole([0, 0, 0], 'low'), _whole([3, CROP // 2, CROP // 2], 'high'),
@@ -94,8 +105,15 @@ def _classifier(objects: Sequence[KnownObject]) -> onnx.ModelProto:
         *(helper.make_node('AveragePool', ['image'], [f'x{stride}'], kernel_shape=[stride] * 2,
                            strides=[stride] * 2) for stride in (4, 8, 16)),
     ]
-    return _model(nodes, constants, _inputs(image=True), {
-        'rotation': [ROTATIONS], 'depth': [DEPTH_BINS], 'xy': [CELLS ** 2], **_features()})
+    outputs = {'rotation': [ROTATIONS], 'depth': [DEPTH_BINS], 'xy': [CELLS ** 2], **_features()}
+    if outline is not None:
+        constants += [numpy_helper.from_array(
+            np.where(outline, 8.0, -8.0).astype(np.float32)[None, None], 'outline')]
+        nodes += [helper.make_node('ReduceMean', ['x4'], ['shade'], axes=[1, 2, 3]),
+                  helper.make_node('Sub', ['shade', 'shade'], ['zero']),
+                  helper.make_node('Add', ['zero', 'outline'], ['mask'])]
+        outputs['mask'] = [1, *outline.shape]
+    return _model(nodes, constants, _inputs(image=True), outputs)
 
 
 def _regressor(*, renders: bool, by_batch: bool) -> onnx.ModelProto:

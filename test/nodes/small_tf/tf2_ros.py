@@ -4,6 +4,7 @@ It knows one transform: base_link to the camera's frame, for stamps later than o
 """
 
 from geometry_msgs.msg import TransformStamped
+from tf2_msgs.msg import TFMessage
 
 
 class TransformException(Exception):
@@ -11,8 +12,7 @@ class TransformException(Exception):
 
 
 class Buffer:
-    def __init__(self, node):
-        self.node = node
+    def __init__(self):
         self.times_cleared = 0
 
     def clear(self):
@@ -33,4 +33,9 @@ class Buffer:
 
 class TransformListener:
     def __init__(self, buffer, node):
-        assert buffer.node is node
+        assert isinstance(buffer, Buffer)
+        self.node = node
+        self.subscription = node.create_subscription(TFMessage, '/tf', lambda _: None, 1)
+
+    def unregister(self):
+        self.node.destroy_subscription(self.subscription)

@@ -1,0 +1,212 @@
+"""Which objects a planning scene has to hold: stable, moved only when they moved, gone when lost.
+
+A planning scene that changes with every frame keeps a planner from planning. So an object is
+told again only when it has moved or changed clearly, and removed when it was not seen for a
+while.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from enum import IntEnum
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.spatial import ConvexHull, QhullError
+
+from pose_estimation_ros.core.rotation import angle_between
+from pose_estimation_ros.core.se3 import inverse, transform_points, translation_error
+
+FloatArray = NDArray[np.float64]
+
+# A box that is larger by so much holds the points of its object, however they were estimated.
+_BELONGS = 1.15
+_LEAST_POINTS = 20
+
+
+class Operation(IntEnum):
+    """What happens to an object, by the numbers of moveit_msgs/CollisionObject."""
+
+    ADD = 0
+    REMOVE = 1
+    MOVE = 3
+
+
+@dataclass(frozen=True)
+class Hull:
+    """A closed convex mesh.
+
+    Attributes:
+        vertices: (V, 3) metres, object frame.
+        faces: (F, 3) int, counter-clockwise seen from outside.
+    """
+
+    vertices: FloatArray
+    faces: NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class SceneObject:
+    """An object as it is seen.
+
+    Attributes:
+        name: Its identity over time.
+        label: What it is.
+        T: (4, 4) object to scene frame, metres.
+        size: (3,) of its box, metres.
+        hull: Its shape; None = the box.
+    """
+
+    name: str
+    label: str
+    T: FloatArray
+    size: FloatArray
+    hull: Hull | None = None
+
+
+@dataclass(frozen=True)
+class SceneChange:
+    """Something that the planning scene has to be told.
+
+    Attributes:
+        operation: ADD also replaces.
+        object: Of REMOVE only the name counts.
+    """
+
+    operation: Operation
+    object: SceneObject
+
+
+@dataclass(frozen=True)
+class SceneLimits:
+    """When an object is told again or removed.
+
+    Attributes:
+        min_motion: Smallest step that is told, metres.
+        min_rotation: Smallest turn that is told, radians.
+        min_growth: Smallest relative change of a length of the box that is told.
+        max_missed_seconds: An object unseen for longer is removed.
+    """
+
+    min_motion: float = 0.01
+    min_rotation: float = 0.1
+    min_growth: float = 0.1
+    max_missed_seconds: float = 2.0
+
+
+@dataclass
+class _Known:
+    told: SceneObject
+    seen_ns: int
+    tell_again: bool = False
+
+
+class SceneMirror:
+    """Remembers what the planning scene was told."""
+
+    def __init__(self, limits: SceneLimits | None = None) -> None:
+        self.limits = limits or SceneLimits()
+        self._known: dict[str, _Known] = {}
+        self._held: frozenset[str] = frozenset()
+
+    def leave_alone(self, names: frozenset[str]) -> None:
+        """Tell no more of some objects, as those that a robot has grasped, seen or not.
+
+        MoveIt has taken them out of the scene by attaching them.
+        """
+        self._held = names
+        for name in names:
+            self._known.pop(name, None)
+
+    def update(self, now_ns: int, seen: Iterable[SceneObject]) -> list[SceneChange]:
+        """Return what has changed with a frame.
+
+        Args:
+            now_ns: When the frame came, nanoseconds.
+            seen: All objects of the frame.
+        """
+        changes = []
+        for item in seen:
+            if item.name in self._held:
+                continue
+            known = self._known.get(item.name)
+            operation = (Operation.ADD if known is None or known.tell_again
+                         else self._change(known.told, item))
+            if operation is None and known is not None:
+                known.seen_ns = now_ns
+                continue
+            if operation is Operation.MOVE and known is not None:
+                item = replace(item, size=known.told.size, hull=known.told.hull)
+            self._known[item.name] = _Known(item, now_ns)
+            changes.append(SceneChange(operation or Operation.ADD, item))
+        return changes + self.expire(now_ns)
+
+    def expire(self, now_ns: int) -> list[SceneChange]:
+        """Return the removal of objects that were not seen for too long, or after a jump back."""
+        limit = round(self.limits.max_missed_seconds * 1e9)
+        gone = [name for name, known in self._known.items()
+                if not -limit <= now_ns - known.seen_ns <= limit]
+        return self._remove(gone)
+
+    def forget(self) -> None:
+        """Tell everything anew when it is seen again, or that it is lost."""
+        for known in self._known.values():
+            known.tell_again = True
+
+    def clear(self) -> list[SceneChange]:
+        """Return the removal of everything."""
+        return self._remove(list(self._known))
+
+    def _remove(self, names: Sequence[str]) -> list[SceneChange]:
+        return [SceneChange(Operation.REMOVE, self._known.pop(name).told) for name in names]
+
+    def _change(self, told: SceneObject, item: SceneObject) -> Operation | None:
+        limits = self.limits
+        has_shape_now = told.hull is None and item.hull is not None
+        if has_shape_now or np.abs(item.size / told.size - 1).max() >= limits.min_growth:
+            return Operation.ADD
+        if (translation_error(told.T, item.T) >= limits.min_motion
+                or float(angle_between(told.T[:3, :3], item.T[:3, :3])) >= limits.min_rotation):
+            return Operation.MOVE
+        return None
+
+
+def with_hulls(objects: Sequence[SceneObject], points: FloatArray) -> list[SceneObject]:
+    """Return the objects with the convex hulls of those points that lie in their boxes.
+
+    Args:
+        objects: Of a frame.
+        points: (N, 3) reconstructed shapes of all of them together, scene frame, metres.
+    """
+    if not objects or not len(points):
+        return list(objects)
+    local = [transform_points(inverse(item.T), points) for item in objects]
+    # A point in several boxes belongs to the one in which it lies deepest.
+    depth = np.stack([np.abs(part / (0.5 * item.size)).max(axis=1)
+                      for part, item in zip(local, objects, strict=True)])
+    owner = np.where(depth.min(axis=0) <= _BELONGS, depth.argmin(axis=0), -1)
+    return [replace(item, hull=_hull(part[owner == index]))
+            for index, (item, part) in enumerate(zip(objects, local, strict=True))]
+
+
+def _hull(points: FloatArray) -> Hull | None:
+    if len(points) < _LEAST_POINTS:
+        return None
+    try:
+        hull = ConvexHull(points)
+    except QhullError:
+        return None
+    vertices = points[hull.vertices]
+    number = np.full(len(points), -1)
+    number[hull.vertices] = np.arange(len(vertices))
+    corners = points[hull.simplices]
+    normals = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
+    inward = (normals * hull.equations[:, :3]).sum(axis=1) < 0
+    faces = number[np.where(inward[:, None], hull.simplices[:, ::-1], hull.simplices)]
+    return Hull(vertices, faces)
+
+
+def padded(size: FloatArray, padding: float) -> FloatArray:
+    """Return the (3,) extents of a box that is larger by `padding` on every side, metres."""
+    return np.asarray(size) + 2.0 * padding

@@ -1,0 +1,63 @@
+"""Cameras that rectify, and two cameras at once: what a preset or a namespace is for."""
+
+import numpy as np
+from ros_harness import RED, STAND_IN, Client, Frame, NodeProcess, center, position
+
+PATCH = (60, 40, 100, 80)
+
+
+def test_rectified_images_are_read_with_p_and_without_distortion(client: Client, node):
+    node(color__rectified=True)
+    client.wait_until_active()
+    frame = Frame([(PATCH, RED)], 0.5)
+    plain = frame.info_message
+
+    def info_message(header):
+        info = plain(header)
+        info.distortion_model, info.d = 'magic', [9.0, 9.0]
+        info.k[0] = info.k[4] = 99.0
+        return info
+
+    frame.info_message = info_message
+    _, message = client.result_of(frame)
+    np.testing.assert_allclose(position(message.detections[0].bbox.center), center(PATCH, 0.5),
+                               atol=1e-5)
+
+
+def see(client, name, box):
+    """Show one object to the estimator of a namespace; return the parents of its TF frames."""
+    frame = Frame([(box, RED)], 0.5)
+    frame.frame_id = f'{name}_optical_frame'
+    client.wait_until_active()
+    _, message = client.result_of(frame)
+    assert message.header.frame_id == frame.frame_id
+    np.testing.assert_allclose(position(message.detections[0].bbox.center), center(box, 0.5),
+                               atol=1e-3)
+
+    def parents():
+        # All estimators share /tf.
+        return {transform.header.frame_id for message in client.received['/tf']
+                for transform in message.transforms
+                if transform.child_frame_id.startswith(f'{name}_can_')}
+
+    return client.wait_for(parents, '/tf', meanwhile=lambda: client.send(frame))
+
+
+def test_two_cameras_in_two_namespaces_keep_out_of_each_others_way(tmp_path):
+    boxes = {'left': (20, 30, 60, 70), 'right': (90, 50, 130, 90)}
+    nodes = [NodeProcess('pose_estimator', tmp_path / name,
+                         STAND_IN | {'tf.prefix': f'{name}_'}, [f'__ns:=/{name}'])
+             for name in boxes]
+    clients = {name: Client(namespace=name) for name in boxes}
+    try:
+        for name, client in clients.items():
+            assert see(client, name, boxes[name]) == {f'{name}_optical_frame'}
+        heard = clients['right']
+        heard.wait_for(lambda: {status.name for message in heard.received['/diagnostics']
+                                for status in message.status} >= {
+            f'{name}/pose_estimator: input' for name in boxes}, 'diagnostics of both')
+    finally:
+        for process in nodes:
+            process.stop()
+        for client in clients.values():
+            client.close()

@@ -1,0 +1,158 @@
+"""Bags shown as a camera, and recorded poses found again."""
+
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+from rclpy.serialization import deserialize_message
+from ros_bags import camera_messages, contents, write_bag
+from ros_harness import (
+    GREEN,
+    RED,
+    ROOT,
+    STAND_IN,
+    Client,
+    Frame,
+    NodeProcess,
+    environment,
+)
+from rosbags.rosbag2 import StoragePlugin
+from rosgraph_msgs.msg import Clock
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image
+from vision_msgs.msg import Detection3DArray
+
+from pose_estimation_ros.nodes.conversions import color_image, depth_image, stamp_to_ns
+
+START_NS = 1_700_000_000_000_000_000
+CAN, BOWL = (20, 30, 50, 60), (90, 50, 130, 90)
+
+
+def film(count):
+    """Return frames of a can that moves to the right."""
+    return [Frame(((tuple(np.add(CAN, (3 * i, 0, 3 * i, 0))), RED), (BOWL, GREEN)),
+                  depth=0.5 + 0.01 * i) for i in range(count)]
+
+
+@pytest.fixture
+def process(client: Client, tmp_path):
+    started = []
+
+    def start(node, **parameters):
+        parameters = {name.replace('__', '.'): value for name, value in parameters.items()}
+        log = tmp_path / f'{node}_{len(started)}.log'
+        started.append(NodeProcess(node, log, parameters))
+        return started[-1]
+
+    yield start
+    for node in started:
+        node.stop()
+    client.wait_for(lambda: client.node.count_publishers('/diagnostics') == 0, 'the end of it')
+    client.forget()
+
+
+def listen(client, *topics):
+    for topic, kind in topics:
+        client.listen(kind, topic)
+
+
+@pytest.mark.parametrize('plugin', list(StoragePlugin))
+def test_a_bag_of_rosbag2_is_shown_as_it_was_recorded(client: Client, process, tmp_path, plugin):
+    frames = film(3)
+    write_bag(tmp_path / 'bag', camera_messages(frames), plugin)
+    listen(client, ('color/image_raw', Image), ('depth/image_raw', Image),
+           ('color/camera_info', CameraInfo), ('depth/camera_info', CameraInfo),
+           ('/clock', Clock))
+    process('replay_camera', source=tmp_path / 'bag', stamps='recorded', clock=True)
+    client.wait_for(lambda: len(client.received['depth/image_raw']) > 6
+                    and len(client.received['/clock']) > 6, 'the bag twice')
+    shown = {stamp_to_ns(m.header.stamp): m for m in client.received['color/image_raw']}
+    assert set(shown) == {START_NS + i * 100_000_000 for i in range(3)}
+    for number, frame in enumerate(frames):
+        message = shown[START_NS + number * 100_000_000]
+        np.testing.assert_array_equal(color_image(message), frame.rgb)
+        assert message.header.frame_id == frame.frame_id
+    depth = client.received['depth/image_raw'][0]
+    number = round((stamp_to_ns(depth.header.stamp) - START_NS) / 1e8)
+    np.testing.assert_array_equal(depth_image(depth), frames[number].depth.astype(np.float32)
+                                  * np.float32(0.001))
+    info = client.received['color/camera_info'][0]
+    assert info == frames[0].info_message(info.header)
+    clocks = [stamp_to_ns(m.clock) for m in client.received['/clock']]
+    assert min(clocks) >= START_NS
+    assert max(clocks) < START_NS + 400_000_000
+
+
+def test_compressed_images_of_an_mcap_file_are_shown_at_a_rate_with_new_stamps(
+        client: Client, process, tmp_path):
+    frames = film(2)
+    write_bag(tmp_path / 'bag', camera_messages(frames, compressed=True))
+    listen(client, ('color/image_raw/compressed', CompressedImage),
+           ('depth/image_raw/compressedDepth', CompressedImage))
+    before = client.now()
+    process('replay_camera', source=tmp_path / 'bag' / 'bag.mcap', pace='rate', rate=20.0)
+    client.wait_for(lambda: len(client.received['depth/image_raw/compressedDepth']) > 4,
+                    'five frames')
+    colors = client.received['color/image_raw/compressed']
+    assert all(stamp_to_ns(m.header.stamp) > before for m in colors)
+    assert {color_image(m).tobytes() for m in colors[:4]} == {f.rgb.tobytes() for f in frames}
+    depth = client.received['depth/image_raw/compressedDepth'][-1]
+    assert round(float(depth_image(depth)[0, 0]), 6) in {0.5, 0.51}
+
+
+def test_what_is_replayed_gives_the_poses_that_were_recorded(client: Client, process, tmp_path):
+    write_bag(tmp_path / 'camera', camera_messages(film(5)))
+    for source, output in (('camera', 'first'), ('first', 'second')):
+        recorder = process('recorder', output=tmp_path / output, min_free=0)
+        estimator = process('pose_estimator', **STAND_IN | {'use_sim_time': True})
+        # Two of them are the client's.
+        client.wait_for(lambda: client.node.count_subscribers('object_detections') == 3,
+                        'a recorder')
+        # The graph shows who subscribes, not whether recorder and estimator found each other.
+        time.sleep(1.0)
+        camera = process('replay_camera', source=tmp_path / source, pace='results', loop=False,
+                         stamps='recorded', clock=True)
+        client.wait_for(lambda log=camera: 'all 5 frames were shown' in log.log, 'the end')
+        assert [node.stop() for node in (camera, estimator, recorder)] == [0, 0, 0]
+    first, second = (poses(tmp_path / name) for name in ('first', 'second'))
+    assert len(first) == 5
+    assert [len(detections) for detections in first.values()] == [2] * 5
+    assert second == first
+    answer = replay(tmp_path / 'first')
+    assert '5 frames and 10 objects are in both\nlargest differences: 0 mm' in answer.stdout
+    assert answer.returncode == 0, answer.stderr
+    assert replay(tmp_path / 'first', '--with', tmp_path / 'second').returncode == 0
+    answer = replay(tmp_path / 'first', '--set', 'labels=can')
+    assert answer.returncode == 1
+    assert 'bowl_2: is missing in the other run' in answer.stdout
+
+
+def replay(*arguments):
+    return subprocess.run(
+        [sys.executable, '-m', 'pose_estimation_ros.cli.main', 'replay', *map(str, arguments)],
+        env=environment(), cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
+
+
+def poses(bag):
+    """Return the recorded objects by stamp: identities and poses."""
+    arrays = [deserialize_message(data, Detection3DArray) for topic, _, _, data in contents(bag)
+              if topic == '/object_detections']
+    return {stamp_to_ns(m.header.stamp): [(d.id, d.bbox) for d in m.detections] for m in arrays}
+
+
+def test_a_bag_without_colour_says_what_it_has(process, tmp_path):
+    messages = [m for m in camera_messages(film(1)) if 'depth' in m[0]]
+    write_bag(tmp_path / 'bag', messages)
+    camera = process('replay_camera', source=tmp_path / 'bag')
+    assert camera.process.wait(timeout=60) == 2
+    assert 'has no colour images; it has /camera/aligned_depth_to_color/camera_info' in camera.log
+    assert '(sensor_msgs/msg/Image, 1)' in camera.log
+    assert 'Traceback' not in camera.log
+
+
+def test_a_clock_that_contradicts_the_stamps_is_refused(process, tmp_path):
+    write_bag(tmp_path / 'bag', camera_messages(film(1)))
+    camera = process('replay_camera', source=tmp_path / 'bag', clock=True)
+    assert camera.process.wait(timeout=60) == 2
+    assert 'set stamps:=recorded' in camera.log
