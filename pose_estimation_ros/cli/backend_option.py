@@ -2,8 +2,18 @@
 
 from __future__ import annotations
 
-from pose_estimation_ros.backends.disp6d_options import ALIGNMENTS
-from pose_estimation_ros.backends.mrc_options import AUXILIARIES, COPY_CHOICES, ROTATED_COPIES
+from typing import Annotated
+
+import typer
+
+from pose_estimation_ros.backends.base import MOST_UPRIGHT_TOLERANCE
+from pose_estimation_ros.backends.disp6d_options import ALIGNMENTS, REFINEMENTS, STANCES
+from pose_estimation_ros.backends.mrc_options import (
+    AUXILIARIES,
+    COPY_CHOICES,
+    HYPOTHESES,
+    ROTATED_COPIES,
+)
 from pose_estimation_ros.backends.neural_mesh_options import COMPETITIONS, PROPOSALS, SCALES
 from pose_estimation_ros.backends.registry import BUILT_IN, backend_names
 
@@ -11,12 +21,22 @@ OBJECTS_HELP = ('Backend disp6d: folder of the objects of `models add-object`; e
                 "model's in the user's data folder.")
 OBJECT_MODEL_HELP = ('Backend disp6d: model that recognises those objects; empty = the same as '
                      '--model.')
+REFINEMENT_HELP = (f'Backend disp6d: {" or ".join(REFINEMENTS)}: known objects are fitted to '
+                   'depth while there is any, or not.')
 ALIGNMENT_HELP = (f'Backend disp6d: {" or ".join(ALIGNMENTS)}: distance and size of objects of '
-                  'categories by fitting decoded depth, or by comparing boxes alone, as the '
-                  'published code.')
+                  'categories by boxes, then distance by surfaces; both by pairs of points; or '
+                  'by boxes alone, as the published code.')
+STANCE_HELP = (f'Backend disp6d: {" or ".join(STANCES)}: whether of similar rotations of an '
+               'object of a category one is taken in which it stands or lies on the ground.')
+UprightTolerance = Annotated[float, typer.Option(
+    min=0.0, max=MOST_UPRIGHT_TOLERANCE,
+    help='Objects of categories that lean less than so many degrees from standing on the ground '
+         'that depth shows are turned upright; 0 = none is.')]
 COPIES_HELP = ('Backend mrc: copies of an object, turned in the image plane, that are estimated '
                f'and compared: {", ".join(ROTATED_COPIES)}; auto = four for published weights, '
                'else one.')
+HYPOTHESES_HELP = (f'Backend mrc: {", ".join(HYPOTHESES)}: coarse rotations of an object that are '
+                   'corrected and compared by their outlines; auto = four for lite models.')
 CHOICE_HELP = (f'Backend mrc with four copies: {" or ".join(COPY_CHOICES)}; joint = one copy '
                'gives rotation and translation, separate = the surest of each, as the published '
                'code.')

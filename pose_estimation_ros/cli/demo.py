@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 import zlib
+from itertools import islice
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
@@ -27,15 +28,18 @@ _SCENES = 8
 _VIEWS_PER_SCENE = 3
 # Results are held in memory until the recording is written.
 _MOST_RECORDED = 100
+# As sync.slop of the nodes.
+_SLOP_NS = 20_000_000
 _SECONDS_FOR_RATE = 8.0
-# Without any progress for so long, something is wrong.
-_PATIENCE_SECONDS = 60.0
+# Without any progress for so long, something is wrong; libraries and models may take longer to
+# load on a slow or busy machine.
+_PATIENCE_SECONDS, _LOADING_SECONDS = 60.0, 900.0
 _STOP_SECONDS = 20.0
 _LOG_LINES = 15
 
 
 def demo(
-        source: Path = typer.Option(None, help='Folder of recorded RGB-D frames; default: '
+        source: Path = typer.Option(None, help='Folder of recorded RGB-D frames, or bag; default: '
                                     'simulated scenes with objects never seen in training.'),
         frames: int = typer.Option(_SCENES * _VIEWS_PER_SCENE, min=1,
                                    help='Number of simulated pictures.'),
@@ -52,6 +56,7 @@ def demo(
     # The other commands must start without ROS.
     from pose_estimation_ros.cli.demo_output import DemoOutput
     from pose_estimation_ros.datasets import open_frames
+    from pose_estimation_ros.datasets.bag import is_bag
 
     estimator = {'backend': backend, 'model': model, 'device': device,
                  'segmentation.method': segmentation}
@@ -62,6 +67,10 @@ def demo(
         camera = {'rate': str(rate), 'scenes': str(-(-frames // views)), 'seed': str(seed),
                   'views_per_scene': str(views), 'domain': domain}
         pictures = -(-frames // views) * views
+    elif is_bag(source):
+        names = _pictures_of_bag(source)
+        camera_node, pictures = 'replay_camera', len(names)
+        camera = {'pace': 'results', 'source': str(source.resolve())}
     else:
         recorded = open_frames(source)
         names = {zlib.crc32(recorded.load(index).rgb): recorded.name(index)
@@ -78,12 +87,30 @@ def demo(
         print(results.finish())
 
 
+def _pictures_of_bag(source: Path) -> dict[int, str]:
+    """Return the time of each different picture of a bag by the checksum of its pixels."""
+    from pose_estimation_ros.datasets.bag import open_bag
+    from pose_estimation_ros.datasets.bag_camera import COMPRESSED, CameraTopics, choose_camera
+    from pose_estimation_ros.nodes.bag_frames import frames_of
+    from pose_estimation_ros.nodes.bag_messages import read_message
+
+    bag = open_bag(source)
+    topics = choose_camera(bag, CameraTopics())
+    if bag.topics[topics.color].message_type == COMPRESSED:
+        raise PoseEstimationError(f'{source} has compressed images, which the demo does not show; '
+                                  'pose-estimation report takes them')
+    colors = [frame.color for frame in islice(frames_of(bag, topics, _SLOP_NS), _MOST_RECORDED)]
+    return {zlib.crc32(read_message(color).data): f'{color.stamp_ns / 1e9:.3f}'
+            for color in colors}
+
+
 def _wait_for_pictures(results: DemoOutput, pictures: int,
                        processes: tuple[NodeProcess, NodeProcess]) -> None:
     """Receive until every picture has its result, and long enough to measure the rate."""
     print(f'{pictures} pictures; logs and results go to {results.folder}')
     shown = ''
-    deadline = time.monotonic() + _PATIENCE_SECONDS
+    progressed = time.monotonic()
+    was_active = False
     while not (results.answered >= pictures and results.measured_seconds > _SECONDS_FOR_RATE):
         results.receive(seconds=1.0)
         progress = (f'{results.answered} of {pictures} pictures have a result'
@@ -91,12 +118,16 @@ def _wait_for_pictures(results: DemoOutput, pictures: int,
         if progress != shown:
             print(f'  {progress}', flush=True)
             shown = progress
-            deadline = time.monotonic() + _PATIENCE_SECONDS
+            progressed = time.monotonic()
+        if results.is_active != was_active:
+            was_active = results.is_active
+            progressed = time.monotonic()
         for process in processes:
             process.check()
         if results.model_fault is not None:
             raise PoseEstimationError(f'the estimator cannot start: {results.model_fault}')
-        if time.monotonic() > deadline:
+        patience = _PATIENCE_SECONDS if was_active else _LOADING_SECONDS
+        if time.monotonic() > progressed + patience:
             if results.answered:
                 print(f'  no result for {pictures - results.answered} pictures')
                 return
@@ -131,6 +162,11 @@ class NodeProcess:
             self._process = subprocess.Popen(
                 [sys.executable, '-m', f'pose_estimation_ros.nodes.{node}', '--ros-args',
                  *arguments], env=environment, stdout=stream, stderr=subprocess.STDOUT)
+
+    @property
+    def pid(self) -> int:
+        """Number of the process."""
+        return self._process.pid
 
     def check(self) -> None:
         """Raise if the process has ended.

@@ -23,6 +23,7 @@ from vision_msgs.msg import Detection3D, Detection3DArray
 from pose_estimation_ros.cli.json_output import json_text, write_whole
 from pose_estimation_ros.core.camera import CameraIntrinsics
 from pose_estimation_ros.drawing.shapes import draw_box
+from pose_estimation_ros.evaluation.bag_results import box_size, frame_result
 from pose_estimation_ros.evaluation.demo_report import (
     EstimatedObject,
     Row,
@@ -34,8 +35,9 @@ from pose_estimation_ros.evaluation.demo_report import (
     table,
 )
 from pose_estimation_ros.evaluation.report import circumstances
+from pose_estimation_ros.nodes.bag_writer import write_bag
 from pose_estimation_ros.nodes.conversions import camera_intrinsics, pose_matrix, stamp_to_ns
-from pose_estimation_ros.nodes.recorder import Arrival, Recorder, write_bag
+from pose_estimation_ros.nodes.graph_listener import Arrival, GraphListener
 from pose_estimation_ros.nodes.ros_compat import fastdds_environment
 
 _COLOR, _DEPTH, _INFO = '/color/image_raw', '/depth/image_raw', '/color/camera_info'
@@ -49,7 +51,14 @@ _TRUTH_COLOR = (255, 255, 255)
 
 
 class DemoOutput:
-    """Collects one complete result of every different picture."""
+    """Collects one complete result of every different picture.
+
+    Attributes:
+        folder: Of everything that is left behind.
+        complaint: The worst that the newest diagnostics say.
+        model_fault: Why the estimator's models cannot be loaded, None if nothing is wrong.
+        is_active: Whether the estimator has loaded its models and takes images.
+    """
 
     def __init__(self, folder: Path, domain_id: int, names: Mapping[int, str], *,
                  with_truth: bool) -> None:
@@ -65,6 +74,7 @@ class DemoOutput:
         self.folder = folder
         self.complaint = 'nothing'
         self.model_fault: str | None = None
+        self.is_active = False
         self._names = names
         self._topics = _TOPICS | ({_TRUTH: Detection3DArray} if with_truth else {})
         self._needed = [_COLOR, _INFO, _DETECTIONS, _OVERLAY, *([_TRUTH] if with_truth else [])]
@@ -72,7 +82,7 @@ class DemoOutput:
         self._complete: dict[int, dict[str, list[Arrival]]] = {}
         self._result_times: list[int] = []
         self._diagnostics: list[Arrival] = []
-        self._recorder = Recorder(self._topics, self._on_arrival, domain_id)
+        self._listener = GraphListener(self._topics, self._on_arrival, domain_id)
 
     @property
     def answered(self) -> int:
@@ -87,7 +97,7 @@ class DemoOutput:
 
     def receive(self, seconds: float) -> None:
         """Receive messages for a while."""
-        self._recorder.spin_until(lambda: False, seconds)
+        self._listener.spin_until(lambda: False, seconds)
         newest = max(self._by_stamp, default=0)
         self._by_stamp = {stamp: arrivals for stamp, arrivals in self._by_stamp.items()
                           if stamp > newest - _FORGOTTEN_AFTER_NS}
@@ -115,7 +125,7 @@ class DemoOutput:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None,
                  trace: TracebackType | None) -> None:
-        self._recorder.close()
+        self._listener.close()
 
     def _on_arrival(self, arrival: Arrival) -> None:
         if arrival.topic == _DIAGNOSTICS:
@@ -126,6 +136,9 @@ class DemoOutput:
                 (status.message for status in statuses
                  if status.name.endswith(': model') and status.level == DiagnosticStatus.ERROR),
                 None)
+            self.is_active = any(status.name.endswith(': processing')
+                                 and not status.message.startswith('not active')
+                                 for status in statuses)
             return
         if arrival.topic == _DETECTIONS:
             self._result_times.append(arrival.time_ns)
@@ -189,19 +202,13 @@ def _true_object(detection: Detection3D) -> TrueObject:
     shares = {result.hypothesis.class_id: result.hypothesis.score for result in detection.results}
     category = detection.results[0].hypothesis.class_id
     return TrueObject(detection.id, category, pose_matrix(detection.bbox.center),
-                      _size(detection), shares[category],
+                      box_size(detection), shares[category],
                       shares.get(f'{category}/handle', float('nan')))
 
 
 def _estimates(arrivals: dict[str, list[Arrival]]) -> list[EstimatedObject]:
-    return [EstimatedObject(d.id, d.results[0].hypothesis.class_id, pose_matrix(d.bbox.center),
-                            _size(d), d.results[0].hypothesis.score)
-            for d in arrivals[_DETECTIONS][0].message.detections]
-
-
-def _size(detection: Detection3D) -> NDArray[np.float64]:
-    size = detection.bbox.size
-    return np.array([size.x, size.y, size.z])
+    arrival = arrivals[_DETECTIONS][0]
+    return list(frame_result(arrival.message, arrival.time_ns).objects)
 
 
 def _checksum(arrivals: dict[str, list[Arrival]]) -> int:

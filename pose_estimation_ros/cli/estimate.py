@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from pose_estimation_ros.backends.base import UPRIGHT_TOLERANCE
 from pose_estimation_ros.cli.backend_option import (
     BACKEND_HELP,
     COPIES_HELP,
     OBJECT_MODEL_HELP,
     OBJECTS_HELP,
     SCALE_HELP,
+    UprightTolerance,
     complete_backend,
 )
 from pose_estimation_ros.cli.camera_options import read_camera
@@ -52,6 +54,7 @@ def estimate(
         segmentation_model: str = typer.Option('', help="The segmenter's model.",
                                                autocompletion=model_names),
         device: str = typer.Option('auto', help='auto, cpu, cuda or tensorrt.'),
+        upright_tolerance: UprightTolerance = UPRIGHT_TOLERANCE,
         mrc_rotated_copies: str = typer.Option('auto', help=COPIES_HELP),
         neural_mesh_scale: str = typer.Option('auto', help=SCALE_HELP),
         disp6d_objects: str = typer.Option('', help=OBJECTS_HELP),
@@ -82,8 +85,8 @@ def estimate(
         backend=backend, backend_options=BackendOptions(
             model, device, mrc=MRCOptions(mrc_rotated_copies),
             neural_mesh=NeuralMeshOptions(scale=neural_mesh_scale),
-            disp6d=DISP6DOptions(disp6d_objects,
-                                                 object_model=disp6d_object_model)),
+            disp6d=DISP6DOptions(disp6d_objects, object_model=disp6d_object_model),
+            upright_tolerance=upright_tolerance),
         segmenter_options=SegmenterOptions(segmentation_model, device), tracker=None))
     try:
         result = pipeline.process(frame)
@@ -121,7 +124,8 @@ def _entry(pose: ObjectPose) -> dict[str, Any]:
             'size': pose.size.tolist(),
             'T_camera_object': T.tolist(),
             'covariance': None if pose.covariance is None else pose.covariance.tolist(),
-            'inlier_ratio': round(pose.inlier_ratio, 4), 'residual': round(pose.residual, 6)}
+            'inlier_ratio': round(pose.inlier_ratio, 4), 'residual': round(pose.residual, 6),
+            'agreement': round(pose.agreement, 4)}
 
 
 def _write_overlay(path: Path, result: PipelineResult) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from pose_estimation_ros.backends.base import UPRIGHT_TOLERANCE
 from pose_estimation_ros.cli.backend_option import (
     ALIGNMENT_HELP,
     AUXILIARY_HELP,
@@ -15,12 +16,16 @@ from pose_estimation_ros.cli.backend_option import (
     CHOICE_HELP,
     COMPETITION_HELP,
     COPIES_HELP,
+    HYPOTHESES_HELP,
     INITIAL_POSES_HELP,
     OBJECT_MODEL_HELP,
     OBJECTS_HELP,
     PROBABILITY_HELP,
     PROPOSALS_HELP,
+    REFINEMENT_HELP,
     SCALE_HELP,
+    STANCE_HELP,
+    UprightTolerance,
     complete_backend,
 )
 from pose_estimation_ros.core.errors import ConfigurationError
@@ -89,17 +94,21 @@ def evaluate(
                                              'machine.')] = '',
         seed: Annotated[int, typer.Option(help='Of the robust fit and the mask errors.')] = 0,
         device: Annotated[str, typer.Option(help='auto, cpu, cuda or tensorrt.')] = 'auto',
+        upright_tolerance: UprightTolerance = UPRIGHT_TOLERANCE,
         mrc_rotated_copies: Annotated[str, typer.Option(help=COPIES_HELP)] = 'auto',
         mrc_copy_choice: Annotated[str, typer.Option(help=CHOICE_HELP)] = 'joint',
         mrc_auxiliary: Annotated[str, typer.Option(help=AUXILIARY_HELP)] = 'trained',
+        mrc_hypotheses: Annotated[str, typer.Option(help=HYPOTHESES_HELP)] = 'auto',
         neural_mesh_proposals: Annotated[str, typer.Option(help=PROPOSALS_HELP)] = 'generative',
         neural_mesh_scale: Annotated[str, typer.Option(help=SCALE_HELP)] = 'auto',
         neural_mesh_initial_poses: Annotated[int, typer.Option(help=INITIAL_POSES_HELP)] = 0,
         neural_mesh_competition: Annotated[str, typer.Option(help=COMPETITION_HELP)] = 'on',
         neural_mesh_min_probability: Annotated[float, typer.Option(help=PROBABILITY_HELP)] = -1.0,
         disp6d_objects: Annotated[str, typer.Option(help=OBJECTS_HELP)] = '',
-        disp6d_alignment: Annotated[str, typer.Option(help=ALIGNMENT_HELP)] = 'icp',
+        disp6d_alignment: Annotated[str, typer.Option(help=ALIGNMENT_HELP)] = 'surfaces',
         disp6d_object_model: Annotated[str, typer.Option(help=OBJECT_MODEL_HELP)] = '',
+        disp6d_refinement: Annotated[str, typer.Option(help=REFINEMENT_HELP)] = 'auto',
+        disp6d_stance: Annotated[str, typer.Option(help=STANCE_HELP)] = 'likely',
 ) -> None:
     """Run a method over a data set with truth, and print and write its figures."""
     # The other commands must start without images and networks.
@@ -116,14 +125,17 @@ def evaluate(
     method = Method(backend, model, masks, segmentation_model=segmentation_model,
                     min_score=None if min_score < 0 else min_score, device=device,
                     threads=0 if alone else 1, seed=seed,
-                    mrc=MRCOptions(mrc_rotated_copies, mrc_copy_choice, mrc_auxiliary),
+                    mrc=MRCOptions(mrc_rotated_copies, mrc_copy_choice, mrc_auxiliary,
+                                   mrc_hypotheses),
                     neural_mesh=NeuralMeshOptions(neural_mesh_proposals, neural_mesh_scale,
                                                   neural_mesh_initial_poses,
                                                   neural_mesh_competition,
                                                   None if neural_mesh_min_probability < 0
                                                   else neural_mesh_min_probability),
                     disp6d=DISP6DOptions(disp6d_objects, disp6d_alignment,
-                                         disp6d_object_model))
+                                         disp6d_object_model, disp6d_refinement,
+                                         disp6d_stance),
+                    upright_tolerance=upright_tolerance)
     if protocol is Protocol.detection:
         tables = _detections(data, method, out, workers, predictions)
     else:

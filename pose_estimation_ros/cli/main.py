@@ -16,29 +16,43 @@ from pose_estimation_ros.cli.export import export
 from pose_estimation_ros.cli.imports import imports
 from pose_estimation_ros.cli.models import models
 from pose_estimation_ros.cli.parameters import parameters
+from pose_estimation_ros.cli.replay import replay
+from pose_estimation_ros.cli.report import report
 from pose_estimation_ros.cli.teaching import examples
 from pose_estimation_ros.cli.train import train
+from pose_estimation_ros.cli.view import view
 from pose_estimation_ros.core.errors import PoseEstimationError
 
 PROGRAM = 'pose-estimation'
 # Libraries that some commands need and a running node does not; see the extras of setup.py.
 _OPTIONAL = ('open3d', 'tqdm', 'rosbags', 'torch', 'torchvision', 'onnx', 'tensorboard',
-             'matplotlib', 'pycocotools', 'distributed', 'google_crc32c')
+             'matplotlib', 'pycocotools', 'distributed', 'google_crc32c', 'jinja2', 'rerun')
+# Distributions that are not called as their module.
+_DISTRIBUTIONS = {'rerun': 'rerun-sdk'}
 
 _COMMANDS = {
-    'demo': demo, 'estimate': estimate, 'dataset': dataset, 'train': train, 'evaluate': evaluate,
-    'export': export, 'import': imports, 'models': models, 'benchmark': benchmark,
-    'parameters': parameters}
+    'demo': demo, 'estimate': estimate, 'replay': replay, 'report': report, 'dataset': dataset,
+    'train': train, 'evaluate': evaluate, 'export': export, 'import': imports, 'models': models,
+    'view': view, 'benchmark': benchmark, 'parameters': parameters}
 # A group of commands brings the examples of its own; these are of single commands.
 _EXAMPLES = {
     'demo': examples('demo', 'demo --source recorded/frames --output demo_output',
-                     docs='README.md'),
+                     docs='docs/quick_start.md'),
     'estimate': examples(
         'estimate --color rgb.png --depth depth.png --camera camera.json',
         'estimate --color rgb.png --depth depth.png --fx 615 --fy 615 --cx 320 --cy 240 '
         '--output poses.json --overlay overlay.png',
         'estimate --color rgb.png --camera camera.json --backend mrc --model models/parts_mrc '
-        '--segmentation-model models/parts_detector', docs='README.md'),
+        '--segmentation-model models/parts_detector', docs='docs/quick_start.md'),
+    'replay': examples(
+        'replay recording',
+        'replay recording --set backend=crnet --translation 20 --rotation 10',
+        'replay recording --with recording_of_another_run', docs='docs/recording.md'),
+    'report': examples(
+        'report recording --output monday.html', 'report demo_output',
+        'report recorded/frames --backend crnet', docs='docs/viewing.md'),
+    'view': examples('view', 'view recording', 'view recording --save recording.rrd',
+                     'view --estimator /robot/pose_estimator --grasps', docs='docs/viewing.md'),
     'train': examples(
         'train spd-lite --data data/crops/train --validation data/crops/val '
         '--priors models/shape_priors/priors.npz --out runs/spd_lite --minutes 60',
@@ -55,14 +69,16 @@ _EXAMPLES = {
         'evaluate data/frames/test --out results/test',
         'evaluate data/nocs --protocol nocs --split real_test --out results/real_test',
         docs='docs/evaluation.md'),
-    'benchmark': examples('benchmark', 'benchmark frame_rate -- --objects 6', docs='README.md'),
+    'benchmark': examples('benchmark', 'benchmark frame_rate -- --objects 6',
+                          docs='docs/benchmarks.md'),
     'parameters': examples('parameters', 'parameters pose_estimator --layout yaml',
-                           docs='README.md'),
+                           docs='docs/parameters.md'),
 }
 
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False,
                   help='Category-level object pose and size from RGB-D cameras, for ROS 2.',
-                  epilog=examples('demo', 'models list', 'estimate --help', docs='README.md'))
+                  epilog=examples('demo', 'models list', 'estimate --help',
+                                  docs='docs/command_line.md'))
 
 for _name, _command in _COMMANDS.items():
     if isinstance(_command, typer.Typer):
@@ -86,7 +102,7 @@ def main() -> None:
     except ModuleNotFoundError as error:
         missing = (error.name or '').partition('.')[0]
         if missing in _OPTIONAL:
-            cure = f'run pip install {missing}'
+            cure = f'run pip install {_DISTRIBUTIONS.get(missing, missing)}'
         elif missing == 'rclpy' or missing.endswith('_msgs'):
             cure = 'source the setup file of ROS 2, or run make setup and use .venv'
         else:

@@ -3,11 +3,18 @@
 import json
 import subprocess
 import sys
+from pathlib import Path
+from types import SimpleNamespace
 
 import cv2
 import numpy as np
+import pytest
+from ros_bags import camera_messages, write_bag
 from ros_harness import GREEN, RED, ROOT, Frame, K, center, environment
 from rosbags.highlevel import AnyReader
+
+from pose_estimation_ros.cli import demo
+from pose_estimation_ros.core.errors import PoseEstimationError
 
 CAN, BOWL = (20, 30, 50, 60), (90, 50, 130, 90)
 
@@ -52,6 +59,16 @@ def test_recorded_frames_go_through_the_real_nodes(tmp_path):
     assert {p.header.frame_id for p in poses} == {'camera_color_optical_frame'}
 
 
+def test_a_recording_goes_through_the_real_nodes(tmp_path):
+    frames = [Frame(((CAN, RED),), depth=0.5), Frame(((CAN, RED), (BOWL, GREEN)), depth=0.9)]
+    write_bag(tmp_path / 'bag', camera_messages(frames))
+    answer = run_demo('--source', tmp_path / 'bag', '--output', tmp_path / 'output', '--backend',
+                      'stand_in', '--segmentation', 'stand_in')
+    assert answer.returncode == 0, answer.stdout + answer.stderr
+    assert '2 frames, 3 objects' in answer.stdout
+    assert '1700000000.100' in answer.stdout
+
+
 def test_the_shipped_models_find_most_objects_of_unseen_scenes(tmp_path):
     answer = run_demo('--frames', 6, '--output', tmp_path)
     assert answer.returncode == 0, answer.stdout + answer.stderr
@@ -77,3 +94,50 @@ def test_a_demo_that_cannot_start_says_why_and_leaves_no_process(tmp_path):
     assert 'Traceback' not in answer.stderr
     logs = (tmp_path / 'output' / 'pose_estimator.log').read_text()
     assert 'unknown backend' in logs
+
+
+class SlowEstimator:
+    """What the demo sees of an estimator, on a clock that only waiting moves."""
+
+    folder = Path('output')
+    complaint = 'not active yet: loading models for 70 s (backend spd, segmentation mask_rcnn)'
+    model_fault = None
+
+    def __init__(self, active_after, answers_after):
+        self.now = 0.0
+        self.active_after, self.answers_after = active_after, answers_after
+
+    def receive(self, seconds):
+        self.now += seconds
+
+    @property
+    def is_active(self):
+        return self.now >= self.active_after
+
+    @property
+    def answered(self):
+        return int(self.now >= self.answers_after)
+
+    @property
+    def measured_seconds(self):
+        return self.now if self.answered else 0.0
+
+
+def seconds_waited(monkeypatch, estimator):
+    monkeypatch.setattr(demo.time, 'monotonic', lambda: estimator.now)
+    process = SimpleNamespace(check=lambda: None, last_line=lambda: 'all frames are rendered',
+                              tail=lambda: 'the end of the log')
+    demo._wait_for_pictures(estimator, 1, (process, process))
+    return estimator.now
+
+
+def test_patience_begins_when_the_estimator_has_loaded_its_models(monkeypatch):
+    assert seconds_waited(monkeypatch, SlowEstimator(300.0, 350.0)) == 350.0
+
+
+@pytest.mark.parametrize(('active_after', 'given_up_before'), [(30.0, 100.0), (1e9, 1000.0)])
+def test_what_never_comes_is_not_waited_for(monkeypatch, active_after, given_up_before):
+    estimator = SlowEstimator(active_after, 1e9)
+    with pytest.raises(PoseEstimationError, match='no result arrived; the estimator says: not'):
+        seconds_waited(monkeypatch, estimator)
+    assert estimator.now < given_up_before

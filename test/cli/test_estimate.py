@@ -86,7 +86,7 @@ def test_poses_are_printed_as_json(files: Path) -> None:
         'T_camera_object': [[1.0, 0.0, 0.0, 0.0], [0.0, 1.0, 0.0, 0.0], [0.0, 0.0, 1.0, 0.5],
                             [0.0, 0.0, 0.0, 1.0]],
         'covariance': np.diag([1.0, 2.0, 3.0, 4.0, 5.0, 6.0]).tolist(),
-        'inlier_ratio': None, 'residual': None}]
+        'inlier_ratio': None, 'residual': None, 'agreement': None}]
     assert content['camera'] == {'width': 64, 'height': 48, 'K': K}
     assert 'metres' in content['convention']
     assert set(content['seconds']) >= {'segmentation', 'pose'}
