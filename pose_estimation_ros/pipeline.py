@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Literal, TypeVar
+from dataclasses import replace
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -16,113 +13,58 @@ from pose_estimation_ros.backends.base import (
     KnownObjects,
     PoseBackend,
     TakesObjects,
+    TunableBackend,
 )
 from pose_estimation_ros.backends.disp6d_options import DISP6DOptions
 from pose_estimation_ros.backends.mrc_options import MRCOptions
 from pose_estimation_ros.backends.neural_mesh_options import NeuralMeshOptions
 from pose_estimation_ros.backends.registry import backend_names, create_backend
-from pose_estimation_ros.core.camera import CameraIntrinsics
-from pose_estimation_ros.core.depth_check import check_depth, with_usable_depth
-from pose_estimation_ros.core.detection import Detection
-from pose_estimation_ros.core.errors import (
-    ConfigurationError,
-    PoseEstimationError,
-)
+from pose_estimation_ros.core.depth_check import check_depth, has_depth, with_usable_depth
+from pose_estimation_ros.core.errors import ConfigurationError
 from pose_estimation_ros.core.frame import RGBDFrame
 from pose_estimation_ros.core.object_pose import ObjectPose, Rejection
+from pose_estimation_ros.core.selection import Selection, select, split_answers
+from pose_estimation_ros.core.surface_agreement import AgreementCheck
+from pose_estimation_ros.grasping import (
+    Grasp,
+    GraspLimits,
+    GraspPlan,
+    GraspPlanner,
+    GraspPlannerOptions,
+    Gripper,
+    Surroundings,
+)
+from pose_estimation_ros.pipeline_checks import check_known, check_labels
+from pose_estimation_ros.pipeline_values import (
+    DepthUse,
+    FallbackOptions,
+    PipelineOptions,
+    PipelineResult,
+    SegmentedFrame,
+)
+from pose_estimation_ros.runtime.undistortion import Undistorter
 from pose_estimation_ros.segmentation.registry import (
     MASK_RCNN,
+    NamesBestCandidate,
     Segmenter,
     SegmenterOptions,
+    TunableSegmenter,
     create_segmenter,
     segmenter_names,
 )
-from pose_estimation_ros.tracking.identity import IdentityTracker, TrackerOptions, TrackKey
+from pose_estimation_ros.tracking.identity import (
+    IdentityTracker,
+    TrackerOptions,
+    TrackKey,
+    TrackStatus,
+)
 
-__all__ = ['BackendOptions', 'DISP6DOptions', 'DepthUse', 'KnownObjects', 'MRCOptions',
-           'NeuralMeshOptions', 'Pipeline', 'PipelineOptions', 'PipelineResult', 'SegmentedFrame',
-           'Segmenter', 'SegmenterOptions', 'Selection', 'TrackerOptions', 'backend_names',
-           'check_depth', 'create_pipeline', 'segmenter_names']
-
-# Whether a pipeline looks at depth: never, where a frame brings it, or always.
-DepthUse = Literal['none', 'if_any', 'needed']
-_Found = TypeVar('_Found', Detection, ObjectPose)
-
-
-@dataclass(frozen=True)
-class Selection:
-    """Which of the results are wanted.
-
-    Attributes:
-        labels: Wanted labels; empty = all.
-        min_pose_score: Poses below are dropped, 0 to 1.
-        max_objects: Most objects of a frame, the best ones.
-    """
-
-    labels: tuple[str, ...] = ()
-    min_pose_score: float = 0.0
-    max_objects: int = 32
-
-
-@dataclass(frozen=True)
-class SegmentedFrame:
-    """What the first half of the pipeline hands to the second.
-
-    Attributes:
-        frame: The undistorted frame.
-        detections: Wanted detections, highest score first; none yet if the backend finds the
-            objects by itself.
-        dropped: One sentence for each detection that was dropped.
-        timings: Seconds by stage.
-    """
-
-    frame: RGBDFrame
-    detections: tuple[Detection, ...]
-    dropped: tuple[str, ...]
-    timings: Mapping[str, float]
-
-
-@dataclass(frozen=True)
-class PipelineResult:
-    """Everything known about one frame.
-
-    Attributes:
-        frame: The undistorted frame that all results refer to.
-        detections: Wanted detections, highest score first. Of a backend that finds objects by
-            itself those of its poses.
-        poses: One pose per detection that got one, in the detections' order.
-        lost: Tracks that ended with this frame.
-        dropped: One sentence for each detection or pose that was dropped.
-        timings: Seconds by stage: undistort, segmentation, pose, tracking.
-    """
-
-    frame: RGBDFrame
-    detections: tuple[Detection, ...]
-    poses: tuple[ObjectPose, ...]
-    lost: tuple[TrackKey, ...]
-    dropped: tuple[str, ...]
-    timings: Mapping[str, float]
-
-
-@dataclass(frozen=True)
-class PipelineOptions:
-    """Which stages are joined, and how each is set.
-
-    Attributes:
-        backend: One of `backend_names()`.
-        backend_options: Of the backend.
-        segmenter: One of `segmenter_names()`.
-        segmenter_options: Of the segmenter.
-        tracker: Of the tracker, None = no identities over time.
-        selection: Which results are wanted.
-    """
-
-    backend: str = 'spd'
-    backend_options: BackendOptions = field(default_factory=BackendOptions)
-    segmenter: str = MASK_RCNN
-    segmenter_options: SegmenterOptions = field(default_factory=SegmenterOptions)
-    tracker: TrackerOptions | None = field(default_factory=TrackerOptions)
-    selection: Selection = field(default_factory=Selection)
+__all__ = ['BackendOptions', 'DISP6DOptions', 'DepthUse', 'FallbackOptions', 'Grasp',
+           'GraspLimits', 'GraspPlan', 'GraspPlannerOptions', 'Gripper', 'KnownObjects',
+           'MRCOptions', 'NeuralMeshOptions', 'Pipeline', 'PipelineOptions', 'PipelineResult',
+           'SegmentedFrame', 'Segmenter', 'SegmenterOptions', 'Selection', 'Surroundings',
+           'TrackStatus', 'TrackerOptions', 'backend_names', 'check_depth', 'create_pipeline',
+           'segmenter_names']
 
 
 class Pipeline:
@@ -133,7 +75,9 @@ class Pipeline:
     """
 
     def __init__(self, segmenter: Segmenter | None, backend: PoseBackend,
-                 tracker: IdentityTracker | None, selection: Selection | None = None) -> None:
+                 tracker: IdentityTracker | None, selection: Selection | None = None,
+                 grasp_planner: GraspPlanner | None = None,
+                 fallback: Pipeline | None = None) -> None:
         """Join the stages.
 
         Args:
@@ -141,18 +85,25 @@ class Pipeline:
             backend: Estimates their poses.
             tracker: Gives identities; without one every `track_id` stays -1.
             selection: Which results are wanted.
+            grasp_planner: Finds grasps when they are asked for.
+            fallback: Finds and estimates the objects of frames without depth; may share the
+                segmenter. Its tracker is not used.
         """
         self.segmenter = segmenter
         self.backend = backend
         self._tracker = tracker
         self._selection = selection or Selection()
-        self._undistorter = _Undistorter()
+        self._grasp_planner = grasp_planner or GraspPlanner()
+        self._fallback = fallback
+        self._ended: tuple[TrackKey, ...] = ()
+        self._undistorter = Undistorter()
+        self._check = AgreementCheck()
 
     @property
     def depth_use(self) -> DepthUse:
         """Whether depth is looked at, by the backend or to find the objects."""
         if self._depth_users():
-            return 'needed'
+            return 'needed' if self._fallback is None else 'preferred'
         return 'if_any' if 'depth_if_any' in self.backend.needs else 'none'
 
     def process(self, frame: RGBDFrame) -> PipelineResult:
@@ -169,38 +120,71 @@ class Pipeline:
         Raises:
             InvalidInputError: If depth is needed and the frame has none that is usable.
         """
-        if users := self._depth_users():
-            check_depth(frame.depth, users)
-        elif frame.depth is not None and self.depth_use == 'if_any':
-            frame = with_usable_depth(frame, frame.depth)
+        users = self._depth_users()
+        if users and self._fallback is not None and not has_depth(frame):
+            return replace(self._fallback.segment(replace(frame, depth=None)),
+                           fallback=_what_is_lost(frame, self._fallback.backend.name))
+        if users or (frame.depth is not None and self.depth_use == 'if_any'):
+            frame = with_usable_depth(frame, users)
         started = time.perf_counter()
+        if isinstance(self.backend, TakesObjects):
+            self.backend.look_for_objects()
         frame = self._undistorter.undistort(frame)
         undistorted = time.perf_counter()
         found = [] if self.segmenter is None else self.segmenter.detect(frame)
-        detections, dropped = _select(found, self._labels(), self._selection.max_objects)
+        detections, dropped = select(found, self._labels(), self._selection.max_objects)
+        if not found and isinstance(self.segmenter, NamesBestCandidate):
+            dropped += tuple(filter(None, [self.segmenter.best_candidate()]))
         timings = {'undistort': undistorted - started,
                    'segmentation': time.perf_counter() - undistorted}
         return SegmentedFrame(frame, detections, dropped, timings)
 
-    def estimate(self, segmented: SegmentedFrame) -> PipelineResult:
-        """Estimate the poses of the objects found, and their identities."""
+    def estimate(self, segmented: SegmentedFrame,
+                 T_fixed_camera: NDArray[np.float64] | None = None) -> PipelineResult:
+        """Estimate the poses of the objects found, and their identities.
+
+        Args:
+            segmented: The frame and what was found in it.
+            T_fixed_camera: (4, 4) from the camera's frame into one in which objects move less,
+                if one is known: identities are kept there. All poses are in the camera's frame.
+        """
         started = time.perf_counter()
-        answers = self.backend.estimate(segmented.frame, segmented.detections)
-        poses, dropped = _split_answers(answers, self._selection.min_pose_score)
+        stages = self if self._fallback is None or not segmented.fallback else self._fallback
+        answers = stages.backend.estimate(segmented.frame, segmented.detections)
+        answers = [self._checked(segmented.frame, answer) for answer in answers]
+        poses, dropped = split_answers(answers, self._selection)
         detections = segmented.detections
-        if 'detections' not in self.backend.needs:
-            poses, surplus = _select(poses, self._labels(), self._selection.max_objects)
+        if 'detections' not in stages.backend.needs:
+            poses, surplus = select(poses, stages._labels(), self._selection.max_objects)
             dropped += surplus
             detections = tuple(pose.detection for pose in poses if pose.detection is not None)
         estimated = time.perf_counter()
-        lost: tuple[TrackKey, ...] = ()
-        if self._tracker is not None:
-            tracked = self._tracker.update(segmented.frame.stamp_ns, poses)
-            poses, lost = tracked.poses, tracked.lost
+        lost, self._ended = self._ended, ()
+        tracker = self._tracker  # Another thread may exchange it meanwhile.
+        tracks: tuple[TrackStatus, ...] = ()
+        if tracker is not None:
+            tracked = tracker.update(segmented.frame.stamp_ns, poses, segmented.frame.rgb,
+                                     T_fixed_camera)
+            poses, lost, tracks = tracked.poses, lost + tracked.lost, tracked.statuses
+            dropped += tracked.withheld
         timings = {**segmented.timings, 'pose': estimated - started,
                    'tracking': time.perf_counter() - estimated}
         return PipelineResult(segmented.frame, detections, poses, lost,
-                              segmented.dropped + dropped, timings)
+                              segmented.dropped + dropped, timings, tracks,
+                              fallback=segmented.fallback)
+
+    def plan_grasps(self, result: PipelineResult,
+                    surroundings: Surroundings) -> PipelineResult:
+        """Return the result with the grasps of its objects.
+
+        Args:
+            result: Of `estimate`.
+            surroundings: Where up and the robot are, in the camera's frame.
+        """
+        started = time.perf_counter()
+        plans = self._grasp_planner.plan(result.poses, surroundings)
+        return replace(result, grasps=plans,
+                       timings={**result.timings, 'grasp': time.perf_counter() - started})
 
     def describe(self) -> dict[str, str]:
         """Return facts about the models of all stages, for `/diagnostics`."""
@@ -208,6 +192,9 @@ class Pipeline:
         facts |= {f'pose.{key}': value for key, value in self.backend.describe().items()}
         if self.segmenter is not None:
             facts['segmentation.providers'] = ', '.join(self.segmenter.providers)
+        if self._fallback is not None:
+            facts |= {f'fallback.{key}': value
+                      for key, value in self._fallback.describe().items()}
         return facts | self.label_gaps()
 
     def label_gaps(self) -> dict[str, str]:
@@ -220,7 +207,9 @@ class Pipeline:
         return {name: ', '.join(labels) for name, labels in gaps.items() if labels}
 
     def reload_objects(self) -> KnownObjects:
-        """Let the backend look for objects that were added or removed; any thread may ask.
+        """Let the backend look for objects that were added or removed.
+
+        Any thread that may wait for files may ask.
 
         Raises:
             ConfigurationError: If its objects are those of its model, and nothing can be added.
@@ -230,15 +219,82 @@ class Pipeline:
                                      "runs; 'disp6d' does")
         return self.backend.reload_objects()
 
+    def retune(self, before: PipelineOptions, after: PipelineOptions) -> None:
+        """Change thresholds, wanted labels and the tracker; the next frame follows them.
+
+        Any thread may ask. Either everything changes or nothing.
+
+        Args:
+            before: What it was created with, or told last.
+            after: Of the same models: equal in `of_models()`.
+
+        Raises:
+            ConfigurationError: If a label is unknown, a file of grasps is wrong, or a stage cannot
+                change while it runs.
+        """
+        check_known(after.selection.labels, self.backend)
+        planner = (self._grasp_planner if before.grasps == after.grasps
+                   else GraspPlanner(after.grasps))
+        parts = [part for part in (self, self._fallback) if part is not None]
+        for part in parts:
+            part._check_tunable(before, after)
+        for part in parts:
+            part._retune_stages(before, after)
+        self._grasp_planner = planner
+        if self._tracker is not None and after.tracker is not None:
+            self._tracker.retune(after.tracker)
+        elif self._tracker is not None:
+            self._ended += self._tracker.reset()
+            self._tracker = None
+        elif after.tracker is not None:
+            self._tracker = IdentityTracker(after.tracker)
+
+    def _check_tunable(self, before: PipelineOptions, after: PipelineOptions) -> None:
+        """Check that segmenter and backend can follow other options while they are loaded.
+
+        Raises:
+            ConfigurationError: If one cannot.
+        """
+        if (self.segmenter is not None and before.segmenter_options != after.segmenter_options
+                and not isinstance(self.segmenter, TunableSegmenter)):
+            raise ConfigurationError(f'the segmenter {after.segmenter} cannot change its limits '
+                                     'while it is loaded')
+        # One that is given detections gets the wanted ones only.
+        if (before.selection.labels != after.selection.labels
+                and 'detections' not in self.backend.needs
+                and not isinstance(self.backend, TunableBackend)):
+            raise ConfigurationError(f'the backend {self.backend.name} cannot look for other '
+                                     'labels while it is loaded')
+
+    def _retune_stages(self, before: PipelineOptions, after: PipelineOptions) -> None:
+        """Tell segmenter and backend what changes for them."""
+        limits = after.segmenter_options
+        if isinstance(self.segmenter, TunableSegmenter) and before.segmenter_options != limits:
+            self.segmenter.retune(limits.min_score, limits.max_objects)
+        options = [replace(each.backend_options, labels=each.selection.labels)
+                   for each in (before, after)]
+        if isinstance(self.backend, TunableBackend) and options[0] != options[1]:
+            self.backend.retune(options[1])
+        self._selection = after.selection
+
     def reset_tracks(self) -> tuple[TrackKey, ...]:
         """End all tracks, as after a jump in time, and return their names."""
         return self._tracker.reset() if self._tracker is not None else ()
 
     def close(self) -> None:
         """Free the models of all stages."""
+        if self._fallback is not None:
+            if self._fallback.segmenter is self.segmenter:
+                self._fallback.segmenter = None
+            self._fallback.close()
         self.backend.close()
         if self.segmenter is not None:
             self.segmenter.close()
+
+    def _checked(self, frame: RGBDFrame, answer: ObjectPose | Rejection) -> ObjectPose | Rejection:
+        if frame.depth is None or isinstance(answer, Rejection):
+            return answer
+        return replace(answer, agreement=self._check.agreement(frame, answer))
 
     def _depth_users(self) -> list[str]:
         users = [f'the backend {self.backend.name}'] if 'depth' in self.backend.needs else []
@@ -261,97 +317,55 @@ def create_pipeline(options: PipelineOptions) -> Pipeline:
     """
     backend = create_backend(options.backend, replace(options.backend_options,
                                                       labels=options.selection.labels))
-    unknown = [label for label in options.selection.labels if label not in backend.categories]
-    if unknown:
-        backend.close()
-        raise ConfigurationError(f'unknown label {unknown[0]!r}; the backend {backend.name} knows '
-                                 f'{", ".join(backend.categories)}')
-    segmenter = None
-    if 'detections' in backend.needs:
-        try:
+    segmenter, fallback = None, None
+    try:
+        check_known(options.selection.labels, backend)
+        grasp_planner = GraspPlanner(options.grasps)
+        if 'detections' in backend.needs:
             segmenter = create_segmenter(options.segmenter, options.segmenter_options)
-            _check_labels(segmenter, backend)
-        except PoseEstimationError:
-            backend.close()
-            raise
+            check_labels(segmenter, backend, 'segmentation.model, --segmentation-model')
+        if options.fallback is not None:
+            fallback = _create_fallback(options, options.fallback, segmenter)
+    except Exception:
+        backend.close()
+        if segmenter is not None:
+            segmenter.close()
+        raise
     tracker = None if options.tracker is None else IdentityTracker(options.tracker)
-    return Pipeline(segmenter, backend, tracker, options.selection)
+    return Pipeline(segmenter, backend, tracker, options.selection, grasp_planner, fallback)
 
 
-def _check_labels(segmenter: Segmenter, backend: PoseBackend) -> None:
-    """Check that something that is found can get a pose, now or once objects are added.
+def _create_fallback(options: PipelineOptions, wanted: FallbackOptions,
+                     shared: Segmenter | None) -> Pipeline:
+    """Create the stages for frames without depth.
 
     Raises:
-        ConfigurationError: If not; the segmenter is closed.
+        ConfigurationError: If they need depth, or find nothing that they know.
+        ModelError: If a model is missing, damaged or of another kind.
     """
-    if isinstance(backend, TakesObjects) or set(segmenter.categories) & set(backend.categories):
-        return
-    segmenter.close()
-    raise ConfigurationError(
-        f'the segmentation model finds {", ".join(segmenter.categories) or "nothing"}, but the '
-        f'backend {backend.name} knows {", ".join(backend.categories) or "nothing"}; choose a '
-        'segmentation model of the same objects (segmentation.model, --segmentation-model)')
+    backend = create_backend(wanted.backend, replace(
+        options.backend_options, model=wanted.model, labels=()))
+    segmenter = None if shared is None or shared.needs_depth or wanted.segmenter_model else shared
+    try:
+        if 'depth' in backend.needs:
+            raise ConfigurationError(f'fallback.backend {wanted.backend} needs depth itself; '
+                                     'choose one that looks at colour alone: mrc or neural_mesh')
+        if 'detections' not in backend.needs:
+            return Pipeline(None, backend, None, options.selection)
+        if segmenter is None:
+            segmenter = create_segmenter(MASK_RCNN, replace(options.segmenter_options,
+                                                            model=wanted.segmenter_model))
+        check_labels(segmenter, backend, 'fallback.segmentation_model')
+    except Exception:
+        backend.close()
+        if segmenter is not None and segmenter is not shared:
+            segmenter.close()
+        raise
+    return Pipeline(segmenter, backend, None, options.selection)
 
 
-def _select(found: Sequence[_Found], labels: tuple[str, ...],
-            max_objects: int) -> tuple[tuple[_Found, ...], tuple[str, ...]]:
-    """Return the wanted ones, highest score first, and a sentence for each other."""
-    best_first = sorted(found, key=lambda entry: -entry.score)
-    dropped = [f'{entry.label}: not among the wanted labels '
-               f'{", ".join(labels) or "(none so far)"}'
-               for entry in best_first if entry.label not in labels]
-    wanted = [entry for entry in best_first if entry.label in labels]
-    dropped += [f'{entry.label}: {len(wanted)} objects are more than max_objects {max_objects}'
-                for entry in wanted[max_objects:]]
-    return tuple(wanted[:max_objects]), tuple(dropped)
-
-
-def _split_answers(
-        answers: Sequence[ObjectPose | Rejection],
-        min_score: float) -> tuple[tuple[ObjectPose, ...], tuple[str, ...]]:
-    poses: list[ObjectPose] = []
-    dropped: list[str] = []
-    for answer in answers:
-        if isinstance(answer, Rejection):
-            dropped.append(f'{answer.detection.label}: {answer.reason}')
-        elif answer.score < min_score:
-            dropped.append(f'{answer.label}: pose score {answer.score:.2f} is under '
-                           f'{min_score:.2f}')
-        else:
-            poses.append(answer)
-    return tuple(poses), tuple(dropped)
-
-
-class _Undistorter:
-    """Removes lens distortion; the maps are kept as long as the camera stays the same."""
-
-    def __init__(self) -> None:
-        self._key: tuple[object, ...] | None = None
-        self._maps: tuple[NDArray[np.float32], NDArray[np.float32]] | None = None
-        self._intrinsics: CameraIntrinsics | None = None
-
-    def undistort(self, frame: RGBDFrame) -> RGBDFrame:
-        """Return the frame as a pinhole camera would have seen it.
-
-        Colour is interpolated; depth is not, because a mean over an edge is a depth that nothing
-        has. Pixels that the lens did not see become black and NaN.
-        """
-        camera = frame.intrinsics
-        if not camera.is_distorted:
-            return frame
-        key = (camera.width, camera.height, camera.distortion_model, camera.K.tobytes(),
-               camera.D.tobytes())
-        if key != self._key or self._maps is None or self._intrinsics is None:
-            self._maps = camera.undistortion_map()
-            self._intrinsics = camera.undistort()
-            self._key = key
-        rgb = cv2.remap(frame.rgb, *self._maps, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT,
-                        borderValue=(0, 0, 0))
-        depth = frame.depth
-        if depth is not None:
-            depth = np.asarray(
-                cv2.remap(depth, *self._maps, cv2.INTER_NEAREST,
-                          borderMode=cv2.BORDER_CONSTANT, borderValue=(float('nan'),) * 4),
-                np.float32)
-        return replace(frame, rgb=np.asarray(rgb, np.uint8), depth=depth,
-                       intrinsics=self._intrinsics)
+def _what_is_lost(frame: RGBDFrame, fallback: str) -> str:
+    """Return why a frame is for the fallback backend."""
+    why = ('no depth image arrives' if frame.depth is None else
+           'the depth image is all zero or NaN')
+    return f'{why}: poses come from colour alone, by fallback.backend {fallback}'

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import cv2
 import numpy as np
 import pytest
@@ -10,9 +12,12 @@ from pose_estimation_ros.core.object_pose import ObjectPose, Rejection
 from pose_estimation_ros.core.se3 import make_transform
 from pose_estimation_ros.core.symmetry import NO_SYMMETRY
 from pose_estimation_ros.pipeline import (
+    FallbackOptions,
     Pipeline,
     PipelineOptions,
+    SegmenterOptions,
     Selection,
+    TrackerOptions,
     check_depth,
     create_pipeline,
 )
@@ -154,6 +159,23 @@ def test_depth_that_cannot_be_right_is_refused_with_the_cure(depth, reason):
         Pipeline(Found(), Poses(), None).process(frame(depth=depth))
 
 
+@pytest.mark.parametrize('needs', ['depth', 'depth_if_any'])
+def test_depth_that_no_camera_measures_is_unknown(needs):
+    backend = Poses()
+    backend.needs = frozenset({needs, 'detections'})
+    absurd = [1e9, 3e38, 100.1, -1.0, 0.009, 1e-30]
+    seen = frame()
+    plausible = seen.depth.copy()
+    plausible[0, :3] = (0.011, 99.9, np.nan)
+    depth = plausible.copy()
+    depth[1, :len(absurd)] = absurd
+    result = Pipeline(Found(), backend, None).process(replace(seen, depth=depth))
+    expected = plausible.copy()
+    expected[1, :len(absurd)] = np.nan
+    np.testing.assert_array_equal(result.frame.depth, expected)
+    assert depth[1, 0] == np.float32(1e9)
+
+
 def test_one_known_pixel_is_found_wherever_it_is():
     depth = np.full((480, 640), np.nan, np.float32)
     depth[101, 203] = 0.8
@@ -292,3 +314,208 @@ def test_more_objects_than_wanted_are_dropped_with_the_reason():
     assert [found.score for found in result.detections] == [0.9, 0.7]
     assert len(result.poses) == 2
     assert result.dropped == ('mug: 3 objects are more than max_objects 2',)
+
+
+class Wall:
+    """A backend that puts a plate on a wall half a metre away, and one a hand's breadth before."""
+
+    name = 'wall'
+    needs = frozenset({'depth', 'detections'})
+    categories = ('mug', 'can')
+
+    def __init__(self):
+        grid = np.stack(np.meshgrid(np.linspace(-0.1, 0.1, 12), np.linspace(-0.1, 0.1, 12)), -1)
+        self._points = np.c_[grid.reshape(-1, 2), np.zeros(144)].astype(np.float32)
+
+    def estimate(self, seen, detections):
+        return [ObjectPose(d.label, d.score,
+                           make_transform(np.eye(3), [0, 0, 0.5 if d.label == 'mug' else 0.4]),
+                           np.array([0.2, 0.2, 0.02]), NO_SYMMETRY, self.name, detection=d,
+                           points=self._points) for d in detections]
+
+    def describe(self):
+        return {}
+
+    def close(self):
+        pass
+
+
+def whole_image(label, score):
+    return Detection(label, score, np.array([0, 0, 16, 12]), np.ones((12, 16), bool))
+
+
+def test_poses_say_how_far_they_agree_with_the_depth_image():
+    segmenter = Found(whole_image('mug', 0.9), whole_image('can', 0.8))
+    mug, can = Pipeline(segmenter, Wall(), None).process(frame()).poses
+    assert mug.agreement == 1.0
+    assert can.agreement == 0.0
+
+
+def test_a_pose_that_hardly_agrees_with_the_depth_image_is_withheld_with_the_reason():
+    segmenter = Found(whole_image('mug', 0.9), whole_image('can', 0.8))
+    result = Pipeline(segmenter, Wall(), None, Selection(min_agreement=0.5)).process(frame())
+    assert [pose.label for pose in result.poses] == ['mug']
+    assert result.dropped == (('can: only 0% of its surface agrees with the depth image, under '
+                              'check.min_agreement 50%'),)
+
+
+def test_a_pose_that_cannot_be_compared_is_not_withheld():
+    pipeline = Pipeline(Found(detection('mug', 0.9)), Poses(), None, Selection(min_agreement=0.5))
+    pose, = pipeline.process(frame()).poses
+    assert np.isnan(pose.agreement)
+
+
+class ColourPoses(Poses):
+    name = 'colour'
+    needs = frozenset({'detections'})
+
+
+def with_fallback(segmenter, fallback_segmenter=None):
+    fallback = Pipeline(fallback_segmenter or segmenter, ColourPoses(), None)
+    return Pipeline(segmenter, Poses(), IdentityTracker(), fallback=fallback)
+
+
+@pytest.mark.parametrize(('depth', 'why'), [
+    (None, 'no depth image arrives'), (0.0, 'the depth image is all zero or NaN'),
+    (np.nan, 'the depth image is all zero or NaN')])
+def test_without_depth_the_fallback_goes_on_and_says_why_until_depth_is_back(depth, why):
+    pipeline = with_fallback(Found(detection('mug', 0.9)))
+    assert pipeline.depth_use == 'preferred'
+    first = pipeline.process(frame(0))
+    lost = pipeline.process(frame(100_000_000, depth))
+    back = pipeline.process(frame(200_000_000))
+    assert [r.poses[0].source for r in (first, lost, back)] == ['poses', 'colour', 'poses']
+    assert (first.fallback, back.fallback) == ('', '')
+    assert lost.fallback == f'{why}: poses come from colour alone, by fallback.backend colour'
+    # The object is the same all the while.
+    assert len({r.poses[0].track_id for r in (first, lost, back)}) == 1
+
+
+def test_depth_of_a_wrong_unit_is_a_fault_and_not_lost():
+    pipeline = with_fallback(Found(detection('mug', 0.9)))
+    with pytest.raises(InvalidInputError, match='unit does not fit'):
+        pipeline.process(frame(depth=500.0))
+
+
+def test_the_fallback_finds_objects_with_a_segmenter_of_its_own():
+    pipeline = with_fallback(Found(detection('mug', 0.9)), Found(detection('can', 0.8)))
+    assert pipeline.process(frame(depth=None)).poses[0].label == 'can'
+
+
+def test_a_segmenter_that_both_share_is_closed_once():
+    class Once(Found):
+        def close(self):
+            assert not self.closed
+            super().close()
+
+    shared, own = Once(), Once()
+    for pipeline in (with_fallback(shared), with_fallback(Once(), own)):
+        pipeline.close()
+    assert shared.closed
+    assert own.closed
+
+
+def test_a_fallback_that_needs_depth_is_refused(monkeypatch):
+    created = []
+
+    def create(_name, _options):
+        created.append(Poses())
+        return created[-1]
+
+    monkeypatch.setattr('pose_estimation_ros.pipeline.create_backend', create)
+    segmenter = Found()
+    monkeypatch.setattr('pose_estimation_ros.pipeline.create_segmenter',
+                        lambda _name, _options: segmenter)
+    with pytest.raises(ConfigurationError, match='fallback.backend spd needs depth itself'):
+        create_pipeline(PipelineOptions(fallback=FallbackOptions('spd')))
+    assert all(backend.closed for backend in created)
+    assert segmenter.closed
+
+
+def test_the_fallback_shares_the_segmenter_unless_that_needs_depth(monkeypatch):
+    monkeypatch.setattr('pose_estimation_ros.pipeline.create_backend',
+                        lambda name, _options: Poses() if name == 'spd' else ColourPoses())
+    created = []
+
+    def create(_name, options):
+        created.append(Found())
+        created[-1].needs_depth = options.model == 'by depth'
+        return created[-1]
+
+    monkeypatch.setattr('pose_estimation_ros.pipeline.create_segmenter', create)
+    for options, count in (
+            (PipelineOptions(fallback=FallbackOptions('mrc')), 1),
+            (PipelineOptions(fallback=FallbackOptions('mrc', segmenter_model='own')), 2),
+            (PipelineOptions(segmenter_options=SegmenterOptions('by depth'),
+                             fallback=FallbackOptions('mrc')), 2)):
+        created.clear()
+        create_pipeline(options)
+        assert len(created) == count
+
+
+class TunableFound(Found):
+    """Finds at most so many, with at least such a score; says what it left out."""
+
+    def __init__(self, *detections):
+        super().__init__(*detections)
+        self.limits = None, 32
+
+    def retune(self, min_score, max_objects):
+        self.limits = min_score, max_objects
+
+    def detect(self, seen):
+        least, most = self.limits
+        return [d for d in super().detect(seen) if d.score >= (least or 0.0)][:most]
+
+    def best_candidate(self):
+        return 'the best candidate has score 0.10'
+
+
+def retuned(pipeline, before, **changes):
+    after = replace(before, **changes)
+    pipeline.retune(before, after)
+    return after
+
+
+def test_labels_scores_and_tracking_change_while_models_are_loaded():
+    segmenter = TunableFound(detection('mug', 0.9), detection('can', 0.6, x=4))
+    pipeline = Pipeline(segmenter, Poses(), None)
+    options = PipelineOptions(tracker=None)
+
+    def labels():
+        return [pose.label for pose in pipeline.process(frame()).poses]
+
+    assert labels() == ['mug', 'can']
+    options = retuned(pipeline, options, selection=Selection(labels=('can',)))
+    assert labels() == ['can']
+    options = retuned(pipeline, options, selection=Selection(min_pose_score=0.7))
+    assert labels() == ['mug']
+    options = retuned(pipeline, options, selection=Selection(),
+                      segmenter_options=SegmenterOptions(min_score=0.95))
+    result = pipeline.process(frame())
+    assert result.poses == ()
+    assert result.dropped == ('the best candidate has score 0.10',)
+    options = retuned(pipeline, options, segmenter_options=SegmenterOptions(),
+                      tracker=TrackerOptions(min_sightings=1))
+    keys = {pose.track_id for pose in pipeline.process(frame(stamp_ns=1)).poses}
+    assert -1 not in keys
+    retuned(pipeline, options, tracker=None)
+    result = pipeline.process(frame(stamp_ns=2))
+    assert {pose.track_id for pose in result.poses} == {-1}
+    assert {key.track_id for key in result.lost} == keys
+
+
+def test_what_cannot_change_is_refused_and_nothing_changes():
+    pipeline = Pipeline(Found(detection('mug', 0.9)), Poses(), None)
+    before = PipelineOptions(tracker=None)
+    other_labels = replace(before, selection=Selection(labels=('spoon',)))
+    with pytest.raises(ConfigurationError, match="unknown label 'spoon'; the backend poses knows"):
+        pipeline.retune(before, other_labels)
+    with pytest.raises(ConfigurationError, match='cannot change its limits while it is loaded'):
+        pipeline.retune(before, replace(before, selection=Selection(labels=('can',)),
+                                        segmenter_options=SegmenterOptions(min_score=0.5)))
+    assert len(pipeline.process(frame()).poses) == 1
+    alone = Pipeline(None, Poses(), None)
+    alone.backend.needs = frozenset({'depth'})
+    with pytest.raises(ConfigurationError, match='poses cannot look for other labels'):
+        alone.retune(before, replace(before, selection=Selection(labels=('can',))))

@@ -33,13 +33,17 @@ class FrameSource:
         """Return the name of a frame: its folder or number."""
         return self.files[index].name
 
+    def stamp_ns(self, index: int) -> int:
+        """Return the stamp of a frame, nanoseconds: its index is taken as seconds."""
+        return index * 1_000_000_000
+
     def load(self, index: int) -> RGBDFrame:
-        """Read one frame; its stamp is its index in seconds.
+        """Read one frame.
 
         Raises:
             InvalidInputError: If an image is missing or damaged, or sizes do not agree.
         """
-        return self.files[index].load(stamp_ns=index * 1_000_000_000)
+        return self.files[index].load(self.stamp_ns(index))
 
 
 def open_frames(folder: Path) -> FrameSource:

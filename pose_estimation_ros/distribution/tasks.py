@@ -6,6 +6,7 @@ of a data set. What a shard has finished stays finished, whatever happens to the
 
 from __future__ import annotations
 
+import gc
 import multiprocessing
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
@@ -135,6 +136,9 @@ def _connected(address: str) -> Iterator[Client]:
     except ImportError as error:
         raise ConfigurationError(f'a cluster ({address}) needs Dask, which is not installed; '
                                  "pip install 'dask[distributed]'") from error
+    # A client that found no scheduler before is ended when it is collected; while another one is
+    # made, that waits for a lock which the new one holds, for ever.
+    gc.collect()
     try:
         client = Client(address, timeout=_CONNECT_SECONDS, set_as_default=False)
     except (OSError, ValueError, RuntimeError) as error:

@@ -14,6 +14,7 @@ from pose_estimation_ros.drawing.shapes import Color
 _FONT = cv2.FONT_HERSHEY_SIMPLEX
 _PADDING = 3
 _GAP = 2
+_RIM: Color = (20, 20, 20)
 
 
 @dataclass(frozen=True)
@@ -65,12 +66,28 @@ def draw_tags(image: NDArray[np.uint8], tags: Sequence[Tag]) -> None:
     sizes = [_tag_size(tag, scale) for tag in tags]
     for tag, size, (x, y) in zip(tags, sizes, place_tags(tags, sizes, (width, height)),
                                  strict=True):
-        cv2.rectangle(image, (x, y), (x + size[0] - 1, y + size[1] - 1), tag.color, cv2.FILLED)
+        _draw_leader(image, tag, (x, y), size)
+        opposite = (x + size[0] - 1, y + size[1] - 1)
+        cv2.rectangle(image, (x, y), opposite, tag.color, cv2.FILLED)
+        cv2.rectangle(image, (x, y), opposite, _RIM, 1)
         ink = (0, 0, 0) if _luminance(tag.color) > 140 else (255, 255, 255)
         line_height = (size[1] - _PADDING) // len(tag.lines)
         for row, line in enumerate(tag.lines):
             baseline = y + (row + 1) * line_height - _PADDING // 2
             cv2.putText(image, line, (x + _PADDING, baseline), _FONT, scale, ink, 1, cv2.LINE_AA)
+
+
+def _draw_leader(image: NDArray[np.uint8], tag: Tag, corner: tuple[int, int],
+                 size: tuple[int, int]) -> None:
+    """Join a tag that had to go away from its box with the box's nearest point."""
+    middle = corner[0] + size[0] // 2, corner[1] + size[1] // 2
+    nearest = (round(min(max(middle[0], tag.box[0]), tag.box[2])),
+               round(min(max(middle[1], tag.box[1]), tag.box[3])))
+    gap = max(abs(nearest[0] - middle[0]) - size[0] // 2,
+              abs(nearest[1] - middle[1]) - size[1] // 2)
+    if gap > 2 * _GAP:
+        cv2.line(image, middle, nearest, _RIM, 3, cv2.LINE_AA)
+        cv2.line(image, middle, nearest, tag.color, 1, cv2.LINE_AA)
 
 
 def _tag_size(tag: Tag, scale: float) -> tuple[int, int]:

@@ -17,6 +17,8 @@ AXIS_COLORS: tuple[Color, ...] = ((220, 50, 47), (60, 180, 75), (38, 110, 220))
 _NEAR = 0.01
 _SUBPIXEL_BITS = 4
 _FARTHEST_PIXEL = 1e5
+# A dark rim tells lines from any background.
+_RIM: Color = (20, 20, 20)
 # Corners with y > 0: the lid of the box, drawn brighter, shows which way is up.
 _TOP_EDGES = frozenset(edge for edge in BOX_EDGES if all(corner & 2 for corner in edge))
 
@@ -25,6 +27,8 @@ def draw_box(image: NDArray[np.uint8], intrinsics: CameraIntrinsics,
              T_camera_object: NDArray[np.float64], size: NDArray[np.float64], color: Color,
              thickness: int = 2) -> None:
     """Draw the edges of an oriented box; those of its +y side are brightened.
+
+    Edges behind the box are thin, so that one sees which side is in front.
 
     Args:
         image: (H, W, 3) uint8 RGB, drawn on.
@@ -36,9 +40,32 @@ def draw_box(image: NDArray[np.uint8], intrinsics: CameraIntrinsics,
     """
     corners = box_corners(T_camera_object, size)
     bright = brighten(color)
-    for edge in sorted(BOX_EDGES, key=lambda e: e in _TOP_EDGES):
-        draw_segment(image, intrinsics, corners[edge[0]], corners[edge[1]],
-                     bright if edge in _TOP_EDGES else color, thickness)
+    hidden = _hidden_edges(T_camera_object, size)
+    for edge in sorted(BOX_EDGES, key=lambda e: (e not in hidden, e in _TOP_EDGES)):
+        own = bright if edge in _TOP_EDGES else color
+        if edge in hidden:
+            draw_segment(image, intrinsics, corners[edge[0]], corners[edge[1]], own, 1)
+        else:
+            draw_rimmed_segment(image, intrinsics, corners[edge[0]], corners[edge[1]], own,
+                                thickness)
+
+
+def _hidden_edges(T_camera_object: NDArray[np.float64],
+                  size: NDArray[np.float64]) -> set[tuple[int, int]]:
+    """Return the edges of a box both of whose faces look away from the camera."""
+    R, t = T_camera_object[:3, :3], T_camera_object[:3, 3]
+    camera = -R.T @ t
+    # Whether the camera is beyond the face at the lower and at the upper end of each axis.
+    seen = np.stack([camera < -0.5 * size, camera > 0.5 * size], axis=1)
+    if not seen.any():
+        return set()
+    hidden = set()
+    for a, b in BOX_EDGES:
+        # The bits of a corner's index are its x, y and z; an edge's own axis is where they differ.
+        sides = [(axis, a >> (2 - axis) & 1) for axis in range(3) if not (a ^ b) >> (2 - axis) & 1]
+        if not any(seen[axis, side] for axis, side in sides):
+            hidden.add((a, b))
+    return hidden
 
 
 def draw_axes(image: NDArray[np.uint8], intrinsics: CameraIntrinsics,
@@ -47,7 +74,33 @@ def draw_axes(image: NDArray[np.uint8], intrinsics: CameraIntrinsics,
     origin = T_camera_object[:3, 3]
     ends = origin + length * T_camera_object[:3, :3].T
     for axis in np.argsort(-ends[:, 2]):
-        draw_segment(image, intrinsics, origin, ends[axis], AXIS_COLORS[axis], thickness)
+        draw_rimmed_segment(image, intrinsics, origin, ends[axis], AXIS_COLORS[axis], thickness)
+
+
+def draw_outline(image: NDArray[np.uint8], intrinsics: CameraIntrinsics,
+                 segments: NDArray[np.float64], color: Color, thickness: int = 2) -> None:
+    """Draw line segments, such as the outline of a gripper.
+
+    Args:
+        image: (H, W, 3) uint8 RGB, drawn on.
+        intrinsics: Camera of the image, without distortion.
+        segments: (S, 2, 3) both ends of each, metres, camera frame.
+        color: RGB, 0 to 255.
+        thickness: Of the lines, pixels.
+    """
+    # All rims first: they must not cut the lines apart where these meet.
+    for start, end in segments:
+        draw_segment(image, intrinsics, start, end, _RIM, thickness + 2)
+    for start, end in segments:
+        draw_segment(image, intrinsics, start, end, color, thickness)
+
+
+def draw_rimmed_segment(image: NDArray[np.uint8], intrinsics: CameraIntrinsics,
+                        start: NDArray[np.float64], end: NDArray[np.float64], color: Color,
+                        thickness: int) -> None:
+    """Draw the line between two points of the camera frame on a slightly wider dark one."""
+    draw_segment(image, intrinsics, start, end, _RIM, thickness + 2)
+    draw_segment(image, intrinsics, start, end, color, thickness)
 
 
 def draw_segment(image: NDArray[np.uint8], intrinsics: CameraIntrinsics,

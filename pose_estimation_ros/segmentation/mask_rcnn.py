@@ -109,6 +109,20 @@ class Candidate:
     evidence: dict[str, float]
 
 
+@dataclass(frozen=True)
+class Miss:
+    """The best candidate of a frame in which none was good enough."""
+
+    label: str
+    score: float
+    threshold: float
+
+    def __str__(self) -> str:
+        return (f'the best candidate, {self.label}, has score {self.score:.2f}, less than '
+                f'{self.threshold:.2f}; lower segmentation.min_score, or show the objects larger '
+                'and in better light')
+
+
 class MaskRCNNSegmenter:
     """Finds the objects of a frame: a detector proposes, points in metres decide.
 
@@ -123,15 +137,10 @@ class MaskRCNNSegmenter:
         self._session = session
         self._classifier = classifier
         self._input = _InputContract.of(manifest)
-        self._settings = settings
         self._labels = _label_map(manifest)
-        threshold = settings.score_threshold
-        self._threshold = float(manifest.parameters.get('score_threshold', 0.5)
-                                if threshold is None else threshold)
-        self._detector_threshold = float(manifest.parameters.get('detector_threshold',
-                                                                 self._threshold))
-        self._candidate_threshold = float(manifest.parameters.get('candidate_threshold',
-                                                                  self._threshold))
+        self._parameters = manifest.parameters
+        self._miss: Miss | None = None
+        self.follow(settings)
 
     @classmethod
     def from_model(cls, model: Model, settings: SegmentationSettings | None = None,
@@ -178,8 +187,27 @@ class MaskRCNNSegmenter:
         """Names of the execution providers that run the network."""
         return self._session.providers
 
+    def follow(self, settings: SegmentationSettings) -> None:
+        """Follow other settings from the next frame on; any thread may ask."""
+        given, own = settings.score_threshold, self._parameters
+        threshold = float(own.get('score_threshold', 0.5) if given is None else given)
+        self._detector_threshold = float(own.get('detector_threshold', threshold))
+        self._candidate_threshold = float(own.get('candidate_threshold', threshold))
+        self._threshold = threshold
+        self._settings = settings
+
+    def retune(self, min_score: float | None, max_objects: int) -> None:
+        """Follow another least score and number of objects from the next frame on."""
+        self.follow(replace(self._settings, score_threshold=min_score,
+                            max_detections=max_objects))
+
+    def best_candidate(self) -> str:
+        """Return what came nearest to a detection in the last frame, empty if nothing did."""
+        return '' if self._miss is None else str(self._miss)
+
     def detect(self, frame: RGBDFrame) -> list[Detection]:
         """Return the objects of a frame, best score first."""
+        self._miss = None
         most = self._settings.max_detections
         if self._classifier is None or frame.depth is None:
             least = self._threshold if self._classifier is None else self._detector_threshold
@@ -192,6 +220,8 @@ class MaskRCNNSegmenter:
                   for candidate, probability in zip(candidates, probabilities, strict=True)
                   if probability or candidate.detection.score >= self._detector_threshold]
         judged.sort(key=lambda detection: -detection.score)
+        if judged and judged[0].score < self._threshold:
+            self._miss = Miss(judged[0].label, judged[0].score, self._threshold)
         kept: list[Detection] = []
         for detection in judged:
             if detection.score < self._threshold or len(kept) == most:
@@ -214,6 +244,9 @@ class MaskRCNNSegmenter:
         scale = np.array([width / fitted[0], height / fitted[1]])
         candidates: list[Candidate] = []
         order = np.argsort(-found['scores'], kind='stable')
+        if order.size and found['scores'][order[0]] < least_score:
+            self._miss = Miss(self._labels.get(int(found['labels'][order[0]]), 'something'),
+                               float(found['scores'][order[0]]), least_score)
         for index in order[found['scores'][order] >= least_score]:
             label = self._labels.get(int(found['labels'][index]))
             if label is None:

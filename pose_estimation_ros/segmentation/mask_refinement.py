@@ -25,6 +25,8 @@ _LEAST_SHARE = 0.01
 _PLANE_SAMPLES = 256
 _PLANE_ROUNDS = 4
 _PLANE_FLATNESS = 0.006
+# Share of the surroundings that each round of the fit keeps.
+_TRIMMED = 0.6
 # Width of the surroundings that the carrying plane is fitted to, in widths of the band.
 _RING = 3
 
@@ -143,13 +145,26 @@ class _Plane:
 
     def distance(self, z: Image, intrinsics: CameraIntrinsics) -> Image:
         """Return the (h, w) distance of each pixel's point from the plane, metres."""
-        a, b, c = self.slopes
         rows, columns = np.ogrid[:z.shape[0], :z.shape[1]]
+        return self.distance_at(rows, columns, z, intrinsics)
+
+    def distance_at(self, rows: NDArray[np.intp], columns: NDArray[np.intp], z: Image,
+                    intrinsics: CameraIntrinsics) -> Image:
+        """Return the distance of points at some rows and columns, metres.
+
+        Args:
+            rows: Of their pixels.
+            columns: Likewise; the shapes broadcast.
+            z: Depth at these pixels, metres.
+            intrinsics: Camera of the window.
+        """
+        a, b, c = self.slopes
         # The plane is n . p = 1 in the camera frame.
         normal = np.array([a * intrinsics.fx, b * intrinsics.fy,
                            a * intrinsics.cx + b * intrinsics.cy + c])
-        expected = (a * columns + b * rows + c).astype(np.float32)
-        return np.asarray(np.abs(z * expected - 1) / np.linalg.norm(normal), dtype=np.float32)
+        expected = (a * columns + (b * rows + c)).astype(np.float32)
+        length = np.float32(1.0 / np.sqrt(normal @ normal))
+        return np.asarray(np.abs(z * expected - np.float32(1)) * length)
 
 
 def _carrying_plane(ring: Mask, z: Image, intrinsics: CameraIntrinsics) -> _Plane | None:
@@ -165,14 +180,29 @@ def _carrying_plane(ring: Mask, z: Image, intrinsics: CameraIntrinsics) -> _Plan
     rows, columns = rows[::step], columns[::step]
     inverse = 1.0 / z[rows, columns].astype(np.float64)
     design = np.stack([columns, rows, np.ones(rows.size)], axis=1).astype(np.float64)
-    used = np.ones(rows.size, dtype=np.bool_)
+    used = np.ones(rows.size)
     for _ in range(_PLANE_ROUNDS):
-        slopes = np.asarray(np.linalg.lstsq(design[used], inverse[used], rcond=None)[0])
+        weighted = (design * used[:, None]).T
+        try:
+            slopes = np.asarray(np.linalg.solve(weighted @ design, weighted @ inverse),
+                                dtype=np.float64)
+        except np.linalg.LinAlgError:  # pixels in one line
+            return None
         residual = np.abs(design @ slopes - inverse)
-        used = residual <= max(float(np.quantile(residual, 0.6)), 1e-4)
+        used = (residual <= max(_quantile(residual, _TRIMMED), 1e-4)).astype(np.float64)
     plane = _Plane(slopes)
-    agree = plane.distance(z, intrinsics)[rows, columns] < _PLANE_FLATNESS
+    agree = plane.distance_at(rows, columns, z[rows, columns], intrinsics) < _PLANE_FLATNESS
     return plane if agree.mean() > 0.4 else None
+
+
+def _quantile(values: NDArray[np.float64], share: float) -> float:
+    """Return what `np.quantile` does of a few hundred values, in a tenth of its time."""
+    place = share * (values.size - 1)
+    lower = int(place)
+    upper = min(lower + 1, values.size - 1)
+    sorted_there = np.partition(values, (lower, upper))
+    return float(sorted_there[lower]
+                 + (place - lower) * (sorted_there[upper] - sorted_there[lower]))
 
 
 def _fill_holes(mask: Mask, foreign: Mask) -> Mask:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from importlib.metadata import entry_points
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from pose_estimation_ros.core.detection import Detection
 from pose_estimation_ros.core.errors import ConfigurationError
@@ -63,6 +63,27 @@ class SegmenterOptions:
     threads: int = 0
     min_score: float | None = None
     max_objects: int = 32
+
+
+@runtime_checkable
+class TunableSegmenter(Protocol):
+    """A segmenter whose `min_score` and `max_objects` change while it is loaded."""
+
+    def retune(self, min_score: float | None, max_objects: int) -> None:
+        """Follow other limits from the next frame on; any thread may ask."""
+        ...
+
+
+@runtime_checkable
+class NamesBestCandidate(Protocol):
+    """A segmenter that can say what came nearest to a detection where it found none."""
+
+    def best_candidate(self) -> str:
+        """Return a sentence on the best place of the last frame that was not good enough.
+
+        Empty if there was not even that.
+        """
+        ...
 
 
 def segmenter_names() -> tuple[str, ...]:

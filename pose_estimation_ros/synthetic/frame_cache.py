@@ -61,6 +61,20 @@ def write_frame_shards(folder: Path, count: int, domain: str, split: str,
     return write_shards(folder, -(-count // shard_size), description, make, workers)
 
 
+def described_frame_shards(folder: Path) -> tuple[list[Path], dict[str, Any]]:
+    """Return the frame shards of a folder, and what they hold.
+
+    Raises:
+        InvalidInputError: If there is none.
+        ConfigurationError: If they hold something else.
+    """
+    shards = list_shards(folder)
+    if not shards:
+        raise InvalidInputError(f'{folder} holds no frame shards; make some with: '
+                                f'pose-estimation dataset frames {folder}')
+    return shards, read_description(folder, 'frames')
+
+
 def read_frames(shard: Path) -> Iterator[SyntheticFrame]:
     """Yield the frames of one shard, without their clean depth."""
     with opened_shard(shard) as stored:
@@ -85,11 +99,8 @@ class FrameShards:
             InvalidInputError: If there is none.
             ConfigurationError: If they hold something else.
         """
-        self._shards = list_shards(folder)
-        if not self._shards:
-            raise InvalidInputError(f'{folder} holds no frame shards; make some with: '
-                                    f'pose-estimation dataset frames {folder}')
-        self._shard_size = int(read_description(folder, 'frames')['shard_size'])
+        self._shards, description = described_frame_shards(folder)
+        self._shard_size = int(description['shard_size'])
 
     def __len__(self) -> int:
         """Return the number of frames."""

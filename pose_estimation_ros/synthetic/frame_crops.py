@@ -18,14 +18,12 @@ from pose_estimation_ros.core.errors import InvalidInputError
 from pose_estimation_ros.core.frame import RGBDFrame
 from pose_estimation_ros.core.point_colors import point_colors
 from pose_estimation_ros.synthetic.crop_samples import Crops, PoseSample, pack_crops
-from pose_estimation_ros.synthetic.frame_cache import read_frames
+from pose_estimation_ros.synthetic.frame_cache import described_frame_shards, read_frames
 from pose_estimation_ros.synthetic.mask_errors import detector_mask
 from pose_estimation_ros.synthetic.object_model import make_object
 from pose_estimation_ros.synthetic.shard_files import (
     ALONE,
     Workers,
-    list_shards,
-    read_description,
     write_shards,
 )
 from pose_estimation_ros.synthetic.solids import Solid
@@ -132,11 +130,7 @@ def write_frame_crops(folder: Path, frames: Path, point_count: int = 512,
     Raises:
         InvalidInputError: If there are no frames, or they show other objects.
     """
-    shards = list_shards(frames)
-    if not shards:
-        raise InvalidInputError(f'{frames} holds no frame shards; make some with: '
-                                f'pose-estimation dataset frames {frames}')
-    made = read_description(frames, 'frames')
+    shards, made = described_frame_shards(frames)
     if 'categories' in made:
         raise InvalidInputError(f'{frames} shows objects of {frames}/description.json; only '
                                 'frames of the six generated categories can be cut up')

@@ -69,6 +69,11 @@ class View:
         """Return the same view with another number of pixels."""
         return View(self.intrinsics.resize(width, height), self.T_world_camera)
 
+    def orbited(self, angle: float) -> View:
+        """Return the view after its camera turned about the world's z axis, radians."""
+        turn = make_transform(axis_rotation((0.0, 0.0, 1.0), angle), np.zeros(3))
+        return View(self.intrinsics, turn @ self.T_world_camera)
+
 
 def look_at(eye: ArrayLike, target: ArrayLike, roll: float = 0.0) -> FloatArray:
     """Return the (4, 4) world pose of an optical frame at `eye` that looks at `target`.

@@ -16,6 +16,7 @@ from pose_estimation_ros.drawing.shapes import (
     draw_axes,
     draw_box,
     draw_mask,
+    draw_outline,
     draw_segment,
 )
 
@@ -35,10 +36,10 @@ def test_the_box_goes_through_its_projected_corners_and_nowhere_else():
     for u, v in np.rint(corners).astype(int):
         assert image[v - 1:v + 2, u - 1:u + 2].max() > 100
     rows, columns = np.nonzero(image.max(axis=2))
-    assert rows.min() >= corners[:, 1].min() - 2
-    assert rows.max() <= corners[:, 1].max() + 2
-    assert columns.min() >= corners[:, 0].min() - 2
-    assert columns.max() <= corners[:, 0].max() + 2
+    assert rows.min() >= corners[:, 1].min() - 3
+    assert rows.max() <= corners[:, 1].max() + 3
+    assert columns.min() >= corners[:, 0].min() - 3
+    assert columns.max() <= corners[:, 0].max() + 3
 
 
 def test_each_axis_ends_where_its_direction_points():
@@ -117,3 +118,31 @@ def test_an_unknown_label_is_grey_and_an_object_behind_the_camera_breaks_nothing
     pose = ObjectPose('thing', 0.9, behind, SIZE, category_named('mug').symmetry, 'test')
     assert not draw_overlay(blank(), CAMERA, [pose]).any()
     assert len(set(label_color('thing'))) == 1
+
+
+def test_edges_behind_a_box_are_thinner_than_those_in_front():
+    image = blank()
+    draw_box(image, CAMERA, make_transform(np.eye(3), [0, 0, 0.6]), SIZE, (255, 0, 0), thickness=3)
+
+    def width_across(point):
+        u, v = np.rint(CAMERA.project(np.array(point))).astype(int)
+        return (image[v - 6:v + 7, u].max(axis=1) > 120).sum()
+
+    # Halfway along the lower edge of the near and of the far side.
+    half = SIZE / 2
+    near = width_across([0.01, -half[1], 0.6 - half[2]])
+    far = width_across([0.01, -half[1], 0.6 + half[2]])
+    assert near >= 3
+    assert 1 <= far < near
+
+
+def test_a_gripper_is_drawn_over_its_dark_rim():
+    image = np.full((240, 320, 3), 200, np.uint8)
+    segments = np.array([[[-0.05, 0.0, 0.5], [0.05, 0.0, 0.5]],
+                         [[0.0, 0.0, 0.5], [0.0, 0.05, 0.5]]])
+    draw_outline(image, CAMERA, segments, (10, 250, 20), thickness=2)
+    for end in segments.reshape(-1, 3):
+        inside = end * 0.9 + segments[0].mean(axis=0) * 0.1
+        u, v = np.rint(CAMERA.project(inside)).astype(int)
+        assert image[v, u, 1] > 200 and image[v, u, 0] < 60
+    assert (image.max(axis=2) < 100).sum() > 50

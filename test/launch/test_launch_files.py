@@ -10,6 +10,9 @@ import yaml
 ROOT = Path(__file__).resolve().parents[2]
 LAUNCH_FILES = sorted((ROOT / 'launch').glob('*.launch.py'))
 CORE = ROOT / 'launch' / 'pose_estimation.launch.py'
+# Each camera's launch file, and the preset that it uses.
+PRESETS = {'azure_kinect': 'azure_kinect', 'oak': 'oak', 'orbbec': 'orbbec',
+           'realsense': 'realsense', 'rgbd': 'generic', 'zed': 'zed'}
 
 
 def tree_of(path):
@@ -47,7 +50,8 @@ def string_constants(path):
 def test_the_launch_files_are_those_of_the_readme():
     readme = (ROOT / 'README.md').read_text()
     assert {path.name for path in LAUNCH_FILES} == {
-        'pose_estimation.launch.py', 'realsense.launch.py', 'demo.launch.py', 'replay.launch.py'}
+        'pose_estimation.launch.py', 'demo.launch.py', 'replay.launch.py',
+        *(f'{camera}.launch.py' for camera in PRESETS)}
     assert all(f'`{path.name}`' in readme for path in LAUNCH_FILES)
 
 
@@ -127,19 +131,51 @@ def test_the_topics_remapped_are_those_that_the_estimator_listens_to():
     assert topics <= string_constants(CORE)
 
 
-def test_the_realsense_is_told_to_align_and_to_synchronise():
-    pairs = {key.value: value.value
-             for node in ast.walk(tree_of(ROOT / 'launch' / 'realsense.launch.py'))
-             if isinstance(node, ast.Dict)
-             for key, value in zip(node.keys, node.values, strict=True)
-             if isinstance(key, ast.Constant) and isinstance(value, ast.Constant)}
-    assert pairs == {'align_depth.enable': 'true', 'enable_sync': 'true'}
+def driver_arguments(camera):
+    """Return the arguments with literal values that a camera's driver is started with."""
+    return {key.value: value.value
+            for node in ast.walk(tree_of(ROOT / 'launch' / f'{camera}.launch.py'))
+            if isinstance(node, ast.Dict)
+            for key, value in zip(node.keys, node.values, strict=True)
+            if isinstance(key, ast.Constant) and isinstance(value, ast.Constant)}
+
+
+@pytest.mark.parametrize(('camera', 'arguments'), [
+    ('realsense', {'align_depth.enable': 'true', 'enable_sync': 'true'}),
+    ('azure_kinect', {'color_enabled': 'true', 'depth_enabled': 'true'}),
+    ('oak', {'rectify_rgb': 'true'}),
+    ('orbbec', {'depth_registration': 'true', 'enable_frame_sync': 'true'}),
+])
+def test_the_driver_is_told_to_align_and_to_synchronise(camera, arguments):
+    assert arguments.items() <= driver_arguments(camera).items()
+
+
+@pytest.mark.parametrize(('camera', 'preset'), PRESETS.items())
+def test_a_preset_sets_parameters_that_the_estimator_declares_to_values_it_takes(camera, preset):
+    from pose_estimation_ros.nodes.parameters import ESTIMATOR_PARAMETERS
+    assert f'{preset}.yaml' in string_constants(ROOT / 'launch' / f'{camera}.launch.py')
+    content = yaml.safe_load((ROOT / 'config' / 'cameras' / f'{preset}.yaml').read_text())
+    assert list(content) == ['/**/pose_estimator']
+    specs = {spec.name: spec for spec in ESTIMATOR_PARAMETERS}
+    values = content['/**/pose_estimator']['ros__parameters']
+    assert {'color.rectified', 'sync.slop'} <= set(values) <= set(specs)
+    for name, value in values.items():
+        assert type(value) is type(specs[name].default), name
+        assert specs[name].problem(value) is None
+
+
+def test_every_preset_belongs_to_a_launch_file():
+    presets = {path.stem for path in (ROOT / 'config' / 'cameras').glob('*.yaml')}
+    assert presets == set(PRESETS.values())
 
 
 def test_rviz_shows_cloud_overlay_boxes_axes_and_tf():
     config = yaml.safe_load((ROOT / 'config' / 'rviz' / 'pose_estimation.rviz').read_text())
+    groups = config['Visualization Manager']['Displays']
     displays = {display['Class'].removeprefix('rviz_default_plugins/'): display
-                for display in config['Visualization Manager']['Displays']}
+                for group in groups for display in group.get('Displays', [group])}
+    hidden = {name for name, display in displays.items() if not display['Enabled']}
+    assert hidden == {'Grid'}
     assert {'DepthCloud', 'PointCloud2', 'Image', 'MarkerArray', 'Axes', 'TF',
             'Grid'} <= set(displays)
     assert displays['MarkerArray']['Topic']['Value'] == '/object_markers'

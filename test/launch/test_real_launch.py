@@ -11,6 +11,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+import yaml
 
 pytest.importorskip(
     'launch.actions', reason='launch is not installed (PyPI has none; it comes with ROS): the '
@@ -19,6 +20,8 @@ pytest.importorskip('ros2launch', reason='ros2launch is not installed')
 
 sys.path.insert(0, str(Path(__file__).parents[1] / 'support'))
 
+from rcl_interfaces.srv import GetParameters
+from rclpy.parameter import parameter_value_to_python
 from ros_harness import PATIENCE, RED, ROOT, Client, Frame, K, NodeProcess, center, environment
 from sensor_msgs.msg import Image
 
@@ -27,7 +30,6 @@ from pose_estimation_ros.nodes.conversions import stamp_to_ns
 PACKAGE = 'pose_estimation_ros'
 PATCH = (60, 40, 100, 80)
 DEPTH = 0.5
-COLOR = '/camera/camera/color/image_raw'
 
 
 def launch_environment():
@@ -57,6 +59,10 @@ class Launch:
     @property
     def log(self):
         return self._log.read_text()
+
+    @property
+    def has_ended(self):
+        return self.process.poll() is not None
 
     def children(self):
         """Return {executable name: process id} of the nodes that were started."""
@@ -105,13 +111,15 @@ def client():
     client.close()
 
 
-@pytest.mark.parametrize('name', ['pose_estimation', 'realsense', 'demo', 'replay'])
+@pytest.mark.parametrize('name', sorted(
+    path.name.removesuffix('.launch.py') for path in (ROOT / 'launch').glob('*.launch.py')))
 def test_show_args_lists_the_arguments_of_the_file_and_of_the_core(name):
     result = subprocess.run(ros2_launch(f'{name}.launch.py', '--show-args'), check=False,
                             env=launch_environment(), capture_output=True, text=True)
     assert result.returncode == 0, result.stderr
     for argument in ('backend', 'model', 'device', 'output_frame', 'rviz', 'use_sim_time',
-                     'params_file', 'namespace', 'color_image', 'depth_image'):
+                     'params_file', 'camera_preset', 'namespace', 'tf_prefix', 'color_image',
+                     'depth_image'):
         assert f"'{argument}':" in result.stdout
     assert 'no description given' not in result.stdout
 
@@ -123,19 +131,42 @@ def test_a_wrong_choice_is_refused_with_the_choices():
     assert 'tensorrt' in result.stderr + result.stdout
 
 
-def test_realsense_without_its_driver_estimates_on_the_topics_of_the_realsense(
-        client, recording, params_file, tmp_path):
-    client.listen(Image, COLOR)
-    launch = Launch(tmp_path / 'launch.log', 'realsense.launch.py', 'start_camera:=false',
+DRIVEN_ELSEWHERE = ('start_camera:=false',)
+
+
+@pytest.mark.parametrize(('launch_file', 'arguments', 'color', 'depth'), [
+    ('realsense', DRIVEN_ELSEWHERE, '/camera/camera/color/image_raw',
+     '/camera/camera/aligned_depth_to_color/image_raw'),
+    # As older drivers name their topics.
+    ('realsense', (*DRIVEN_ELSEWHERE, 'camera_namespace:=/'), '/camera/color/image_raw',
+     '/camera/aligned_depth_to_color/image_raw'),
+    ('azure_kinect', DRIVEN_ELSEWHERE, '/rgb/image_raw', '/depth_to_rgb/image_raw'),
+    ('oak', DRIVEN_ELSEWHERE, '/oak/rgb/image_rect', '/oak/stereo/image_raw'),
+    ('zed', (*DRIVEN_ELSEWHERE, 'camera_name:=head'), '/head/zed_node/rgb/color/rect/image',
+     '/head/zed_node/depth/depth_registered'),
+    ('orbbec', DRIVEN_ELSEWHERE, '/camera/color/image_raw', '/camera/depth/image_raw'),
+    ('rgbd', ('camera:=/head',), '/head/color/image_raw', '/head/depth/image_raw'),
+])
+def test_a_camera_without_its_driver_gives_poses_from_its_topics(
+        client, recording, params_file, tmp_path, launch_file, arguments, color, depth):
+    client.listen(Image, color)
+    launch = Launch(tmp_path / 'launch.log', f'{launch_file}.launch.py', *arguments,
                     'backend:=stand_in', f'params_file:={params_file}')
-    camera = NodeProcess(
-        'replay_camera', tmp_path / 'camera.log', {'source': recording, 'rate': 10.0},
-        [f'color/image_raw:={COLOR}',
-         'color/camera_info:=/camera/camera/color/camera_info',
-         'depth/image_raw:=/camera/camera/aligned_depth_to_color/image_raw',
-         'depth/camera_info:=/camera/camera/aligned_depth_to_color/camera_info'])
+    camera = NodeProcess('replay_camera', tmp_path / 'camera.log',
+                         {'source': recording, 'rate': 10.0},
+                         [f'color/image_raw:={color}',
+                          f'color/camera_info:={Path(color).parent}/camera_info',
+                          f'depth/image_raw:={depth}',
+                          f'depth/camera_info:={Path(depth).parent}/camera_info'])
     try:
-        client.wait_for(lambda: client.received['object_poses'], 'object_poses', 3 * PATIENCE)
+        client.wait_for(lambda: client.received['object_poses'] or launch.has_ended,
+                        'object_poses', 3 * PATIENCE)
+        assert not launch.has_ended
+        preset = yaml.safe_load((ROOT / 'config' / 'cameras' / {
+            'rgbd': 'generic.yaml'}.get(launch_file, f'{launch_file}.yaml')).read_text())
+        parameters = preset['/**/pose_estimator']['ros__parameters']
+        values = client.call(GetParameters, 'pose_estimator/get_parameters',
+                             GetParameters.Request(names=list(parameters))).values
     except AssertionError as fault:
         raise AssertionError(f'{fault}\n{launch.log}\n{camera.log}') from fault
     finally:
@@ -145,10 +176,78 @@ def test_realsense_without_its_driver_estimates_on_the_topics_of_the_realsense(
     assert pose.header.frame_id == 'camera_color_optical_frame'
     # The estimator keeps the stamps of the camera's images.
     assert stamp_to_ns(pose.header.stamp) in {
-        stamp_to_ns(image.header.stamp) for image in client.received[COLOR]}
+        stamp_to_ns(image.header.stamp) for image in client.received[color]}
     found = [getattr(pose.pose.position, axis) for axis in 'xyz']
     np.testing.assert_allclose(found, center(PATCH, DEPTH), atol=1e-3)
+    assert [parameter_value_to_python(value) for value in values] == list(parameters.values())
     assert (camera_code, launch_code) == (0, 0)
+
+
+# What stands for a driver: as strict about its arguments as the real one, and soon over.
+DRIVER = """
+import json
+from launch import LaunchDescription
+from launch.actions import DeclareLaunchArgument, OpaqueFunction, Shutdown
+from launch.substitutions import LaunchConfiguration
+
+ARGUMENTS = {arguments!r}
+
+
+def tell(context):
+    given = {{name: LaunchConfiguration(name).perform(context) for name in ARGUMENTS}}
+    open({told!r}, 'w').write(json.dumps(given))
+    return [Shutdown()]
+
+
+def generate_launch_description():
+    return LaunchDescription([
+        *(DeclareLaunchArgument(name, default_value=default, choices=choices)
+          for name, (default, choices) in ARGUMENTS.items()), OpaqueFunction(function=tell)])
+"""
+SWITCH = ['true', 'false']
+
+
+@pytest.mark.parametrize(('launch_file', 'package', 'driver', 'declared', 'expected'), [
+    ('realsense', 'realsense2_camera', 'rs_launch.py',
+     {'align_depth.enable': ('false', None), 'enable_sync': ('false', None),
+      'log_level': ('info', None), 'serial_no': ("''", None), 'camera_name': ('camera', None)},
+     {'align_depth.enable': 'true', 'enable_sync': 'true', 'log_level': 'info',
+      'serial_no': '_7', 'camera_name': 'camera'}),
+    ('azure_kinect', 'azure_kinect_ros_driver', 'driver.launch.py',
+     {'color_enabled': ('true', None), 'depth_unit': ('16UC1', None), 'fps': ('5', None)},
+     {'color_enabled': 'true', 'depth_unit': '16UC1', 'fps': '15'}),
+    ('oak', 'depthai_ros_driver', 'rgbd_pcl.launch.py',
+     {'name': ('oak', None), 'namespace': ('', None), 'params_file': ('', None),
+      'rectify_rgb': ('True', None)},
+     {'name': 'oak', 'namespace': '', 'params_file': '{prefix}/config/rgbd.yaml',
+      'rectify_rgb': 'true'}),
+    ('zed', 'zed_wrapper', 'zed_camera.launch.py',
+     {'camera_model': ('zed', ['zed', 'zed2i']), 'namespace': ('', None),
+      'use_sim_time': ('false', SWITCH)},
+     {'camera_model': 'zed2i', 'namespace': '', 'use_sim_time': 'false'}),
+    ('orbbec', 'orbbec_camera', 'gemini_330_series.launch.py',
+     {'depth_registration': ('false', None), 'log_level': ('none', None)},
+     {'depth_registration': 'true', 'log_level': 'none'}),
+])
+def test_the_driver_gets_its_own_arguments_and_not_those_of_the_estimator(
+        tmp_path, params_file, launch_file, package, driver, declared, expected):
+    share = tmp_path / 'share' / package
+    (share / 'launch').mkdir(parents=True)
+    index = tmp_path / 'share' / 'ament_index' / 'resource_index' / 'packages'
+    index.mkdir(parents=True)
+    (index / package).write_text('')
+    told = tmp_path / 'told.json'
+    (share / 'launch' / driver).write_text(DRIVER.format(arguments=declared, told=str(told)))
+    variables = launch_environment()
+    variables['AMENT_PREFIX_PATH'] += f'{os.pathsep}{tmp_path}'
+    result = subprocess.run(
+        ros2_launch(f'{launch_file}.launch.py', 'log_level:=error', 'namespace:=left',
+                    'autostart:=false', f'params_file:={params_file}', 'serial_no:=_7'),
+        env=variables, capture_output=True, text=True, check=False, timeout=PATIENCE)
+    assert told.exists(), result.stdout + result.stderr
+    expected = {name: value.format(prefix=share) for name, value in expected.items()}
+    given = json.loads(told.read_text())
+    assert given == expected
 
 
 def test_replay_runs_in_a_namespace_with_room_for_images_and_leaves_no_process(

@@ -1,5 +1,6 @@
 """DESIGN.md section 2: who may import whom."""
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -23,16 +24,21 @@ ALLOWED = {
     'grasping': {'core'},
     'drawing': {'core'},
     'synthetic': {'core', 'rendering', 'datasets', 'distribution'},
-    'pipeline': {'core', 'runtime', 'segmentation', 'backends', 'tracking', 'grasping'},
+    'pipeline_values': {'core', 'segmentation', 'backends', 'tracking', 'grasping'},
+    'pipeline_checks': {'core', 'segmentation', 'backends'},
+    'pipeline': {'pipeline_checks', 'pipeline_values', 'core', 'runtime', 'segmentation',
+                 'backends', 'tracking', 'grasping'},
     'nodes': {'pipeline', 'core', 'drawing'},
     'networks': {'core'},
 }
-ON_TOP = {'training', 'evaluation', 'cli'}
-CAMERAS = {f'{PACKAGE}.nodes.simulated_camera', f'{PACKAGE}.nodes.replay_camera'}
+ON_TOP = {'training', 'evaluation', 'viewing', 'cli'}
+CAMERAS = {f'{PACKAGE}.nodes.{name}'
+           for name in ('simulated_camera', 'replay_camera', 'bag_frames', 'bag_player',
+                        'bag_messages')}
 ROS = {'rclpy', 'tf2_ros', 'cv_bridge', 'message_filters', 'launch', 'launch_ros'}
 MESSAGES = {'builtin_interfaces', 'diagnostic_msgs', 'geometry_msgs', 'lifecycle_msgs',
-            'rcl_interfaces', 'sensor_msgs', 'std_msgs', 'std_srvs', 'tf2_msgs', 'vision_msgs',
-            'visualization_msgs'}
+            'rcl_interfaces', 'rosgraph_msgs', 'sensor_msgs', 'std_msgs', 'std_srvs', 'tf2_msgs',
+            'vision_msgs', 'visualization_msgs'}
 
 MODULES = tuple(modules())
 
@@ -61,6 +67,14 @@ def test_a_module_imports_only_the_parts_below_it():
         return item.part not in ALLOWED[part] | {part, None} | for_cameras
 
     assert offenders(is_too_high) == {}
+
+
+def test_the_design_page_names_the_nodes_that_may_see_data():
+    rule = next(line for line in (ROOT / 'docs' / 'design.md').read_text('utf-8').splitlines()
+                if line.startswith('- ') and '`synthetic` and `datasets`' in line)
+    nodes = {name.rpartition('.')[2] for name in MODULES if name.startswith(f'{PACKAGE}.nodes.')}
+    assert set(re.findall(r'`(\w+)`', rule)) & nodes == {
+        name.rpartition('.')[2] for name in CAMERAS}
 
 
 def test_only_networks_and_training_import_torch_at_module_level():

@@ -23,6 +23,8 @@ ENTRY_POINTS = {
     'pose_estimator': f'{PACKAGE}.nodes.pose_estimator:main',
     'simulated_camera': f'{PACKAGE}.nodes.simulated_camera:main',
     'replay_camera': f'{PACKAGE}.nodes.replay_camera:main',
+    'recorder': f'{PACKAGE}.nodes.recorder:main',
+    'planning_scene_bridge': f'{PACKAGE}.nodes.planning_scene_bridge:main',
     'pose-estimation': f'{PACKAGE}.cli.main:main',
 }
 # Python modules of the estimator and the command line, by the rosdep key that brings them.
@@ -34,15 +36,18 @@ KEYS = {
     'vision_msgs': 'vision_msgs', 'visualization_msgs': 'visualization_msgs',
     'diagnostic_msgs': 'diagnostic_msgs', 'lifecycle_msgs': 'lifecycle_msgs',
     'tf2_msgs': 'tf2_msgs', 'tf2_ros': 'tf2_ros_py', 'rcl_interfaces': 'rcl_interfaces',
+    'rosgraph_msgs': 'rosgraph_msgs',
     'ament_index_python': 'ament_index_python', 'builtin_interfaces': 'builtin_interfaces',
 }
 # What some commands and the simulated camera need, by the extra of setup.py that brings it.
 EXTRAS = {'open3d': 'simulation', 'rosbags': 'demo', 'torch': 'training',
           'torchvision': 'training', 'onnx': 'training', 'tensorboard': 'training',
           'tqdm': 'simulation', 'distributed': 'training', 'google_crc32c': 'training',
-          'matplotlib': 'evaluation', 'pycocotools': 'evaluation', 'warp': 'gpu'}
+          'matplotlib': 'evaluation', 'pycocotools': 'evaluation', 'warp': 'gpu',
+          'jinja2': 'viewing', 'rerun': 'viewing', 'small_gicp': 'disp6d'}
 # Distributions that are not called as their module.
-DISTRIBUTIONS = {'warp': 'warp-lang', 'google_crc32c': 'google-crc32c'}
+DISTRIBUTIONS = {'warp': 'warp-lang', 'google_crc32c': 'google-crc32c',
+                 'rerun': 'rerun-sdk'}
 
 
 def setup_keywords():

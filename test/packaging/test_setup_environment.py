@@ -61,6 +61,11 @@ def test_the_tests_add_their_tools_to_a_demo_environment(tool):
     assert tool.done == ['test']
 
 
+def test_the_documentation_needs_its_own_tools_only(tool):
+    tool.set_up('docs', 'cpu')
+    assert tool.done == ['venv', 'libraries cpu', 'messages', 'link', 'docs']
+
+
 def test_another_onnx_runtime_installs_the_libraries_again(tool):
     tool.set_up('demo', 'cpu')
     tool.done.clear()

@@ -4,9 +4,11 @@ import numpy as np
 import onnx
 import pytest
 from onnx import TensorProto, helper
+from onnxruntime import OrtValue
+from onnxruntime.capi.onnxruntime_pybind11_state import RuntimeException
 
 from pose_estimation_ros.core.errors import ConfigurationError, InvalidInputError, ModelError
-from pose_estimation_ros.runtime.session import InferenceSession
+from pose_estimation_ros.runtime.session import DeviceArray, InferenceSession
 
 
 @pytest.fixture
@@ -68,6 +70,48 @@ def test_a_closed_network_says_so(doubling_network: Path):
         session.run({'x': np.zeros((1, 3), np.float32)})
 
 
+def test_what_one_network_leaves_on_the_device_another_takes_from_there(doubling_network: Path):
+    first, second = (InferenceSession(doubling_network, 'cpu', threads=1) for _ in range(2))
+    x = np.arange(6, dtype=np.float32).reshape(2, 3)
+
+    left = first.run_on_device({'x': x})['y']
+
+    assert (left.shape, left.dtype) == ((2, 3), np.float32)
+    np.testing.assert_array_equal(second.run({'x': left})['y'], 4 * x)
+    np.testing.assert_array_equal(left.numpy(), 2 * x)
+    first.run_on_device({'x': 10 * x})
+    np.testing.assert_array_equal(left.numpy(), 2 * x)
+
+
+def test_what_was_left_on_the_device_is_checked_like_arrays(doubling_network: Path):
+    session = InferenceSession(doubling_network, 'cpu', threads=1)
+    left = session.run_on_device({'x': np.ones((1, 3), np.float32)})['y']
+    with pytest.raises(InvalidInputError, match='takes the inputs x, got y'):
+        session.run({'y': left})
+    wrong = DeviceArray(OrtValue.ortvalue_from_numpy(np.ones((1, 4))))
+    with pytest.raises(InvalidInputError, match='got 1x4 float64'):
+        session.run({'x': wrong})
+
+
+def test_an_array_on_another_device_is_copied_to_where_the_network_runs(doubling_network: Path):
+    class OnTheGpu:
+        """Has what a value on a GPU can be asked for by one who does not run there."""
+
+        def __init__(self, array):
+            self.numpy = array.copy
+            self.shape = lambda: list(array.shape)
+
+        def device_name(self):
+            return 'cuda'
+
+        def data_type(self):
+            return 'tensor(float)'
+
+    session = InferenceSession(doubling_network, 'cpu', threads=1)
+    x = np.ones((2, 3), np.float32)
+    np.testing.assert_array_equal(session.run({'x': DeviceArray(OnTheGpu(x))})['y'], 2 * x)
+
+
 def test_a_missing_file_is_a_model_error(tmp_path: Path):
     with pytest.raises(ModelError, match=r'nothing\.onnx is missing'):
         InferenceSession(tmp_path / 'nothing.onnx', 'cpu')
@@ -88,3 +132,64 @@ def test_automatic_choice_runs_on_any_machine(doubling_network: Path):
     session = InferenceSession(doubling_network, 'auto', threads=1)
     assert session.run({'x': np.ones((1, 3), np.float32)})['y'][0, 0] == 2
     assert session.providers[-1] == 'CPUExecutionProvider'
+
+
+class FullDevice:
+    """A session whose device has no memory left, with what ONNX Runtime really raises then."""
+
+    def __init__(self, inner):
+        self._inner = inner
+
+    def io_binding(self):
+        return self._inner.io_binding()
+
+    def run_with_iobinding(self, binding):
+        raise RuntimeException(
+            '[ONNXRuntimeError] : 6 : RUNTIME_EXCEPTION : Non-zero status code returned while '
+            "running Conv node. Name:'conv' Status Message: bfc_arena.cc:376 Failed to allocate "
+            'memory for requested buffer of size 536870912')
+
+
+def on_a_full_gpu(path, device):
+    session = InferenceSession(path, 'cpu', threads=1)
+    session._session = FullDevice(session._session)
+    session._device = device
+    session.providers = ('CUDAExecutionProvider', 'CPUExecutionProvider')
+    return session
+
+
+@pytest.mark.fault('out of memory on the GPU')
+def test_out_of_gpu_memory_an_automatic_device_goes_on_on_the_cpu_and_says_so(
+        doubling_network: Path, caplog):
+    session = on_a_full_gpu(doubling_network, 'auto')
+    x = np.ones((2, 3), np.float32)
+    for _ in range(2):
+        np.testing.assert_array_equal(session.run({'x': x})['y'], 2 * x)
+    assert session.providers == ('CPUExecutionProvider',)
+    (record,) = caplog.records
+    assert record.getMessage().startswith('the GPU is out of memory ([ONNXRuntimeError] : 6')
+    assert 'double.onnx goes on on the CPU, which is slower; end other' in record.getMessage()
+
+
+@pytest.mark.fault('out of memory on the GPU')
+def test_out_of_gpu_memory_a_device_chosen_by_name_is_a_clear_error(doubling_network: Path):
+    session = on_a_full_gpu(doubling_network, 'cuda')
+    with pytest.raises(ModelError, match=r'the GPU is out of memory for double.onnx .* lower '
+                       r"max_objects, .* choose device 'auto'"):
+        session.run({'x': np.ones((2, 3), np.float32)})
+
+
+@pytest.mark.fault('out of memory')
+def test_what_the_computer_cannot_hold_is_a_clear_error_too(tmp_path: Path):
+    """ONNX Runtime itself fails here: the answer would need four petabytes."""
+    shape = helper.make_tensor_value_info('shape', TensorProto.INT64, ['rank'])
+    y = helper.make_tensor_value_info('y', TensorProto.FLOAT, None)
+    graph = helper.make_graph([helper.make_node('ConstantOfShape', ['shape'], ['y'])], 'large',
+                              [shape], [y])
+    path = tmp_path / 'large.onnx'
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid('', 17)],
+                                ir_version=8), path)
+    session = InferenceSession(path, 'auto', threads=1)
+    with pytest.raises(ModelError, match=r'this computer is out of memory for large.onnx'):
+        session.run({'shape': np.array([2 ** 50], np.int64)})
+    assert session.run({'shape': np.array([2], np.int64)})['y'].shape == (2,)

@@ -257,3 +257,16 @@ def test_what_a_surer_detection_covers_is_taken_for_a_part_of_it():
 
     assert [d.score for d in found] == [0.9, 0.6]
     np.testing.assert_allclose(found[1].box, (200, 120, 240, 160))
+
+
+def test_a_threshold_can_change_and_what_misses_it_is_named():
+    segmenter = MaskRCNNSegmenter(StoredNetwork(((40, 60, 80, 100), 6, 0.31)), MANIFEST,
+                                  SegmentationSettings(refinement=None))
+    assert segmenter.detect(frame()) == []
+    assert segmenter.best_candidate().startswith(
+        'the best candidate, mug, has score 0.31, less than 0.50; lower segmentation.min_score')
+    segmenter.retune(min_score=0.3, max_objects=5)
+    assert len(segmenter.detect(frame())) == 1
+    assert segmenter.best_candidate() == ''
+    segmenter.retune(min_score=None, max_objects=5)
+    assert segmenter.detect(frame()) == []
