@@ -1,11 +1,11 @@
-"""Make everything that `make demo` and `make test` need, once, in .venv.
+"""Make everything that `make demo`, `make docs` and `make test` need, once, in .venv.
 
 Runs with the system's python3 and the standard library alone. Every step leaves a stamp with a
 hash of what it was made from; a step whose stamp is right is skipped, so the next call takes no
 time. Calls exclude each other, and an interrupted installation is started anew.
 
 Usage:
-    python3 tools/setup_environment.py [--set demo|test] [--ort auto|cpu|gpu]
+    python3 tools/setup_environment.py [--set demo|docs|test] [--ort auto|cpu|gpu]
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ REQUIREMENTS = ROOT / 'tools' / 'requirements'
 PYTHON = VENV / 'bin' / 'python'
 
 SUPPORTED_PYTHONS = ((3, 10), (3, 11), (3, 12), (3, 13))
-DISK_GIB = {'demo': 3, 'test': 12}
+DISK_GIB = {'demo': 3, 'docs': 3, 'test': 10}
 
 
 class SetupError(Exception):
@@ -318,8 +318,11 @@ def set_up(chosen_set: str, runtime: str) -> None:
     if chosen_set == 'test':
         steps.insert(2, (
             'PyTorch and test tools (several GB the first time)', 'tests',
-            lambda: pip_install('ros', 'run', f'onnxruntime-{runtime}', 'test'),
-            digest(runtime, *libraries, REQUIREMENTS / 'test.txt')))
+            lambda: pip_install('ros', 'run', f'onnxruntime-{runtime}', 'docs', 'test'),
+            digest(runtime, *libraries, REQUIREMENTS / 'docs.txt', REQUIREMENTS / 'test.txt')))
+    if chosen_set == 'docs':
+        steps.append(('documentation tools', 'docs', lambda: pip_install('docs'),
+                      digest(REQUIREMENTS / 'docs.txt')))
     begun = time.monotonic()
     install_system_packages()
     discard_unusable_environment()
@@ -342,9 +345,10 @@ def set_up(chosen_set: str, runtime: str) -> None:
 
 def main() -> int:
     """Read the arguments and set up."""
-    parser = argparse.ArgumentParser(description='Make what the demo or the tests need, in .venv.')
-    parser.add_argument('--set', choices=('demo', 'test'), default='demo', dest='chosen_set',
-                        help='demo: what a running estimator needs; test: PyTorch and tools too')
+    parser = argparse.ArgumentParser(description='Make what a command of make needs, in .venv.')
+    parser.add_argument('--set', choices=tuple(DISK_GIB), default='demo', dest='chosen_set',
+                        help='demo: what a running estimator needs; docs: MkDocs too; test: '
+                        'that, PyTorch and test tools too')
     parser.add_argument('--ort', choices=('auto', 'cpu', 'gpu'), default='auto',
                         help='which ONNX Runtime; auto takes gpu where an NVIDIA driver is loaded')
     arguments = parser.parse_args()
