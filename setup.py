@@ -29,7 +29,7 @@ setup(
     license='Apache-2.0',
     python_requires='>=3.10',
     packages=find_packages(include=[PACKAGE, f'{PACKAGE}.*']),
-    package_data={PACKAGE: ['py.typed']},
+    package_data={PACKAGE: ['py.typed', 'backends/*.onnx', 'viewing/*.j2']},
     data_files=[
         ('share/ament_index/resource_index/packages', [f'resource/{PACKAGE}']),
         (f'share/{PACKAGE}', ['package.xml']),
@@ -40,12 +40,17 @@ setup(
     # ONNX Runtime is not among them: it is one of two packages that exclude each other.
     install_requires=['numpy', 'scipy', 'opencv-python-headless', 'PyYAML', 'typer>=0.12'],
     extras_require={
+        # colcon runs pytest where this names it.
+        'test': ['pytest', 'hypothesis'],
         'simulation': ['open3d', 'tqdm'],
         'demo': ['open3d', 'rosbags'],
+        'viewing': ['jinja2', 'rerun-sdk', 'rosbags'],
         'training': ['open3d', 'torch', 'torchvision', 'onnx', 'tensorboard', 'tqdm',
                      'distributed', 'google-crc32c'],
         'mrc': ['open3d'],
+        'disp6d': ['small_gicp'],
         'gpu': ['warp-lang'],
+        'docs': ['mkdocs-material'],
         'evaluation': ['matplotlib', 'pycocotools', 'tqdm', 'distributed'],
     },
     zip_safe=False,
@@ -54,6 +59,8 @@ setup(
             f'pose_estimator = {PACKAGE}.nodes.pose_estimator:main',
             f'simulated_camera = {PACKAGE}.nodes.simulated_camera:main',
             f'replay_camera = {PACKAGE}.nodes.replay_camera:main',
+            f'recorder = {PACKAGE}.nodes.recorder:main',
+            f'planning_scene_bridge = {PACKAGE}.nodes.planning_scene_bridge:main',
             f'pose-estimation = {PACKAGE}.cli.main:main',
         ],
     },
