@@ -72,9 +72,10 @@ def evaluate(
                                              autocompletion=complete_backend)] = 'spd',
         model: Annotated[str, typer.Option(help="Its model; empty = the method's default.")] = '',
         masks: Annotated[str, typer.Option(
-            help="Who finds the objects: model = the detector; truth = true masks; errors = true "
-            "masks with a detector's errors; or a file of detections, or a folder of the NOCS "
-            "detector's published pickles.")] = 'model',
+            help="Who finds the objects: model = the detector; truth = true masks; boxes = true "
+            "boxes of what is seen, without masks; errors = true masks with a detector's errors; "
+            "or a file of detections, or a folder of the NOCS detector's published pickles."
+        )] = 'model',
         segmentation_model: Annotated[str, typer.Option(help="The detector's model.")] = '',
         min_score: Annotated[float, typer.Option(
             help="Least score of a detection; negative = the model's own.")] = -1.0,

@@ -1,7 +1,7 @@
 """Where the detections of an evaluation come from, when no detector finds them.
 
-A backend can be judged alone: on the true masks, on true masks with a detector's errors, or on
-detections that were stored before or published by others.
+A backend can be judged alone: on the true masks, on true boxes, on true masks with a detector's
+errors, or on detections that were stored before or published by others.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from pose_estimation_ros.synthetic.mask_errors import detector_mask
 
 Mask = NDArray[np.bool_]
 
-MODEL, TRUTH, ERRORS = 'model', 'truth', 'errors'
+MODEL, TRUTH, BOXES, ERRORS = 'model', 'truth', 'boxes', 'errors'
 # What is hidden or a few pixels small is not asked for, as a detector would not find it.
 _LEAST_PIXELS = 32
 
@@ -64,6 +64,16 @@ class MaskSource:
 
 class TrueMasks(MaskSource):
     """True masks as they are."""
+
+
+class TrueBoxes(MaskSource):
+    """The least box of what can be seen of each object, whole: what a plain box detector tells."""
+
+    def _mask(self, own: Mask, _frame: str, _instance_id: int) -> Mask:
+        rows, columns = (np.flatnonzero(own.any(axis=axis)) for axis in (1, 0))
+        box = np.zeros_like(own)
+        box[rows[0]:rows[-1] + 1, columns[0]:columns[-1] + 1] = True
+        return box
 
 
 class MasksWithErrors(MaskSource):
@@ -131,7 +141,7 @@ def open_source(masks: str, seed: int) -> DetectionSource:
     """Return the source that a command line names.
 
     Args:
-        masks: 'truth', 'errors', a file of detections, or a folder of NOCS' pickles.
+        masks: 'truth', 'boxes', 'errors', a file of detections, or a folder of NOCS' pickles.
         seed: Of the errors.
 
     Raises:
@@ -139,6 +149,8 @@ def open_source(masks: str, seed: int) -> DetectionSource:
     """
     if masks == TRUTH:
         return TrueMasks()
+    if masks == BOXES:
+        return TrueBoxes()
     if masks == ERRORS:
         return MasksWithErrors(seed)
     path = Path(masks).expanduser()
@@ -146,8 +158,8 @@ def open_source(masks: str, seed: int) -> DetectionSource:
         return NocsDetections(path)
     if path.is_file():
         return StoredDetections(path)
-    raise InvalidInputError(f'masks {masks!r} is neither {MODEL}, {TRUTH} nor {ERRORS}, and there '
-                            'is no file or folder of that name; write detections with '
+    raise InvalidInputError(f'masks {masks!r} is none of {MODEL}, {TRUTH}, {BOXES} and {ERRORS}, '
+                            'and there is no file or folder of that name; write detections with '
                             '`pose-estimation evaluate ... --protocol detection`')
 
 

@@ -48,8 +48,9 @@ class Method:
     Attributes:
         backend: Name of the pose backend.
         model: Name or folder of its model; '' = the backend's default.
-        masks: 'model' = a detector finds the objects; 'truth' = true masks; 'errors' = true masks
-            with a detector's errors; else a file of detections or a folder of NOCS' pickles.
+        masks: 'model' = a detector finds the objects; 'truth' = true masks; 'boxes' = true boxes;
+            'errors' = true masks with a detector's errors; else a file of detections or a folder
+            of NOCS' pickles.
         segmenter: Name of the detector; used with masks 'model'.
         segmentation_model: Name or folder of its model; '' = the default.
         min_score: Least score of a detection; None = the model's own.

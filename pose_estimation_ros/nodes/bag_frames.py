@@ -36,11 +36,21 @@ class BagFrame:
 def frames_of(bag: Bag, topics: CameraTopics, slop_ns: int) -> Iterator[BagFrame]:
     """Yield the frames of a bag; images without partner or calibration are left out.
 
+    A frame that was recorded twice, as one that `replay_camera` showed again, comes once.
+
     Args:
         bag: The bag.
         topics: Of the camera.
         slop_ns: Largest difference of the stamps of colour and depth, nanoseconds.
     """
+    last_ns: int | None = None
+    for frame in _all_frames(bag, topics, slop_ns):
+        if frame.color.stamp_ns != last_ns:
+            yield frame
+        last_ns = frame.color.stamp_ns
+
+
+def _all_frames(bag: Bag, topics: CameraTopics, slop_ns: int) -> Iterator[BagFrame]:
     pairs: StampSynchronizer[BagMessage, BagMessage] = StampSynchronizer(slop_ns)
     infos: dict[str, BagMessage] = {}
     pending: tuple[BagMessage, BagMessage | None] | None = None

@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
+from rclpy.clock import Clock as SteadyClock
+from rclpy.clock import ClockType
 from rclpy.node import Node
 from rclpy.publisher import Publisher
 from rclpy.qos import QoSProfile
@@ -28,6 +30,8 @@ _RESULTS = 'object_detections'
 _SECOND_TRY = 0.3
 _LOOK_SECONDS = 0.1
 _SETTLED_SECONDS = 1.0
+# /clock is told again this often: who comes late must not wait for the next frame.
+_CLOCK_SECONDS = 0.05
 
 Pace: TypeAlias = Literal['recorded', 'rate', 'results']
 
@@ -90,8 +94,11 @@ class BagPlayer:
             recorded: self._offer(bag.topics[recorded].message_type, shown)
             for recorded, shown in self._shown_topics().items()}
         self._clock: Publisher[Any] | None = None
+        self._time_ns: int | None = None
         if options.clock:
             self._clock = node.create_publisher(Clock, '/clock', 10)
+            node.create_timer(_CLOCK_SECONDS, self._tell_time,
+                              clock=SteadyClock(clock_type=ClockType.STEADY_TIME))
         self._stopping = threading.Event()
         self._answered: set[int] = set()
         self._answer_came = threading.Condition()
@@ -188,9 +195,13 @@ class BagPlayer:
             for frame in frames_of(self._bag, self._topics, self._options.slop_ns):
                 yield _Batch(frame.color.time_ns, frame.messages, frame.color)
 
+    def _tell_time(self) -> None:
+        if self._clock is not None and self._time_ns is not None:
+            self._clock.publish(Clock(clock=ns_to_stamp(self._time_ns)))
+
     def _publish(self, batch: _Batch, shift_ns: int) -> None:
-        if self._clock is not None:
-            self._clock.publish(Clock(clock=ns_to_stamp(batch.time_ns)))
+        self._time_ns = batch.time_ns
+        self._tell_time()
         for message in batch.messages:
             moved = message.restamped(message.stamp_ns + shift_ns) if shift_ns else message
             self._publishers[message.topic].publish(moved.data)
@@ -198,16 +209,25 @@ class BagPlayer:
     def _wait_for_listener(self) -> None:
         """Wait until somebody listens to the camera and publishes results, and nobody else comes.
 
-        Listeners are found one after the other; a recorder is to get the first frame too.
+        Listeners are found one after the other, and so are the topics of one; a recorder is to
+        get the first frame too. The time of the first frame is told meanwhile.
         """
+        first = next(self._batches(), None)
+        self._time_ns = None if first is None else first.time_ns
         color = self._publishers[self._topics.color]
-        count, since = 0, time.monotonic()
-        while not (count and self._node.count_publishers(_RESULTS)
+        found, since = self._found(), time.monotonic()
+        while not (color.get_subscription_count() and self._node.count_publishers(_RESULTS)
                    and time.monotonic() > since + _SETTLED_SECONDS):
             if self._stopping.wait(_LOOK_SECONDS):
                 return
-            if color.get_subscription_count() != count:
-                count, since = color.get_subscription_count(), time.monotonic()
+            if self._found() != found:
+                found, since = self._found(), time.monotonic()
+
+    def _found(self) -> list[int]:
+        """Return how many listeners of each topic, and how many sources of results, are known."""
+        publishers = [*self._publishers.values(), *filter(None, [self._clock])]
+        return [*(publisher.get_subscription_count() for publisher in publishers),
+                self._node.count_publishers(_RESULTS)]
 
     def _wait_for_result(self, batch: _Batch, shift_ns: int) -> None:
         """Wait for the results of a frame; show it once more if they do not come."""

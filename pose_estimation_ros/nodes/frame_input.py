@@ -312,18 +312,19 @@ class FrameInput:
         elif self._is_info_lost(color):
             self._monitor.dropped('camera_info lost')
             return
+        # Before the order: an image that is of no use must not use its stamp up.
+        color_info = self._color_infos.belonging_to(color)
+        if color_info is None:
+            topic = self._subscriptions['camera_info'].topic_name
+            self._on_fault(f'images arrive but no camera_info on {topic}; start its publisher or '
+                           'remap color/camera_info to the topic of the colour camera')
+            return
         problem = self._order.problem(stamp_to_ns(color.header.stamp))
         if problem is not None:
             self._monitor.dropped(problem)
             if self._order.repeats >= _REPEATS_WORTH_A_WORD:
                 self._on_fault(f'{self._order.repeats + 1} images in a row have the same stamp; '
                                'the camera must stamp each image with its own time')
-            return
-        color_info = self._color_infos.belonging_to(color)
-        if color_info is None:
-            topic = self._subscriptions['camera_info'].topic_name
-            self._on_fault(f'images arrive but no camera_info on {topic}; start its publisher or '
-                           'remap color/camera_info to the topic of the colour camera')
             return
         depth_info = None if depth is None else self._depth_infos.belonging_to(depth)
         self._on_frame(RawFrame(color, depth, color_info, depth_info))

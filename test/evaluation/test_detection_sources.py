@@ -119,5 +119,5 @@ def test_a_missing_pickle_is_named(tmp_path):
 
 
 def test_an_unknown_source_is_refused():
-    with pytest.raises(InvalidInputError, match="masks 'thruth' is neither model, truth nor"):
+    with pytest.raises(InvalidInputError, match="masks 'thruth' is none of model, truth, boxes"):
         open_source('thruth', seed=0)

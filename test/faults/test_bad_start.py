@@ -33,3 +33,15 @@ def test_images_without_camera_info_are_told(client: Client, node):
                              lambda: client.send(blind))
     client.result_of(Frame())
     client.wait_for_sentence('processing', '1 objects in the last frame')
+
+
+@pytest.mark.fault('camera_info of the first image lost, the image sent again')
+def test_an_image_that_came_before_any_calibration_may_come_again(client: Client, node):
+    node()
+    client.wait_until_active()
+    frame, stamp_ns = Frame(), client.now()
+    frame.with_info = False
+    client.send(frame, stamp_ns)
+    client.wait_for_sentence('processing', 'no camera_info', lambda: client.send(frame, stamp_ns))
+    frame.with_info = True
+    assert client.result_of(frame, stamp_ns)[0] == stamp_ns

@@ -23,6 +23,9 @@ from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from vision_msgs.msg import Detection3DArray
 
+from pose_estimation_ros.datasets.bag import open_bag
+from pose_estimation_ros.datasets.bag_camera import CameraTopics, choose_camera
+from pose_estimation_ros.nodes.bag_frames import frames_of
 from pose_estimation_ros.nodes.conversions import color_image, depth_image, stamp_to_ns
 
 START_NS = 1_700_000_000_000_000_000
@@ -99,6 +102,28 @@ def test_compressed_images_of_an_mcap_file_are_shown_at_a_rate_with_new_stamps(
     assert {color_image(m).tobytes() for m in colors[:4]} == {f.rgb.tobytes() for f in frames}
     depth = client.received['depth/image_raw/compressedDepth'][-1]
     assert round(float(depth_image(depth)[0, 0]), 6) in {0.5, 0.51}
+
+
+def test_a_frame_that_was_recorded_twice_is_shown_once(tmp_path):
+    messages = camera_messages(film(2))
+    write_bag(tmp_path / 'bag', [*messages[:4], *messages])
+    bag = open_bag(tmp_path / 'bag')
+    stamps = [frame.color.stamp_ns for frame in
+              frames_of(bag, choose_camera(bag, CameraTopics()), 10_000_000)]
+    assert stamps == [START_NS, START_NS + 100_000_000]
+
+
+def test_who_comes_late_learns_the_time_at_once(client: Client, process, tmp_path):
+    """While frames wait for results, the clock stands still but is told again and again."""
+    write_bag(tmp_path / 'bag', camera_messages(film(2)))
+    process('replay_camera', source=tmp_path / 'bag', pace='results', stamps='recorded',
+            clock=True)
+    client.wait_for(lambda: client.node.count_publishers('/clock'), 'a clock')
+    time.sleep(1.0)
+    listen(client, ('/clock', Clock))
+    client.wait_for(lambda: len(client.received['/clock']) > 6, 'the time')
+    times = {stamp_to_ns(message.clock) for message in client.received['/clock']}
+    assert times == {START_NS + 5_000_000}
 
 
 def test_what_is_replayed_gives_the_poses_that_were_recorded(client: Client, process, tmp_path):

@@ -9,6 +9,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import rclpy
@@ -35,6 +36,8 @@ PLUGIN = ROOT / 'test' / 'nodes' / 'plugin'
 # Seconds; a machine that does much else needs more.
 PATIENCE = float(os.environ.get('POSE_TEST_PATIENCE', '60'))
 _DISCOVERY_SECONDS = 0.1
+# Whose logs a test shows that waited in vain.
+_LAST_PROCESSES = 4
 # Frames that follow each other show other scenes: what is somewhere else is not to be doubted.
 STAND_IN = {'backend': 'stand_in', 'segmentation.method': 'stand_in', 'diagnostics.period': 0.1,
             'sync.timeout': 0.5, 'max_age': 0.0, 'tracking.smoothing_seconds': 0.0,
@@ -94,6 +97,8 @@ def yaml_value(value):
 class NodeProcess:
     """One node in its own process, its log in a file."""
 
+    _started: ClassVar[list['NodeProcess']] = []
+
     def __init__(self, module, log, parameters, remappings=(), python_path=()):
         arguments = [f'{name}:={yaml_value(value)}' for name, value in parameters.items()]
         command = [sys.executable, '-m', f'pose_estimation_ros.nodes.{module}', '--ros-args',
@@ -103,10 +108,17 @@ class NodeProcess:
         with self._log.open('w') as stream:
             self.process = subprocess.Popen(command, env=environment(python_path), stdout=stream,
                                             stderr=subprocess.STDOUT, cwd=ROOT)
+        self._started.append(self)
 
     @property
     def log(self):
         return self._log.read_text()
+
+    @classmethod
+    def last_words(cls):
+        """Return the ends of the logs of the processes that were started last."""
+        return '\n'.join(f'{node._log} (exit code {node.process.poll()}):\n{node.log[-2000:]}'
+                         for node in cls._started[-_LAST_PROCESSES:] if node._log.exists())
 
     def stop(self, number=signal.SIGINT):
         """Send a signal and return the exit code."""
@@ -172,8 +184,8 @@ class Client:
             until = time.monotonic() + 0.1
             while time.monotonic() < until and not condition():
                 self.executor.spin_once(timeout_sec=0.02)
-        raise AssertionError(f'waited {patience:g} s in vain for {what}; '
-                             f'diagnostics say {self.sentences()}')
+        raise AssertionError(f'waited {patience:g} s in vain for {what}; diagnostics say '
+                             f'{self.sentences()}\n{NodeProcess.last_words()}')
 
     def wait_until_active(self, *, with_depth=True):
         """Wait until the estimator has subscribed to us and we to it."""
