@@ -11,16 +11,15 @@ estimation, ECCV 2022.
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TypeAlias
 
 import numpy as np
 
-from pose_estimation_ros.backends import disp6d_refinement, rejections
+from pose_estimation_ros.backends import rejections
 from pose_estimation_ros.backends.base import BackendOptions, KnownObjects, Need, PoseBackend
+from pose_estimation_ros.backends.depth_refinement import Refinement, chosen_refinement
 from pose_estimation_ros.backends.disp6d_categories import CategoryEstimator
 from pose_estimation_ros.backends.disp6d_crops import encoder_input, object_crop
 from pose_estimation_ros.backends.disp6d_known_objects import best_candidate, known_object_pose
@@ -39,10 +38,6 @@ from pose_estimation_ros.core.detection import Detection
 from pose_estimation_ros.core.frame import RGBDFrame
 from pose_estimation_ros.core.object_pose import ObjectPose, Rejection
 
-Refinement: TypeAlias = Callable[[ObjectPose, disp6d_refinement.ModelSurface, RGBDFrame],
-                                 ObjectPose]
-
-_logger = logging.getLogger(__name__)
 # Least time between two looks at the folder of objects, seconds.
 _LOOK_PERIOD = 0.5
 
@@ -198,14 +193,4 @@ def create_disp6d(options: BackendOptions) -> PoseBackend:
               else default_objects_folder(object_model.folder.name))
     objects = ObjectFolder(folder, object_encoder.fingerprint, object_model.manifest.name)
     return DISP6DBackend(encoder, categories, object_encoder, objects,
-                         _refinement(options.disp6d.refinement))
-
-
-def _refinement(choice: str) -> Refinement | None:
-    if choice == 'none':
-        return None
-    if disp6d_refinement.is_available():
-        return disp6d_refinement.refined
-    _logger.info('known objects are not fitted to depth: small_gicp is not installed; get it '
-                 'with: pip install small_gicp')
-    return None
+                         chosen_refinement(options.disp6d.refinement))

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
 
+from pose_estimation_ros.backends.depth_refinement import ModelSurface
 from pose_estimation_ros.backends.disp6d_codebook import CodeTable
 from pose_estimation_ros.backends.disp6d_object_file import (
     SUFFIX,
@@ -16,7 +17,6 @@ from pose_estimation_ros.backends.disp6d_object_file import (
     check_encoder,
     read_object,
 )
-from pose_estimation_ros.backends.disp6d_refinement import ModelSurface
 from pose_estimation_ros.core.errors import ModelError
 from pose_estimation_ros.runtime.model_store import PACKAGE
 

@@ -1,7 +1,8 @@
 """MRC-Net: poses of known CAD objects from colour alone.
 
 A crop of each object is classified into a coarse pose, the object is rendered in it, and the
-differences between crop and rendering give the rest. No depth is needed.
+differences between crop and rendering give the rest. No depth is needed; where it arrives, the CAD
+model is then fitted to it.
 
 Source: Li et al., MRC-Net: 6-DoF pose estimation with multiscale residual correlation, CVPR 2024.
 """
@@ -18,6 +19,7 @@ from scipy.special import expit
 
 from pose_estimation_ros.backends import rejections
 from pose_estimation_ros.backends.base import BackendOptions, Need, PoseBackend
+from pose_estimation_ros.backends.depth_refinement import ModelSurface, chosen_refinement
 from pose_estimation_ros.backends.mrc_crops import (
     QUARTER_TURNS,
     CropView,
@@ -119,13 +121,12 @@ class MRCBackend:
 
     Attributes:
         name: Name in the registry.
-        needs: A frame must bring detections; the model folder brings the CAD models.
+        needs: A frame must bring detections, and may bring depth; the model folder brings the CAD
+            models.
         categories: Names of the known objects.
     """
 
     name = 'mrc'
-    needs: frozenset[Need] = frozenset({'detections', 'cad_models'})
-
     def __init__(self, model: MRCModel, options: BackendOptions) -> None:
         """Run a loaded model once, so that memory is taken before the first frame.
 
@@ -135,6 +136,12 @@ class MRCBackend:
         self._model = model
         self._options = options.mrc
         self.categories: tuple[str, ...] = model.manifest.categories
+        self._refinement = chosen_refinement(options.mrc.refinement)
+        self.needs: frozenset[Need] = frozenset(
+            {'detections', 'cad_models'} if self._refinement is None
+            else {'detections', 'cad_models', 'depth_if_any'})
+        self._surfaces = ({} if self._refinement is None else
+                          {name: ModelSurface.of(mesh) for name, mesh in model.meshes.items()})
         self._sizes = {name: _size_about_origin(mesh) for name, mesh in model.meshes.items()}
         copies = self._options.rotated_copies
         several = copies == 'four' or (copies == 'auto' and model.depends_on_batch)
@@ -161,13 +168,14 @@ class MRCBackend:
         confidence = np.concatenate([answer.confidence for answer in answers])
         rows = iter(range(len(objects)))
         return [entry if isinstance(entry, Rejection) else
-                self._pose(detection, entry, T[row := next(rows)], float(confidence[row]))
+                self._pose(detection, entry, T[row := next(rows)], float(confidence[row]), frame)
                 for entry, detection in zip(prepared, detections, strict=True)]
 
     def describe(self) -> dict[str, str]:
         """Return model, provider, renderer and the number of rotated copies."""
         return {'backend': self.name, **self._model.describe(),
-                'rotated copies': str(self._copies), 'hypotheses': str(self._hypotheses)}
+                'rotated copies': str(self._copies), 'hypotheses': str(self._hypotheses),
+                'fitted to': 'colour' if self._refinement is None else 'depth while it arrives'}
 
     def close(self) -> None:
         """Free the networks and the renderer."""
@@ -274,12 +282,12 @@ class MRCBackend:
                          self._model.grid, crops.K)
 
     def _pose(self, detection: Detection, entry: _Object, T: FloatArray,
-              confidence: float) -> ObjectPose | Rejection:
+              confidence: float, frame: RGBDFrame) -> ObjectPose | Rejection:
         if not (np.isfinite(T).all() and np.isfinite(confidence)) or T[2, 3] <= 0:
             return rejections.no_pose_in_front(detection, T[:3, 3], confidence)
         symmetry = self._model.manifest.symmetry_of(detection.label)
         mesh = self._model.shown[detection.label]
-        return ObjectPose(
+        pose = ObjectPose(
             label=detection.label,
             score=float(detection.score * confidence),
             T_camera_object=T,
@@ -291,6 +299,8 @@ class MRCBackend:
             detection=detection,
             points=mesh.vertices,
             faces=mesh.faces)
+        return pose if self._refinement is None else self._refinement(
+            pose, self._surfaces[detection.label], frame)
 
     def _covariance(self, t: FloatArray, view: CropView) -> FloatArray:
         """Return (6, 6) how far a right pose may be off: what the classes leave open.

@@ -10,8 +10,10 @@ ROTATED_COPIES = ('auto', 'one', 'four')
 COPY_CHOICES = ('joint', 'separate')
 AUXILIARIES = ('trained', 'published')
 HYPOTHESES = ('auto', 'one', 'four')
+REFINEMENTS = ('auto', 'none')
 _CHOICES = {'rotated_copies': ROTATED_COPIES, 'copy_choice': COPY_CHOICES,
-            'auxiliary': AUXILIARIES, 'hypotheses': HYPOTHESES}
+            'auxiliary': AUXILIARIES, 'hypotheses': HYPOTHESES,
+            'refinement': REFINEMENTS}
 
 
 @dataclass(frozen=True)
@@ -30,12 +32,15 @@ class MRCOptions:
         hypotheses: How many coarse rotations of an object are corrected, of which the one whose
             outline agrees best with the mask is taken: 'one' (published), 'four', or 'auto' =
             four for lite models that can, one for others.
+        refinement: 'auto' = the CAD models are fitted to the depth image while one arrives, if
+            small_gicp is installed; 'none' = colour alone, as published.
     """
 
     rotated_copies: str = 'auto'
     copy_choice: str = 'joint'
     auxiliary: str = 'trained'
     hypotheses: str = 'auto'
+    refinement: str = 'auto'
 
     def __post_init__(self) -> None:
         """Check the choices.

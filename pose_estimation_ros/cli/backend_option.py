@@ -21,8 +21,8 @@ OBJECTS_HELP = ('Backend disp6d: folder of the objects of `models add-object`; e
                 "model's in the user's data folder.")
 OBJECT_MODEL_HELP = ('Backend disp6d: model that recognises those objects; empty = the same as '
                      '--model.')
-REFINEMENT_HELP = (f'Backend disp6d: {" or ".join(REFINEMENTS)}: known objects are fitted to '
-                   'depth while there is any, or not.')
+REFINEMENT_HELP = (f'Backends mrc, disp6d: {" or ".join(REFINEMENTS)}: known objects are fitted '
+                   'to depth while there is any, or not.')
 ALIGNMENT_HELP = (f'Backend disp6d: {" or ".join(ALIGNMENTS)}: distance and size of objects of '
                   'categories by boxes, then distance by surfaces; both by pairs of points; or '
                   'by boxes alone, as the published code.')

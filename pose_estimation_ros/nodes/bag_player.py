@@ -29,7 +29,8 @@ _RESULTS = 'object_detections'
 # A frame that is lost on the way is shown again after this share of the longest wait.
 _SECOND_TRY = 0.3
 _LOOK_SECONDS = 0.1
-_SETTLED_SECONDS = 1.0
+# Fast DDS announces a process every three seconds; who misses the first time is found then.
+_SETTLED_SECONDS = 3.5
 # /clock is told again this often: who comes late must not wait for the next frame.
 _CLOCK_SECONDS = 0.05
 

@@ -103,6 +103,10 @@ ESTIMATOR_PARAMETERS: tuple[ParameterSpec, ...] = (
                   'are corrected, of which the one whose outline agrees best with the mask is '
                   'taken; auto = four for lite models that can, else one, as published.',
                   choices=('auto', 'one', 'four'), inactive_only=True),
+    ParameterSpec('mrc.refinement', 'auto', 'Backend mrc: CAD models are fitted to the depth '
+                  'image while it arrives, if small_gicp is installed (auto), or colour alone '
+                  'tells their poses, as published (none).',
+                  choices=('auto', 'none'), inactive_only=True),
     ParameterSpec('neural_mesh.proposals', 'generative', 'Backend neural_mesh: it finds the '
                   'objects itself (generative), or a detector says where they are (detector).',
                   choices=('generative', 'detector'), inactive_only=True),

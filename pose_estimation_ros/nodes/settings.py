@@ -145,7 +145,8 @@ def _backend_options(values: Mapping[str, Any]) -> BackendOptions:
     return BackendOptions(
         values['model'], values['device'], values['threads'], values['seed'],
         mrc=MRCOptions(values['mrc.rotated_copies'], values['mrc.copy_choice'],
-                       values['mrc.auxiliary'], values['mrc.hypotheses']),
+                       values['mrc.auxiliary'], values['mrc.hypotheses'],
+                       values['mrc.refinement']),
         neural_mesh=NeuralMeshOptions(
             values['neural_mesh.proposals'], values['neural_mesh.scale'],
             values['neural_mesh.initial_poses'], values['neural_mesh.competition'],

@@ -42,7 +42,9 @@ from pose_estimation_ros.core.so3_grid import so3_grid
 from pose_estimation_ros.core.symmetry import Y_AXIS_SYMMETRY
 from pose_estimation_ros.rendering.mesh import Mesh
 from pose_estimation_ros.rendering.mesh_archive import write_mesh_archive
+from pose_estimation_ros.rendering.open3d_renderer import Open3DRayCaster
 from pose_estimation_ros.rendering.primitives import box
+from pose_estimation_ros.rendering.renderer import camera_rays
 from pose_estimation_ros.runtime import ModelStore
 
 CAMERA = CameraIntrinsics.pinhole(160, 120, 140.0, 141.0, 79.5, 59.5)
@@ -110,9 +112,27 @@ def test_a_pose_is_that_of_its_classes_and_what_the_rendering_adds(backend):
     assert (pose.label, pose.source) == ('block', 'mrc')
 
 
-def test_no_depth_is_needed_and_the_folder_brings_the_cad_models(backend):
-    assert backend.needs == {'detections', 'cad_models'}
+def test_no_depth_is_needed_and_the_folder_brings_the_cad_models(backend, model):
+    assert backend.needs == {'detections', 'cad_models', 'depth_if_any'}
+    assert make_backend(model, refinement='none').needs == {'detections', 'cad_models'}
     assert backend.categories == ('block', 'can')
+
+
+def test_where_depth_arrives_the_cad_model_is_fitted_to_it(backend, model):
+    pytest.importorskip('small_gicp', reason='the fit to depth is optional')
+    (colour,) = backend.estimate(frame(), [detection()])
+    T = colour.T_camera_object.copy()
+    T[:3, 3] *= 1.06
+    hits = Open3DRayCaster([BLOCK.mesh]).cast(camera_rays(CAMERA, np.linalg.inv(T)))
+    depth = np.where(hits.mesh >= 0, hits.distance, np.nan).astype(np.float32)
+    whole = Detection('block', 0.8, BOX, hits.mesh >= 0)
+
+    (fitted,) = backend.estimate(replace(frame(), depth=depth), [whole])
+    np.testing.assert_allclose(fitted.T_camera_object[:3, 3], T[:3, 3], atol=0.003)
+    assert np.trace(fitted.covariance[:3, :3]) < np.trace(colour.covariance[:3, :3])
+    (alone,) = make_backend(model, refinement='none').estimate(
+        replace(frame(), depth=depth), [whole])
+    np.testing.assert_array_equal(alone.T_camera_object, colour.T_camera_object)
 
 
 def test_a_pose_brings_the_mesh_for_markers(backend):

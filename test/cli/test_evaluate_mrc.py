@@ -72,7 +72,8 @@ def test_known_objects_are_evaluated_with_their_true_boxes(data, model, tmp_path
     assert [len(json.loads(line)['predictions']) for line in lines] == [3, 3]
     method = json.loads((out / 'run.json').read_text())['method']
     assert method['mrc'] == {'rotated_copies': 'four', 'copy_choice': 'joint',
-                             'auxiliary': 'trained', 'hypotheses': 'auto'}
+                             'auxiliary': 'trained', 'hypotheses': 'auto',
+                             'refinement': 'auto'}
     assert '# bop-average-recall' in answer.stdout
 
 

@@ -19,6 +19,7 @@ from pose_estimation_ros.evaluation.detection_files import (
 from pose_estimation_ros.evaluation.detection_sources import (
     MasksWithErrors,
     StoredDetections,
+    TrueBoxes,
     TrueMasks,
     open_source,
 )
@@ -36,6 +37,14 @@ def test_true_masks_are_the_pixels_of_the_objects():
     assert (mug.label, can.label) == ('mug', 'can')
     np.testing.assert_array_equal(can.mask, FRAME.instance_map == 2)
     np.testing.assert_array_equal(can.box, [49, 20, 61, 32])
+
+
+def test_true_boxes_hold_more_than_the_object():
+    _, can = TrueBoxes()(FRAME)
+    np.testing.assert_array_equal(can.box, [49, 20, 61, 32])
+    inside = np.zeros_like(can.mask)
+    inside[20:32, 49:61] = True
+    np.testing.assert_array_equal(can.mask, inside)
 
 
 def test_mask_errors_depend_on_seed_and_object_only():

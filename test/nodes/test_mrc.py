@@ -70,7 +70,7 @@ def check_rotated_copies(client):
 
 
 def test_poses_and_meshes_come_from_colour_alone(client: Client, node, model):
-    node(backend='mrc', model=model)
+    node(backend='mrc', model=model, mrc__refinement='none')
     client.wait_until_active(with_depth=False)
     client.forget()
 
@@ -100,12 +100,21 @@ def test_poses_and_meshes_come_from_colour_alone(client: Client, node, model):
     check_rotated_copies(client)
 
 
+def test_depth_may_come_but_need_not(client: Client, node, model):
+    pytest.importorskip('small_gicp', reason='the fit to depth is optional')
+    node(backend='mrc', model=model)
+    client.wait_until_active()
+    _, detections = client.result_of(SCENE)
+    assert len(detections.detections) == 2
+    assert client.facts('model')['pose.fitted to'] == 'depth while it arrives'
+
+
 def test_a_model_without_its_meshes_is_told_and_can_be_cured(client: Client, node, model,
                                                              tmp_path):
     folder = tmp_path / 'spoilt'
     shutil.copytree(model, folder)
     (folder / 'meshes.npz').unlink()
-    node(backend='mrc', model=folder)
+    node(backend='mrc', model=folder, mrc__refinement='none')
     said = client.wait_for_sentence('model', 'meshes.npz is missing')
     assert 'restore it' in said
     shutil.copy(model / 'meshes.npz', folder)

@@ -9,6 +9,7 @@ from pose_estimation_ros.backends.mrc_options import (
     AUXILIARIES,
     COPY_CHOICES,
     HYPOTHESES,
+    REFINEMENTS,
     ROTATED_COPIES,
 )
 from pose_estimation_ros.nodes.parameters import (
@@ -52,7 +53,8 @@ def test_a_wrong_value_is_refused_with_the_reason(name, value, reason):
 
 @pytest.mark.parametrize(('name', 'choices'), [
     ('rotated_copies', ROTATED_COPIES), ('copy_choice', COPY_CHOICES),
-    ('auxiliary', AUXILIARIES), ('hypotheses', HYPOTHESES)])
+    ('auxiliary', AUXILIARIES), ('hypotheses', HYPOTHESES),
+    ('refinement', REFINEMENTS)])
 def test_the_choices_of_mrc_are_those_of_the_backend(name, choices):
     (spec,) = [spec for spec in ESTIMATOR_PARAMETERS if spec.name == f'mrc.{name}']
     assert spec.choices == choices

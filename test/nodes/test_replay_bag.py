@@ -128,12 +128,19 @@ def test_who_comes_late_learns_the_time_at_once(client: Client, process, tmp_pat
 
 def test_what_is_replayed_gives_the_poses_that_were_recorded(client: Client, process, tmp_path):
     write_bag(tmp_path / 'camera', camera_messages(film(5)))
+    topics = ('color/image_raw', 'color/camera_info', 'depth/image_raw', 'depth/camera_info',
+              'object_detections')
+
+    def listeners():
+        return {topic: client.node.count_subscribers(topic) for topic in topics}
+
+    # The estimator and the recorder beside the client itself, and of the results the recorder.
+    wanted = {topic: count + (1 if topic == 'object_detections' else 2)
+              for topic, count in listeners().items()}
     for source, output in (('camera', 'first'), ('first', 'second')):
         recorder = process('recorder', output=tmp_path / output, min_free=0)
         estimator = process('pose_estimator', **STAND_IN | {'use_sim_time': True})
-        # Two of them are the client's.
-        client.wait_for(lambda: client.node.count_subscribers('object_detections') == 3,
-                        'a recorder')
+        client.wait_for(lambda: listeners() == wanted, 'a recorder')
         # The graph shows who subscribes, not whether recorder and estimator found each other.
         time.sleep(1.0)
         camera = process('replay_camera', source=tmp_path / source, pace='results', loop=False,

@@ -3,14 +3,18 @@
 The look-up leaves two things open: the rotation between two views, and the distance, which the
 size of a box tells badly, above all of an object that something hides in part. Depth of the
 object's pixels tells both. Points that were seen are fitted to the side of the model that faces
-the camera, and not the other way round, so what is hidden does not matter. The registration is
-that of small_gicp (generalized ICP), which is optional.
+the camera, and not the other way round, so what is hidden does not matter. Of a mask that is too
+large, or a mere box, only points near the model take part. The registration is that of small_gicp
+(generalized ICP), which is optional.
 """
 
 from __future__ import annotations
 
 import importlib.util
+import logging
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,21 +30,22 @@ from pose_estimation_ros.rendering.mesh import Mesh, SurfaceSamples
 
 FloatArray = NDArray[np.float64]
 
+_logger = logging.getLogger(__name__)
+
 _SURFACE_POINTS, _MOST_POINTS, _FEWEST_POINTS, _FEWEST_FITTED = 2000, 1000, 50, 20
 # Lengths are shares of the object's diagonal.
 _SPACING, _CELL, _REACH = 0.025, 0.06, 0.12
 _MOST_ITERATIONS = 30
+# Points further from the model than this are not the object's.
+_FARTHEST_POINT = 0.2
 # A fit that turns an object further than views are apart, or shifts it further, or after which
-# fewer points lie near the model's surface, has found something else.
+# fewer of the points where the model is seen lie near its surface, has found something else.
 _FARTHEST_TURN, _FARTHEST_SHIFT = np.radians(30.0), 0.3
-_NEAR, _LEAST_NEAR = 0.04, 0.8
+_NEAR, _LEAST_NEAR = 0.04, 0.7
+# What is nearer to the camera than the model by more than this hides it.
+_HIDING = 0.15
 # What a fit leaves open at least: depth cameras are off by as much, metres and radians.
 _LEAST_DEVIATION, _LEAST_TURN = 0.002, np.radians(1.0)
-
-
-def is_available() -> bool:
-    """Return whether small_gicp is installed."""
-    return importlib.util.find_spec('small_gicp') is not None
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,16 +69,43 @@ class ModelSurface:
         return cls(samples, float(np.linalg.norm(np.ptp(mesh.bounds, axis=0))),
                    cKDTree(samples.points))
 
-    def share_near(self, T: FloatArray, seen: FloatArray) -> float:
-        """Return which share of (N, 3) points of the camera's frame lies near the surface."""
+    def distances(self, T: FloatArray, seen: FloatArray) -> FloatArray:
+        """Return how far (N, 3) points of the camera's frame are from the surface, diagonals."""
         distance, _ = self.tree.query((seen - T[:3, 3]) @ T[:3, :3])
-        return float((distance < _NEAR * self.diagonal).mean())
+        return np.asarray(distance / self.diagonal, dtype=np.float64)
+
+    def agreement(self, T: FloatArray, seen: FloatArray) -> float:
+        """Return which share of the points where the surface is to be seen lies near it.
+
+        Points (N, 3) of the camera's frame beside it, or well before it, say nothing.
+        """
+        cell = _cell(self, T)
+        expected = _nearest_by_cell(self.facing(T), cell)
+        depth = np.array([expected.get(key, np.nan) for key in _cells(seen, cell)])
+        comparable = seen[seen[:, 2] > depth - _HIDING * self.diagonal]
+        if len(comparable) < _FEWEST_FITTED:
+            return 0.0
+        return float((self.distances(T, comparable) < _NEAR).mean())
 
     def facing(self, T: FloatArray) -> FloatArray:
         """Return the (N, 3) points, in the camera's frame, that face a camera at its origin."""
         points = self.samples.points @ T[:3, :3].T + T[:3, 3]
         normals = self.samples.normals @ T[:3, :3].T
         return np.asarray(points[(points * normals).sum(axis=1) < 0], dtype=np.float64)
+
+
+Refinement: TypeAlias = 'Callable[[ObjectPose, ModelSurface, RGBDFrame], ObjectPose]'
+
+
+def chosen_refinement(choice: str) -> Refinement | None:
+    """Return the fit that 'auto' or 'none' means; None = poses stay as they are."""
+    if choice == 'none':
+        return None
+    if importlib.util.find_spec('small_gicp') is not None:
+        return refined
+    _logger.info('known objects are not fitted to depth: small_gicp is not installed; get it '
+                 'with: pip install small_gicp')
+    return None
 
 
 def refined(pose: ObjectPose, surface: ModelSurface, frame: RGBDFrame) -> ObjectPose:
@@ -93,11 +125,12 @@ def refined(pose: ObjectPose, surface: ModelSurface, frame: RGBDFrame) -> Object
         np.stack([columns, rows], axis=1).astype(np.float64), frame.depth[rows, columns]),
         _MOST_POINTS)
     start = _at_depth(pose.T_camera_object, surface, seen)
-    T = np.linalg.inv(_fit(surface, start, seen)) @ start
+    own = seen[surface.distances(start, seen) < _FARTHEST_POINT]
+    T = np.linalg.inv(_fit(surface, start, own)) @ start
     shift = float(np.linalg.norm(T[:3, 3] - start[:3, 3]))
     turn = float(angle_between(T[:3, :3], start[:3, :3]))
     if (shift > _FARTHEST_SHIFT * surface.diagonal or turn > _FARTHEST_TURN
-            or surface.share_near(T, seen) < _LEAST_NEAR):
+            or surface.agreement(T, seen) < _LEAST_NEAR):
         # The distance is better known than before all the same.
         return replace(pose, T_camera_object=start)
     deviation = max(_LEAST_DEVIATION, _SPACING * surface.diagonal)
@@ -113,7 +146,7 @@ def _at_depth(T: FloatArray, surface: ModelSurface, seen: FloatArray) -> FloatAr
     Points are compared where both were seen, cell by cell of the image, the nearest of a cell
     each: behind it a model may have as many points as it likes.
     """
-    cell = _CELL * surface.diagonal / T[2, 3]
+    cell = _cell(surface, T)
     expected, found = _nearest_by_cell(surface.facing(T), cell), _nearest_by_cell(seen, cell)
     shared = expected.keys() & found.keys()
     moved = T.copy()
@@ -124,13 +157,22 @@ def _at_depth(T: FloatArray, surface: ModelSurface, seen: FloatArray) -> FloatAr
     return moved
 
 
-def _nearest_by_cell(points: FloatArray, cell: float) -> dict[tuple[int, int], float]:
-    """Return the least depth of (N, 3) points in each cell of that width of the image plane."""
-    points = points[points[:, 2] > 0]
+def _cell(surface: ModelSurface, T: FloatArray) -> float:
+    """Return the width of a cell of the image plane at a distance of 1, for an object there."""
+    return float(_CELL * surface.diagonal / T[2, 3])
+
+
+def _cells(points: FloatArray, cell: float) -> Iterator[tuple[int, int]]:
+    """Return the cell of the image plane in which each of (N, 3) points lies."""
     columns, rows = np.floor(points[:, :2] / points[:, 2:] / cell).astype(int).T
+    return zip(columns.tolist(), rows.tolist(), strict=True)
+
+
+def _nearest_by_cell(points: FloatArray, cell: float) -> dict[tuple[int, int], float]:
+    """Return the least depth of (N, 3) points in each cell of the image plane."""
+    points = points[points[:, 2] > 0]
     nearest: dict[tuple[int, int], float] = {}
-    for key, depth in zip(zip(columns.tolist(), rows.tolist(), strict=True),
-                          points[:, 2].tolist(), strict=True):
+    for key, depth in zip(_cells(points, cell), points[:, 2].tolist(), strict=True):
         if depth < nearest.get(key, np.inf):
             nearest[key] = depth
     return nearest
