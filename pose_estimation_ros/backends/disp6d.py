@@ -19,6 +19,7 @@ import numpy as np
 
 from pose_estimation_ros.backends import rejections
 from pose_estimation_ros.backends.base import BackendOptions, KnownObjects, Need, PoseBackend
+from pose_estimation_ros.backends.box_foreground import has_no_mask, with_mask
 from pose_estimation_ros.backends.depth_refinement import Refinement, chosen_refinement
 from pose_estimation_ros.backends.disp6d_categories import CategoryEstimator
 from pose_estimation_ros.backends.disp6d_crops import encoder_input, object_crop
@@ -136,6 +137,11 @@ class DISP6DBackend:
                detections: Sequence[Detection]) -> list[ObjectPose | Rejection]:
         present = self._objects.present
         candidates = [present.candidates(detection.label) for detection in detections]
+        if self._refinement is not None:  # Else depth is not to be looked at.
+            detections = [
+                with_mask(frame, detection, max(entry.surface.diagonal for entry in entries))
+                if entries and has_no_mask(detection) else detection
+                for detection, entries in zip(detections, candidates, strict=True)]
         codes = self._codes(frame, detections, [
             self._object_encoder if entries else self._encoder for entries in candidates])
         answers: list[ObjectPose | Rejection] = []

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import typer
 
-from pose_estimation_ros.cli import known_objects, model_meshes
+from pose_estimation_ros.cli import known_objects, model_checkpoint, model_meshes
 from pose_estimation_ros.cli.teaching import examples
 from pose_estimation_ros.core.errors import ModelError
 from pose_estimation_ros.runtime.download import Progress, is_url
@@ -186,3 +186,6 @@ models.command('add-meshes', epilog=examples(
     docs=model_meshes.DOCS))(model_meshes.add_meshes)
 models.command('remove-meshes', epilog=examples(
     'models remove-meshes models/my_mrc', docs=model_meshes.DOCS))(model_meshes.remove_meshes)
+models.command('make-checkpoint', epilog=examples(
+    'models make-checkpoint mrc_lite --out runs/mrc/start.pt',
+    docs=model_checkpoint.DOCS))(model_checkpoint.make_checkpoint)

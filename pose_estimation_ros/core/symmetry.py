@@ -19,6 +19,8 @@ from pose_estimation_ros.core.rotation import angle_between, axis_rotation
 
 FloatArray = NDArray[np.float64]
 
+_SAME = 1e-6
+
 
 @dataclass(frozen=True)
 class Symmetry:
@@ -60,6 +62,16 @@ class Symmetry:
                                     f'numbers each, row by row, not {plain["discrete"]}')
         unit = None if axis is None else (float(axis[0]), float(axis[1]), float(axis[2]))
         return cls(unit, tuple(tuple(map(float, matrix.ravel())) for matrix in matrices))
+
+    def is_close(self, other: Symmetry) -> bool:
+        """Return whether another symmetry states the same in the same order.
+
+        Two machines compute rotations with other last digits.
+        """
+        axes = [[] if one.axis is None else one.axis for one in (self, other)]
+        return (len(axes[0]) == len(axes[1]) and len(self.discrete) == len(other.discrete)
+                and np.allclose(*axes, atol=_SAME)
+                and np.allclose(self.rotations, other.rotations, atol=_SAME))
 
     @cached_property
     def rotations(self) -> FloatArray:

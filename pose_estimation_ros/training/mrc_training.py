@@ -174,9 +174,10 @@ def check_same_objects(first: str, wanted: Sequence[CadObject], other: str,
     Raises:
         ConfigurationError: If they are not the same.
     """
-    names, other_names = ([(known.name, known.symmetry) for known in objects]
-                          for objects in (wanted, found))
-    if names != other_names:
+    names, other_names = ([known.name for known in objects] for objects in (wanted, found))
+    if names != other_names or not all(
+            one.symmetry.is_close(its.symmetry)
+            for one, its in zip(wanted, found, strict=True)):
         raise ConfigurationError(
             f'{first} is of the objects {", ".join(known.name for known in wanted)}, {other} of '
             f'{", ".join(known.name for known in found)}; give views of the same objects with '

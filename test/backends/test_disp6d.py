@@ -114,6 +114,24 @@ class TestKnownObjects:
             assert angle_between(fine.T_camera_object[:3, :3], R) < np.radians(3)
             assert np.trace(fine.covariance[:3, :3]) < np.trace(rough.covariance[:3, :3])
 
+    def test_a_box_without_mask_gets_one_where_depth_arrives(
+            self, view_model: Model, objects: Path) -> None:
+        pytest.importorskip('small_gicp', reason='the fit to depth is optional')
+        backend = make_backend(view_model.folder, objects, refinement='auto')
+        T = make_transform(random_rotation(np.random.default_rng(6)), np.array([0.03, 0, 0.5]))
+        rgb, mask = picture_of_box(T, CAMERA)
+        depth = depth_of_box(T, CAMERA)
+        # A wall in the colours of the object: to its encoder all of the box looks alike.
+        rgb = np.where(mask[..., None], rgb, rgb[mask].mean(axis=0)).astype(np.uint8)
+        frame = frame_of(rgb, np.where(mask, depth, 0.9).astype(np.float32))
+        box = detection_of(mask).box.astype(int)
+        whole = np.zeros_like(mask)
+        whole[box[1]:box[3], box[0]:box[2]] = True
+        (pose,) = backend.estimate(frame, [detection_of(whole)])
+        assert np.linalg.norm(pose.T_camera_object[:3, 3] - T[:3, 3]) < 0.006
+        assert angle_between(pose.T_camera_object[:3, :3], T[:3, :3]) < np.radians(4)
+        assert pose.detection.mask.sum() == pytest.approx(mask.sum(), rel=0.1)
+
     def test_depth_of_something_else_moves_nothing_but_the_distance(
             self, view_model: Model, objects: Path) -> None:
         pytest.importorskip('small_gicp', reason='the fit to depth is optional')

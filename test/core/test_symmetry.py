@@ -101,3 +101,16 @@ def test_what_is_no_symmetry_is_refused(plain: object, complaint: str) -> None:
 @pytest.mark.parametrize('category', CATEGORIES, ids=lambda category: category.name)
 def test_a_category_comes_back_from_its_plain_form(category: Category) -> None:
     assert Category.from_plain(json.loads(json.dumps(category.as_plain()))) == category
+
+
+def test_symmetries_that_differ_in_their_last_digits_are_the_same():
+    turn = HALF_TURN.discrete[0]
+    nearly = tuple(x + 1e-12 for x in turn)
+    one = Symmetry((0.0, 1.0, 0.0), (turn,))
+    assert one != Symmetry((0.0, 1.0, 0.0), (nearly,))
+    assert one.is_close(Symmetry((0.0, 1.0, 0.0), (nearly,)))
+    for other in (Symmetry((0.0, 1.0, 0.0)), Symmetry(None, (turn,)),
+                  Symmetry((0.0, 0.0, 1.0), (turn,)),
+                  Symmetry((0.0, 1.0, 0.0), (tuple(np.eye(3).ravel()),))):
+        assert not one.is_close(other)
+        assert not other.is_close(one)
