@@ -68,9 +68,11 @@ class Symmetry:
 
         Two machines compute rotations with other last digits.
         """
-        axes = [[] if one.axis is None else one.axis for one in (self, other)]
-        return (len(axes[0]) == len(axes[1]) and len(self.discrete) == len(other.discrete)
-                and np.allclose(*axes, atol=_SAME)
+        if (self.axis is None) != (other.axis is None) or len(self.discrete) != len(
+                other.discrete):
+            return False
+        own, its = self.axis or (0.0,) * 3, other.axis or (0.0,) * 3
+        return (np.allclose(own, its, atol=_SAME)
                 and np.allclose(self.rotations, other.rotations, atol=_SAME))
 
     @cached_property

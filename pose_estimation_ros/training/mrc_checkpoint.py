@@ -47,9 +47,9 @@ def write_mrc_checkpoint(model: Model, out: Path) -> Path:
         raise ModelError(f'{manifest.name} is a model of the backend {manifest.backend!r}; '
                          f'checkpoints are made of those of {BACKEND!r}')
     if MESHES not in manifest.files:
-        raise ModelError(f'{manifest.name} lacks the meshes of its objects, which a training needs; '
-                         f'add them: pose-estimation models add-meshes {manifest.name} --objects '
-                         '<folder>')
+        raise ModelError(f'{manifest.name} lacks the meshes of its objects, which a training '
+                         'needs; add them: pose-estimation models add-meshes '
+                         f'{manifest.name} --objects <folder>')
     meshes = read_mesh_archive(model.file(MESHES))
     objects = [CadObject(name, meshes[name], manifest.symmetry_of(name))
                for name in manifest.categories]
