@@ -343,8 +343,11 @@ def _create_fallback(options: PipelineOptions, wanted: FallbackOptions,
         ConfigurationError: If they need depth, or find nothing that they know.
         ModelError: If a model is missing, damaged or of another kind.
     """
+    choices = options.backend_options
+    # There is no depth to fit known objects to.
     backend = create_backend(wanted.backend, replace(
-        options.backend_options, model=wanted.model, labels=()))
+        choices, model=wanted.model, labels=(), mrc=replace(choices.mrc, refinement='none'),
+        disp6d=replace(choices.disp6d, refinement='none')))
     segmenter = None if shared is None or shared.needs_depth or wanted.segmenter_model else shared
     try:
         if 'depth' in backend.needs:

@@ -32,14 +32,18 @@ _ELLIPSE = 1.15
 _ITERATIONS = 3
 # Longest side of what GrabCut is given, pixels: it takes a millisecond for some 500 of them.
 _LONGEST_SIDE = 128
+# Depths that most of the rim has too are the background's, if something is before them.
+_LEAST_OUTSIDE, _LEAST_BEFORE = 0.7, 0.05
 # Colours that leave less than this share of what depth has left have found something else.
 _LEAST_SHARE = 0.5
 
 
 def has_no_mask(detection: Detection) -> bool:
-    """Return whether a detection is a mere box: its mask is the whole of it."""
-    corners = np.rint(detection.box)
-    return bool(np.count_nonzero(detection.mask) == np.prod(corners[2:] - corners[:2]))
+    """Return whether a detection is a mere box: its mask is a whole rectangle."""
+    rows, columns = detection.pixels()
+    if not len(rows):
+        return False
+    return bool(len(rows) == (np.ptp(rows) + 1) * (np.ptp(columns) + 1))
 
 
 def with_mask(frame: RGBDFrame, detection: Detection, extent: float) -> Detection:
@@ -61,8 +65,15 @@ def with_mask(frame: RGBDFrame, detection: Detection, extent: float) -> Detectio
     if known.mean() < _LEAST_KNOWN:
         return detection
     near = _near_the_middle(depth, known, extent)
+    if not near.any():
+        return detection
+    before = known & ~near & (np.where(known, depth, np.inf) < depth[near].min())
+    box = (x_min, y_min, x_max, y_max)
+    if before.mean() > _LEAST_BEFORE and _goes_on_outside(frame.depth, box, near):
+        # What is in the middle is the background, seen through a hole of the object.
+        return detection
     # Of pixels without depth, as on what shines, colours alone tell.
-    colored = (near | ~known) & _of_its_colors(frame.rgb, (x_min, y_min, x_max, y_max), near)
+    colored = (near | ~known) & _of_its_colors(frame.rgb, box, near)
     mask = colored if (colored & near).sum() > _LEAST_SHARE * near.sum() else near
     return replace(detection, mask=mask, offset=(x_min, y_min))
 
@@ -74,8 +85,25 @@ def _near_the_middle(depth: NDArray[np.float32], known: Mask, extent: float) -> 
     middle[height // 4:height - height // 4, width // 4:width - width // 4] = True
     if not (known & middle).any():
         return known
-    away = np.abs(np.where(known, depth, np.inf) - np.median(depth[known & middle]))
+    # The lower median: between two depths there may be nothing.
+    distance = np.quantile(depth[known & middle], 0.5, method='lower')
+    away = np.abs(np.where(known, depth, np.inf) - distance)
     return np.asarray(away < _HALF_EXTENT * extent, dtype=np.bool_)
+
+
+def _goes_on_outside(depth: NDArray[np.float32], box: tuple[int, int, int, int],
+                     near: Mask) -> bool:
+    """Return whether most of what surrounds a box is as far as the (h, w) pixels `near` in it."""
+    x_min, y_min, x_max, y_max = box
+    height, width = near.shape
+    rim_x, rim_y = int(_RIM * width) + 3, int(_RIM * height) + 3
+    top, left = max(y_min - rim_y, 0), max(x_min - rim_x, 0)
+    around = np.array(depth[top:y_max + rim_y, left:x_max + rim_x])
+    own = around[y_min - top:y_max - top, x_min - left:x_max - left][near]
+    around[y_min - top:y_max - top, x_min - left:x_max - left] = np.nan
+    known = around[np.isfinite(around) & (around > 0)]
+    return bool(len(known) and ((known >= own.min()) & (known <= own.max())).mean()
+                > _LEAST_OUTSIDE)
 
 
 def _of_its_colors(rgb: NDArray[np.uint8], box: tuple[int, int, int, int], near: Mask) -> Mask:

@@ -42,6 +42,10 @@ _FARTHEST_POINT = 0.2
 # fewer of the points where the model is seen lie near its surface, has found something else.
 _FARTHEST_TURN, _FARTHEST_SHIFT = np.radians(30.0), 0.3
 _NEAR, _LEAST_NEAR = 0.04, 0.7
+# The same of all points of the mask: not of those that the model explains alone.
+_LEAST_OWN = 0.5
+# The second one begins with the points that are near the first.
+_FITS = 2
 # What is nearer to the camera than the model by more than this hides it.
 _HIDING = 0.15
 # What a fit leaves open at least: depth cameras are off by as much, metres and radians.
@@ -94,7 +98,7 @@ class ModelSurface:
         return np.asarray(points[(points * normals).sum(axis=1) < 0], dtype=np.float64)
 
 
-Refinement: TypeAlias = 'Callable[[ObjectPose, ModelSurface, RGBDFrame], ObjectPose]'
+Refinement: TypeAlias = Callable[[ObjectPose, ModelSurface, RGBDFrame], ObjectPose]
 
 
 def chosen_refinement(choice: str) -> Refinement | None:
@@ -124,20 +128,34 @@ def refined(pose: ObjectPose, surface: ModelSurface, frame: RGBDFrame) -> Object
     seen = thinned(frame.intrinsics.back_project(
         np.stack([columns, rows], axis=1).astype(np.float64), frame.depth[rows, columns]),
         _MOST_POINTS)
-    start = _at_depth(pose.T_camera_object, surface, seen)
-    own = seen[surface.distances(start, seen) < _FARTHEST_POINT]
-    T = np.linalg.inv(_fit(surface, start, own)) @ start
+    given = pose.T_camera_object
+    moved = _at_depth(given, surface, seen)
+    if moved[2, 3] <= 0:
+        return pose
+    for start in (moved, given):
+        fitted = _trusted_fit(surface, start, seen)
+        if fitted is not None:
+            deviation = max(_LEAST_DEVIATION, _SPACING * surface.diagonal)
+            covariance = sight_covariance(fitted[:3, 3], deviation, deviation,
+                                          max(_LEAST_TURN, deviation / surface.diagonal))
+            return replace(pose, T_camera_object=fitted, covariance=with_unknown_spin(
+                covariance, fitted[:3, :3], pose.symmetry))
+    # The distance is better known than before all the same, unless something else is there.
+    better = surface.agreement(moved, seen) >= surface.agreement(given, seen)
+    return replace(pose, T_camera_object=moved) if better else pose
+
+
+def _trusted_fit(surface: ModelSurface, start: FloatArray, seen: FloatArray) -> FloatArray | None:
+    """Return the (4, 4) pose that fits (N, 3) points best near a first one, None if none does."""
+    T = start
+    for _ in range(_FITS):
+        own = seen[surface.distances(T, seen) < _FARTHEST_POINT]
+        T = np.linalg.inv(_fit(surface, T, own)) @ T
     shift = float(np.linalg.norm(T[:3, 3] - start[:3, 3]))
     turn = float(angle_between(T[:3, :3], start[:3, :3]))
-    if (shift > _FARTHEST_SHIFT * surface.diagonal or turn > _FARTHEST_TURN
-            or surface.agreement(T, seen) < _LEAST_NEAR):
-        # The distance is better known than before all the same.
-        return replace(pose, T_camera_object=start)
-    deviation = max(_LEAST_DEVIATION, _SPACING * surface.diagonal)
-    covariance = sight_covariance(T[:3, 3], deviation, deviation,
-                                  max(_LEAST_TURN, deviation / surface.diagonal))
-    return replace(pose, T_camera_object=T,
-                   covariance=with_unknown_spin(covariance, T[:3, :3], pose.symmetry))
+    is_near = shift <= _FARTHEST_SHIFT * surface.diagonal and turn <= _FARTHEST_TURN
+    return T if (is_near and T[2, 3] > 0 and surface.agreement(T, seen) >= _LEAST_NEAR
+                 and (surface.distances(T, seen) < _NEAR).mean() >= _LEAST_OWN) else None
 
 
 def _at_depth(T: FloatArray, surface: ModelSurface, seen: FloatArray) -> FloatArray:
@@ -182,6 +200,8 @@ def _fit(surface: ModelSurface, start: FloatArray, seen: FloatArray) -> FloatArr
     """Return the (4, 4) motion of points that were seen to those of the model at `start`."""
     import small_gicp
 
+    if len(seen) < _FEWEST_FITTED:
+        return np.eye(4)
     spacing = _SPACING * surface.diagonal
     target, tree = small_gicp.preprocess_points(surface.facing(start),
                                                 downsampling_resolution=spacing)

@@ -24,6 +24,8 @@ from pose_estimation_ros.synthetic.mask_errors import detector_mask
 Mask = NDArray[np.bool_]
 
 MODEL, TRUTH, BOXES, ERRORS = 'model', 'truth', 'boxes', 'errors'
+# Sources that are no file or folder.
+NAMED = (MODEL, TRUTH, BOXES, ERRORS)
 # What is hidden or a few pixels small is not asked for, as a detector would not find it.
 _LEAST_PIXELS = 32
 

@@ -18,9 +18,8 @@ from pose_estimation_ros.core.errors import ConfigurationError, InvalidInputErro
 from pose_estimation_ros.datasets.annotated_frame import AnnotatedFrame
 from pose_estimation_ros.evaluation.detection_files import FrameDetections
 from pose_estimation_ros.evaluation.detection_sources import (
-    ERRORS,
     MODEL,
-    TRUTH,
+    NAMED,
     DetectionSource,
     open_source,
 )
@@ -237,7 +236,7 @@ def _detector(method: Method, _thread: int) -> FrameDetector:
 def absolute(method: Method) -> Method:
     """Return the method with its paths as workers in other folders can open them."""
     masks = Path(method.masks).expanduser()
-    is_stored = method.masks not in (MODEL, TRUTH, ERRORS) and masks.exists()
+    is_stored = method.masks not in NAMED and masks.exists()
     return replace(method, model=_absolute_model(method.model),
                    masks=str(masks.resolve()) if is_stored else method.masks,
                    segmentation_model=_absolute_model(method.segmentation_model),

@@ -43,11 +43,12 @@ def frames_of(bag: Bag, topics: CameraTopics, slop_ns: int) -> Iterator[BagFrame
         topics: Of the camera.
         slop_ns: Largest difference of the stamps of colour and depth, nanoseconds.
     """
-    last_ns: int | None = None
+    last: BagMessage | None = None
     for frame in _all_frames(bag, topics, slop_ns):
-        if frame.color.stamp_ns != last_ns:
+        # A camera that does not stamp its images gives other images of one stamp.
+        if last is None or frame.color.data != last.data:
             yield frame
-        last_ns = frame.color.stamp_ns
+        last = frame.color
 
 
 def _all_frames(bag: Bag, topics: CameraTopics, slop_ns: int) -> Iterator[BagFrame]:

@@ -96,6 +96,8 @@ class BagPlayer:
             for recorded, shown in self._shown_topics().items()}
         self._clock: Publisher[Any] | None = None
         self._time_ns: int | None = None
+        # The timer's thread and the player's both tell it.
+        self._time_lock = threading.Lock()
         if options.clock:
             self._clock = node.create_publisher(Clock, '/clock', 10)
             node.create_timer(_CLOCK_SECONDS, self._tell_time,
@@ -196,13 +198,15 @@ class BagPlayer:
             for frame in frames_of(self._bag, self._topics, self._options.slop_ns):
                 yield _Batch(frame.color.time_ns, frame.messages, frame.color)
 
-    def _tell_time(self) -> None:
-        if self._clock is not None and self._time_ns is not None:
-            self._clock.publish(Clock(clock=ns_to_stamp(self._time_ns)))
+    def _tell_time(self, time_ns: int | None = None) -> None:
+        """Tell a new time, or the last one again; never that before the last."""
+        with self._time_lock:
+            self._time_ns = self._time_ns if time_ns is None else time_ns
+            if self._clock is not None and self._time_ns is not None:
+                self._clock.publish(Clock(clock=ns_to_stamp(self._time_ns)))
 
     def _publish(self, batch: _Batch, shift_ns: int) -> None:
-        self._time_ns = batch.time_ns
-        self._tell_time()
+        self._tell_time(batch.time_ns)
         for message in batch.messages:
             moved = message.restamped(message.stamp_ns + shift_ns) if shift_ns else message
             self._publishers[message.topic].publish(moved.data)
@@ -214,7 +218,7 @@ class BagPlayer:
         get the first frame too. The time of the first frame is told meanwhile.
         """
         first = next(self._batches(), None)
-        self._time_ns = None if first is None else first.time_ns
+        self._tell_time(None if first is None else first.time_ns)
         color = self._publishers[self._topics.color]
         found, since = self._found(), time.monotonic()
         while not (color.get_subscription_count() and self._node.count_publishers(_RESULTS)

@@ -59,7 +59,8 @@ class FrameOutcome:
     Attributes:
         objects: How many poses it gave.
         reasons: A sentence for each object that gave none.
-        fallback: Why a fallback made its poses; empty = it did not.
+        fallback: Why its poses come from colour alone, by a fallback or because depth that is not
+            needed cannot be used; empty = they do not.
         agreements: Share of the visible surface at the observed depth, by object; NaN = unknown.
         tracks: How many tracks are in each state.
     """

@@ -16,6 +16,7 @@ from rclpy.node import Node
 from rclpy.task import Future
 
 from pose_estimation_ros.core.errors import InvalidInputError, PoseEstimationError
+from pose_estimation_ros.core.frame import RGBDFrame
 from pose_estimation_ros.core.se3 import inverse
 from pose_estimation_ros.nodes.conversions import stamp_to_ns
 from pose_estimation_ros.nodes.depth_registrar import DepthRegistrar
@@ -72,6 +73,7 @@ class _HalfJob:
     T_output_camera: NDArray[np.float64] = field(repr=False)
     requests: tuple[Future[Answer], ...] = ()
     timings: Mapping[str, float] = field(default_factory=dict)
+    unused_depth: str = ''
 
 
 class _JobError(Exception):
@@ -231,8 +233,7 @@ class EstimationSession:
         try:
             started = time.perf_counter()
             queued = time.monotonic() - job.arrived
-            frame = job.raw.read(rectified=self._settings.input.rectified,
-                                 registrar=self._registrar)
+            frame, unused_depth = self._read(job.raw)
             read = time.perf_counter()
             T_output_camera = job.T_output_camera
             if T_output_camera is None:
@@ -241,9 +242,24 @@ class EstimationSession:
             timings = {'queue': queued, 'read': read - started, 'tf': time.perf_counter() - read}
             return _HalfJob(self._pipeline.segment(frame),
                             self._settings.output_frame or frame.frame_id, T_output_camera,
-                            job.requests, timings)
+                            job.requests, timings, unused_depth)
         except BaseException as error:
             raise _JobError(error, job.requests) from error
+
+    def _read(self, raw: RawFrame) -> tuple[RGBDFrame, str]:
+        """Return a frame, and why its depth is left out if it cannot be used and need not be.
+
+        Raises:
+            InvalidInputError: If anything else cannot be used, or depth is needed.
+        """
+        rectified = self._settings.input.rectified
+        try:
+            return raw.read(rectified=rectified, registrar=self._registrar), ''
+        except InvalidInputError as error:
+            if raw.depth is None or self._pipeline.depth_use != 'if_any':
+                raise
+            frame = replace(raw, depth=None).read(rectified=rectified)
+            return frame, f'{error}. Meanwhile poses come from colour alone'
 
     def _place(self, frame_id: str, stamp_ns: int, timeout: float = 0.0) -> NDArray[np.float64]:
         """Return the (4, 4) transform from the camera's frame into the outputs' frame.
@@ -290,8 +306,9 @@ class EstimationSession:
         now_ns = self._node.get_clock().now().nanoseconds
         timings = {**half.timings, **result.timings, 'publish': time.perf_counter() - started,
                    'latency': (now_ns - result.frame.stamp_ns) / 1e9}
-        self._monitor.finished(now_ns, _outcome(result), timings)
-        self._tell_fallback(result.fallback)
+        why = result.fallback or half.unused_depth
+        self._monitor.finished(now_ns, replace(_outcome(result), fallback=why), timings)
+        self._tell_fallback(why)
         self._answer(half.requests, Answer(success=True, message=_summary(result)))
 
     def _offer_labels(self, result: PipelineResult) -> None:

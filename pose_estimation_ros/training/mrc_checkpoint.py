@@ -51,6 +51,9 @@ def write_mrc_checkpoint(model: Model, out: Path) -> Path:
                          'needs; add them: pose-estimation models add-meshes '
                          f'{manifest.name} --objects <folder>')
     meshes = read_mesh_archive(model.file(MESHES))
+    if missing := [name for name in manifest.categories if name not in meshes]:
+        raise ModelError(f'{MESHES} of {manifest.name} has no mesh of {", ".join(missing)}; add '
+                         'them again with `pose-estimation models add-meshes`')
     objects = [CadObject(name, meshes[name], manifest.symmetry_of(name))
                for name in manifest.categories]
     network = MRCNet(MRCConfig.from_dict(manifest.parameters))

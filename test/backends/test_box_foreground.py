@@ -72,12 +72,39 @@ def test_where_depth_has_holes_colours_tell() -> None:
                                  (200.0, 10.0, 220.0, 30.0)])
 def test_boxes_may_leave_the_image_or_fill_it(box: tuple[float, ...]) -> None:
     frame, _ = scene()
-    found = with_mask(frame, boxed(np.array(box)), 0.26)
-    rows, columns = found.pixels()
-    if box[0] < 160:
+    detection = boxed(np.array(box))
+    found = with_mask(frame, detection, 0.26)
+    if found is not detection:
+        rows, columns = found.pixels()
         assert rows.min() >= 0 and columns.min() >= 0 and rows.max() < 120 and columns.max() < 160
-    else:
-        np.testing.assert_array_equal(found.mask, boxed(np.array(box)).mask)
+
+
+def test_an_object_whose_box_leaves_the_image_gets_its_mask() -> None:
+    frame, ball = scene()
+    camera = CameraIntrinsics.pinhole(95, 120, 140.0, 140.0, 15.0, 60.0)
+    seen = RGBDFrame(0, 'camera', np.ascontiguousarray(frame.rgb[:, 65:]),
+                     np.ascontiguousarray(frame.depth[:, 65:]), camera)
+    found = with_mask(seen, boxed(BOX - [65, 0, 65, 0]), 0.26)
+    assert overlap(found, ball[:, 65:]) > 0.9
+
+
+def test_the_wall_behind_a_hole_is_not_taken_for_the_object() -> None:
+    frame, _ = scene()
+    rows, columns = np.mgrid[:120, :160]
+    hoop = np.maximum(abs(columns + 0.5 - 80), abs(rows + 0.5 - 60)) < 30
+    hoop &= np.maximum(abs(columns + 0.5 - 80), abs(rows + 0.5 - 60)) > 23
+    depth = np.where(hoop, 0.6, 1.0).astype(np.float32)
+    rgb = np.where(hoop[..., None], (200, 40, 30), frame.rgb[5, 5]).astype(np.uint8)
+    found = with_mask(RGBDFrame(0, 'camera', rgb, depth, CAMERA), boxed(), 0.26)
+    assert found.full_mask(120, 160)[hoop].all()
+
+
+def test_a_box_half_before_and_half_behind_is_never_empty() -> None:
+    frame, _ = scene()
+    depth = np.where(np.arange(160)[None] < 80, 0.4, 1.6) * np.ones((120, 1))
+    found = with_mask(RGBDFrame(0, 'camera', frame.rgb, depth.astype(np.float32), CAMERA), boxed(),
+                      0.26)
+    assert found.mask.any()
 
 
 def test_without_enough_depth_it_stays_a_box() -> None:
@@ -97,3 +124,9 @@ def test_a_mask_that_is_its_box_is_none() -> None:
     whole[30:90, 50:110] = True
     assert has_no_mask(Detection('ball', 0.9, BOX, whole))
     assert not has_no_mask(Detection('ball', 0.9, BOX, ball))
+    # Corners between pixels, and a box that leaves the image with a mask that does not.
+    assert has_no_mask(Detection('ball', 0.9, np.array([10.6, 10.6, 20.4, 20.4]),
+                                 np.ones((11, 11), bool), (10, 10)))
+    assert has_no_mask(Detection('ball', 0.9, np.array([-20.0, -10.0, 60.0, 70.0]),
+                                 np.ones((70, 60), bool)))
+    assert not has_no_mask(Detection('ball', 0.9, BOX, np.zeros((120, 160), bool)))

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 pytest.importorskip('small_gicp', reason='the fit to depth is optional')
 pytest.importorskip('open3d', reason='objects are drawn with Open3D, which is optional')
 
+from pose_estimation_ros.backends.box_foreground import with_mask
 from pose_estimation_ros.backends.depth_refinement import ModelSurface, refined
 from pose_estimation_ros.core.camera import CameraIntrinsics
 from pose_estimation_ros.core.detection import Detection
@@ -80,7 +83,7 @@ def test_a_pose_that_is_a_little_off_is_put_right_also_where_much_is_hidden(show
     assert np.median(turn) < np.radians(2.5)
 
 
-def test_of_a_whole_box_only_what_lies_near_the_model_takes_part() -> None:
+def test_a_box_with_a_wall_and_something_that_hides_the_object_will_do() -> None:
     """A box holds the wall behind the object and something that hides its left third."""
     mesh = bracket()
     surface = ModelSurface.of(mesh)
@@ -97,11 +100,41 @@ def test_of_a_whole_box_only_what_lies_near_the_model_takes_part() -> None:
         off = T.copy()
         off[:3, :3] = axis_angle_to_matrix(np.radians([4.8, -5.1, 3.8])) @ T[:3, :3]
         off[:3, 3] *= 1.05
-        frame = RGBDFrame(0, 'camera', np.zeros((240, 320, 3), np.uint8), depth, CAMERA)
-        found.append(errors(refined(pose_at(off, mask), surface, frame), T))
+        colors = np.array([(200, 40, 30), (30, 40, 200), (120, 110, 100)], np.uint8)
+        rgb = colors[np.where(depth == np.float32(0.8), 2, depth == np.float32(0.4))]
+        frame = RGBDFrame(0, 'camera', rgb, depth, CAMERA)
+        pose = pose_at(off, mask)
+        pose = replace(pose, detection=with_mask(frame, pose.detection, surface.diagonal))
+        found.append(errors(refined(pose, surface, frame), T))
     shift, turn = np.array(found).T
     assert np.median(shift) < 0.005
     assert np.median(turn) < np.radians(2.5)
+
+
+@pytest.mark.parametrize('nearer', [0.2, 0.4, 0.5])
+def test_what_hides_most_of_a_box_does_not_pull_a_right_pose_to_itself(nearer: float) -> None:
+    mesh = bracket()
+    T = make_transform(random_rotation(np.random.default_rng(4)), np.array([0.0, 0.0, 0.6]))
+    depth = depth_of(mesh, T)
+    rows, columns = np.nonzero(np.isfinite(depth))
+    mask = np.zeros(depth.shape, bool)
+    mask[rows.min():rows.max() + 1, columns.min():columns.max() + 1] = True
+    depth[:, :int(np.quantile(columns, 0.6))] = nearer
+    frame = RGBDFrame(0, 'camera', np.zeros((240, 320, 3), np.uint8), depth, CAMERA)
+    assert errors(refined(pose_at(T, mask), ModelSurface.of(mesh), frame), T)[0] < 0.02
+
+
+def test_no_pose_gets_behind_the_camera() -> None:
+    """The surface of this part is a quarter of a metre behind its file's origin."""
+    mesh = bracket()
+    mesh = Mesh(mesh.vertices + np.float32([0, 0, 0.25]), mesh.faces)
+    T = make_transform(np.eye(3), np.array([0.0, 0.0, 0.4]))
+    depth = depth_of(mesh, T)
+    mask = np.isfinite(depth)
+    for nearer in (0.05, 0.15, 0.2):
+        hidden = np.where(mask, nearer, np.nan).astype(np.float32)
+        frame = RGBDFrame(0, 'camera', np.zeros((240, 320, 3), np.uint8), hidden, CAMERA)
+        assert refined(pose_at(T, mask), ModelSurface.of(mesh), frame).T_camera_object[2, 3] > 0
 
 
 def test_a_pose_that_is_far_off_keeps_its_rotation_and_gets_the_distance() -> None:

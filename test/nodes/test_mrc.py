@@ -100,12 +100,26 @@ def test_poses_and_meshes_come_from_colour_alone(client: Client, node, model):
     check_rotated_copies(client)
 
 
-def test_depth_may_come_but_need_not(client: Client, node, model):
+def test_depth_may_come_but_need_not_nor_need_it_be_right(client: Client, node, model):
     pytest.importorskip('small_gicp', reason='the fit to depth is optional')
     node(backend='mrc', model=model)
     client.wait_until_active()
-    _, detections = client.result_of(SCENE)
-    assert len(detections.detections) == 2
+    places = {}
+    with_depth, misfit = Frame(SCENE.patches, depth=1.2), Frame(SCENE.patches)
+    misfit.depth = misfit.depth[:60]
+    for name, frame in (('colour', SCENE), ('depth', with_depth), ('misfit', misfit)):
+        _, detections = client.result_of(frame)
+        places[name] = {entry.results[0].hypothesis.class_id: position(entry.bbox.center)
+                        for entry in detections.detections}
+    for entry, corners in ((BLOCK, BLOCK_BOX), (CAN, CAN_BOX)):
+        expected = expected_position(entry, corners)
+        np.testing.assert_allclose(places['colour'][entry.name], expected, rtol=1e-4)
+        np.testing.assert_allclose(places['misfit'][entry.name], expected, rtol=1e-4)
+        # The wall on which they are drawn, less half of the object at most.
+        assert 1.2 <= places['depth'][entry.name][2] < 1.3
+    told = client.wait_for_sentence('processing', 'poses come from colour alone',
+                                    lambda: client.send(misfit))
+    assert 'depth is 160x60' in told
     assert client.facts('model')['pose.fitted to'] == 'depth while it arrives'
 
 
