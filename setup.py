@@ -47,7 +47,7 @@ setup(
         'viewing': ['jinja2', 'rerun-sdk', 'rosbags'],
         'training': ['open3d', 'torch', 'torchvision', 'onnx', 'tensorboard', 'tqdm',
                      'distributed', 'google-crc32c'],
-        'mrc': ['open3d'],
+        'mrc': ['open3d', 'small_gicp'],
         'disp6d': ['small_gicp'],
         'gpu': ['warp-lang'],
         'docs': ['mkdocs-material'],

@@ -1,6 +1,7 @@
 """Time of the backend mrc per object: crops, both networks, the rendering between them.
 
-Objects of annotated frames with their true boxes; nothing is detected or tracked here.
+Objects of annotated frames with their true boxes; nothing is detected, tracked or fitted to depth
+here.
 
     python benchmarks/mrc_speed.py data/lmo/test --model models/mrc_lite --objects 1 4
 """
@@ -79,7 +80,7 @@ def main() -> None:
     for copies, hypotheses in product(arguments.copies, arguments.hypotheses):
         backend = create_backend('mrc', BackendOptions(
             arguments.model, arguments.device, arguments.threads,
-            mrc=MRCOptions(copies, hypotheses=hypotheses)))
+            mrc=MRCOptions(copies, hypotheses=hypotheses, refinement='none')))
         described = backend.describe()
         for objects in arguments.objects:
             frames = frames_with(data, backend.categories, objects, arguments.frames)

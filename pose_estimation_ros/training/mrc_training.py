@@ -21,7 +21,7 @@ from pose_estimation_ros.training.checkpoints import first_fault, trained_weight
 from pose_estimation_ros.training.mrc_batches import CropBatch, joined, training_crop
 from pose_estimation_ros.training.mrc_labels import ObjectTables
 from pose_estimation_ros.training.mrc_measurement import view_errors
-from pose_estimation_ros.training.mrc_objects import CadObject, objects_as_notes
+from pose_estimation_ros.training.mrc_objects import CadObject, objects_as_notes, objects_of
 from pose_estimation_ros.training.mrc_recipes import MRCRecipe
 from pose_estimation_ros.training.mrc_steps import CoarseRenderer, RenderedPoseNetwork
 from pose_estimation_ros.training.mrc_validation import PoseErrorMeter
@@ -67,9 +67,13 @@ class MRCTask(SourcedTask):
 
         Raises:
             ModelError: If they are of another network.
+            ConfigurationError: If they are of other objects, whose decoders they would be.
         """
-        if content.get('notes', {}).get('network') != 'maskrcnn':
-            return super().first_weights(content, path)
+        notes = content.get('notes', {})
+        if notes.get('network') != 'maskrcnn':
+            weights = super().first_weights(content, path)
+            check_same_objects('the data', self._objects, str(path), objects_of(notes, path))
+            return weights
         model = self.new_model()
         assert isinstance(model, MRCNet)
         if not isinstance(model.encoder, DetectorEncoder):

@@ -211,6 +211,17 @@ def test_points_that_pixels_show_project_to_these_pixels(views):
     assert ((pixels - grid).abs() * shown).nan_to_num().max() < 1e-2
 
 
+def test_weights_of_other_objects_are_no_beginning(views, tmp_path):
+    task = task_on(views)
+    notes = {'network': 'mrc-lite', **task.notes()}
+    content = {'notes': notes, 'model': task.new_model().state_dict(), 'step': 1}
+    task.first_weights(content, tmp_path / 'last.pt')
+    notes['objects'] = [{**known, 'name': f'other_{number}'}
+                        for number, known in enumerate(notes['objects'])]
+    with pytest.raises(ConfigurationError, match='of other_0'):
+        task.first_weights(content, tmp_path / 'last.pt')
+
+
 def test_a_detector_is_what_the_encoder_begins_with(views, tmp_path):
     torch.manual_seed(0)
     detector = MaskRCNN(MaskRCNNConfig())
