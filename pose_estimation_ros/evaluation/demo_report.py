@@ -216,22 +216,30 @@ def summary_text(summary: Summary, rows: Sequence[Row]) -> str:
     lines = [
         title,
         f'  found with the right category   {summary.found_share:6.1%}',
-        f'  median rotation error           {summary.rotation_error:6.2f}°',
-        f'  median position error           {summary.translation_error:6.2f} cm',
-        f'  median box IoU                  {summary.size_iou:6.2f}',
-        f'  within 5° and 2 cm              {summary.within_5deg_2cm:6.1%} of the found',
-        f'  within 10° and 5 cm             {summary.within_10deg_5cm:6.1%} of the found',
+        *_errors_of_found(summary),
         f'  estimates without a true object {summary.false_objects:6d}',
         f'  median latency                  {summary.latency:6.0f} ms',
         f'  results per second              {summary.rate:6.2f}']
     for category in sorted({row.category for row in visible}):
         mine = [row for row in visible if row.category == category]
         found = [row for row in mine if row.is_found]
-        lines.append(f'  {category:<8} {len(found):>3} of {len(mine):>3} found, median '
-                     f'{_median([row.rotation_error for row in found]):5.1f}° '
+        share = f'  {category:<8} {len(found):>3} of {len(mine):>3} found'
+        lines.append(share if not found else
+                     f'{share}, median {_median([row.rotation_error for row in found]):5.1f}° '
                      f'{_median([row.translation_error for row in found]):5.2f} cm, '
                      f'IoU {_median([row.size_iou for row in found]):.2f}')
     return '\n'.join(lines)
+
+
+def _errors_of_found(summary: Summary) -> list[str]:
+    """Return a line for each error; none where nothing was found."""
+    if np.isnan(summary.rotation_error):
+        return []
+    return [f'  median rotation error           {summary.rotation_error:6.2f}°',
+            f'  median position error           {summary.translation_error:6.2f} cm',
+            f'  median box IoU                  {summary.size_iou:6.2f}',
+            f'  within 5° and 2 cm              {summary.within_5deg_2cm:6.1%} of the found',
+            f'  within 10° and 5 cm             {summary.within_10deg_5cm:6.1%} of the found']
 
 
 def matches(truth: Sequence[TrueObject] | Sequence[EstimatedObject],

@@ -97,6 +97,15 @@ def test_the_summary_counts_shares_and_medians_of_what_was_found():
     assert 'found with the right category    50.0%' in text
     assert 'camera     4 of   4 found' in text
     assert 'can        0 of   4 found' in text
+    assert 'nan' not in text
+
+
+def test_where_nothing_was_found_there_are_no_errors_to_tell():
+    rows, _ = compare(0, [true('a', 'camera', 0.0)], [], 50.0)
+    text = summary_text(summarize(rows, frames=1, false_objects=0, rate=2.5), rows)
+    assert 'found with the right category     0.0%' in text
+    assert 'camera     0 of   1 found' in text
+    assert 'nan' not in text and 'error' not in text
 
 
 def test_the_table_has_a_line_per_row_and_says_what_was_missed():
