@@ -165,12 +165,13 @@ def test_the_whole_solver_ends_where_the_published_one_did(kind):
     found, = solve([start], run.mesh, run.scores)
 
     *angles, loss, score = run.recorded['solver_final'][0]
-    # 600 steps that never settle: the recording itself scatters so much about the optimum.
+    # 600 steps that never settle: the recording itself scatters so much about the optimum, and
+    # other processors end elsewhere in it.
     np.testing.assert_allclose(found.pose.angles()[:3], angles[:3], atol=1e-3)
     assert found.pose.angles()[3] == pytest.approx(angles[3], rel=1e-3)
     np.testing.assert_allclose(found.pose.angles()[4:], angles[4:], atol=0.3)
-    assert found.loss == pytest.approx(loss, abs=5e-4)
-    assert found.score == pytest.approx(score, rel=1e-3)
+    assert found.loss == pytest.approx(loss, abs=1e-3)
+    assert found.score == pytest.approx(score, rel=2e-3)
 
 
 @pytest.mark.parametrize('azimuth', [0.7, 2.4, 4.0, 5.9])
