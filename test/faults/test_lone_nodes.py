@@ -1,6 +1,7 @@
 """Faults that need a node of their own: those of its clock, and its violent end."""
 
 import signal
+from itertools import count
 
 import pytest
 from ros_harness import STAND_IN, Client, Frame, NodeProcess
@@ -47,8 +48,9 @@ def test_a_simulated_clock_may_jump_back_and_stale_frames_are_refused(
     # Frames of the time before the jump are now of the future.
     stale = Frame()
     stale.is_usable = False
+    stamps = count(later + 1)  # The same one again would be another fault.
     told = client.wait_for_sentence('processing', "ahead of the node's clock",
-                                    lambda: client.send(stale, later + 1))
+                                    lambda: client.send(stale, next(stamps)))
     assert 'max_age' in told
     results_at(client, clock, 510 * SECOND)
     assert 'Traceback' not in process.log

@@ -36,6 +36,8 @@ PLUGIN = ROOT / 'test' / 'nodes' / 'plugin'
 # Seconds; a machine that does much else needs more.
 PATIENCE = float(os.environ.get('POSE_TEST_PATIENCE', '60'))
 _DISCOVERY_SECONDS = 0.1
+# Fast DDS announces a process every three seconds; who misses the first time is found then.
+DISCOVERED_SECONDS = 4.0
 # Whose logs a test shows that waited in vain.
 _LAST_PROCESSES = 4
 # Frames that follow each other show other scenes: what is somewhere else is not to be doubted.

@@ -3,12 +3,23 @@
 import subprocess
 import sys
 import threading
+import time
 
 import numpy as np
 import pytest
 from rerun.chunk import RrdReader
 from result_bags import PERIOD_NS, START_NS, detection, write_result_bag
-from ros_harness import DOMAIN_ID, RED, ROOT, STAND_IN, Client, Frame, NodeProcess, environment
+from ros_harness import (
+    DISCOVERED_SECONDS,
+    DOMAIN_ID,
+    RED,
+    ROOT,
+    STAND_IN,
+    Client,
+    Frame,
+    NodeProcess,
+    environment,
+)
 from typer.testing import CliRunner
 
 from pose_estimation_ros.cli.main import app
@@ -132,10 +143,12 @@ def test_the_running_graph_is_shown(tmp_path):
             [sys.executable, '-m', 'pose_estimation_ros.cli.main', 'view', '--save',
              str(tmp_path / 'live.rrd')], env=environment(), cwd=ROOT, text=True,
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-        client.wait_for(lambda: client.node.count_subscribers('color/image_raw') >= 2,
+        # Of the results, two listeners are the client's.
+        client.wait_for(lambda: client.node.count_subscribers('color/image_raw') >= 2
+                        and client.node.count_subscribers('object_detections') >= 3,
                         'the viewer')
-        frame = Frame()
-        for _ in range(4):
+        frame, begun = Frame(), time.monotonic()
+        while time.monotonic() < begun + DISCOVERED_SECONDS:
             client.result_of(frame)
         viewer.send_signal(2)
         output, _ = viewer.communicate(timeout=60)
