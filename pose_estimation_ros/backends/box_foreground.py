@@ -30,7 +30,7 @@ _RIM = 0.3
 # Corners of the box beyond this ellipse, as a share of the inscribed one, are hardly the object.
 _ELLIPSE = 1.15
 _ITERATIONS = 3
-# Longest side of what GrabCut is given, pixels: it takes a millisecond for some 500 of them.
+# Longest side of what GrabCut is given, pixels: its time follows their number.
 _LONGEST_SIDE = 128
 # Depths that most of the rim has too are the background's, if something is before them.
 _LEAST_OUTSIDE, _LEAST_BEFORE = 0.7, 0.05
