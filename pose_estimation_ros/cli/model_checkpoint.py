@@ -14,17 +14,28 @@ DOCS = 'docs/known_objects.md'
 
 
 def make_checkpoint(
-        name: str = typer.Argument(..., help='Name or folder of an MRC-Net model.'),
+        name: str = typer.Argument(..., help='Name or folder of a model of MRC-Net or of neural '
+                                             'meshes.'),
         out: Path = typer.Option(..., help='The checkpoint to write, such as runs/mrc/start.pt.'),
+        data: list[str] = typer.Option(
+            [], help='Of neural meshes: pictures as those of the training. Repeatable.'),
 ) -> None:
     """Make a checkpoint of a model, for `train mrc-lite --start-from`.
 
-    Models travel without one. It holds the weights as they were exported (in half precision),
-    and no state of an optimizer: training begins anew with them.
+    Models travel without one. It holds the weights as they were exported (those of MRC-Net in
+    half precision), and no state of an optimizer: training begins anew with them. Networks of
+    neural meshes are normalised by their batch, whose statistics are measured on --data.
     """
     if missing := [package for package in ('torch', 'onnx') if find_spec(package) is None]:
         raise ConfigurationError(f'checkpoints need {" and ".join(missing)}, which is not '
                                  'installed; run make setup-test or pip install torch onnx')
-    from pose_estimation_ros.training.mrc_checkpoint import write_mrc_checkpoint
+    from pose_estimation_ros.training import mrc_checkpoint, neural_mesh_checkpoint
 
-    print(write_mrc_checkpoint(ModelStore().find(name, 'pose'), out))
+    model = ModelStore().find(name, 'pose')
+    if model.manifest.backend == neural_mesh_checkpoint.BACKEND:
+        if not data:
+            raise ConfigurationError(f'{name} is a model of neural meshes: give --data, the '
+                                     'folder of `pose-estimation dataset pictures`')
+        print(neural_mesh_checkpoint.write_neural_mesh_checkpoint(model, data, out))
+    else:
+        print(mrc_checkpoint.write_mrc_checkpoint(model, out))

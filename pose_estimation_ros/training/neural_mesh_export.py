@@ -35,9 +35,10 @@ from pose_estimation_ros.training.sources import data_path
 BACKEND = 'neural_mesh'
 MESHES = 'meshes'
 
+RECIPES = {'neural_mesh-lite': LITE, 'neural_mesh-full': FULL}
+
 # How many windows the final features are measured in.
 _WINDOWS = 2000
-_RECIPES = {'neural_mesh-lite': LITE, 'neural_mesh-full': FULL}
 _FEATURES_FILE, _MESHES_FILE = 'features.onnx', 'meshes.npz'
 
 
@@ -129,7 +130,7 @@ def load_trained_neural_mesh(network: str, checkpoint: Path
         notes = content['notes']
         shapes = [CategoryShape.from_plain(plain) for plain in notes['shapes']]
         config = NeuralMeshConfig.from_dict(notes['config'])
-        model = NeuralMeshModel(replace(_RECIPES[network], network=config, view=0.0), shapes)
+        model = NeuralMeshModel(replace(RECIPES[network], network=config, view=0.0), shapes)
         model.load_state_dict({name: value for name, value in trained_weights(content).items()
                                if not name.startswith('view.')})
     except (KeyError, TypeError, AttributeError, RuntimeError, PoseEstimationError) as error:

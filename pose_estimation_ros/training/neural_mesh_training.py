@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
+from scipy.spatial import cKDTree
 from torch import Tensor, nn
 
 from pose_estimation_ros.core.categories import Category
@@ -24,7 +26,7 @@ from pose_estimation_ros.training.neural_mesh_batches import (
 from pose_estimation_ros.training.neural_mesh_labels import window_labels
 from pose_estimation_ros.training.neural_mesh_model import NeuralMeshModel
 from pose_estimation_ros.training.neural_mesh_recipes import NeuralMeshRecipe
-from pose_estimation_ros.training.neural_mesh_shapes import category_shapes
+from pose_estimation_ros.training.neural_mesh_shapes import CategoryShape, category_shapes
 from pose_estimation_ros.training.neural_mesh_validation import validation_rows, vertex_errors
 from pose_estimation_ros.training.neural_mesh_windows import random_window
 from pose_estimation_ros.training.object_pictures import ObjectPicture, PictureShards
@@ -95,7 +97,10 @@ class NeuralMeshTask(SourcedTask):
         if content.get('notes', {}).get('network', self.network) == self.network and (
                 'bank.vertices' in content['model']):
             # What is only for learning may be new.
-            return {**self.new_model().state_dict(), **trained_weights(content)}
+            weights = {**self.new_model().state_dict(), **trained_weights(content)}
+            before = [CategoryShape.from_plain(plain) for plain in content['notes']['shapes']]
+            weights['bank.vertices'] = self._moved_features(weights['bank.vertices'], before)
+            return weights
         model = NeuralMeshModel(self._recipe, self._shapes)
         pyramid = model.extractor.pyramid
         if not isinstance(pyramid, DetectorFeatures):
@@ -107,6 +112,26 @@ class NeuralMeshTask(SourcedTask):
             raise ModelError(f'{path} is a checkpoint neither of {self.network} nor of the lite '
                              f'detector ({first_fault(error)}); give one of these') from error
         return model.state_dict()
+
+    def _moved_features(self, features: Tensor, before: Sequence[CategoryShape]) -> Tensor:
+        """Return for each vertex the feature of the nearest one of its category's old cuboid.
+
+        Cuboids are as large as the mean of the objects at hand, and vertices are counted by it.
+
+        Raises:
+            ModelError: If a category is new.
+        """
+        starts = np.cumsum([0, *(len(shape.mesh.vertices) for shape in before)])
+        names = [shape.category.name for shape in before]
+        rows = []
+        for shape in self._shapes:
+            if shape.category.name not in names:
+                raise ModelError(f'the run to begin with knows {", ".join(names)}, and no '
+                                 f'{shape.category.name}; begin with a detector instead')
+            number = names.index(shape.category.name)
+            _, nearest = cKDTree(_places(before[number])).query(_places(shape))
+            rows.append(starts[number] + nearest)
+        return features[torch.from_numpy(np.concatenate(rows))]
 
     def batch(self, request: BatchRequest) -> WindowBatch:
         """Return changed windows with what they teach."""
@@ -167,6 +192,12 @@ def make_neural_mesh_task(network: str, data: TrainingData,
 
 def _shown(pictures: PictureShards, rows: Items) -> list[tuple[ObjectPicture, int]]:
     return [pictures.focus(int(row)) for row in rows]
+
+
+def _places(shape: CategoryShape) -> NDArray[np.float64]:
+    """Return (V, 4) where vertices are in the cuboid, in half its extents; faces lie far apart."""
+    mesh = shape.mesh
+    return np.column_stack([2.0 * mesh.vertices / mesh.extents, 10.0 * mesh.face_of_vertex])
 
 
 def _check_same(first: str, wanted: Sequence[Category], other: str,

@@ -155,10 +155,34 @@ def test_a_detector_gives_its_backbone(data, tmp_path):
         make_neural_mesh_task(NETWORK, data, TINY).first_weights(content, tmp_path)
 
 
+def test_vertices_of_another_cuboid_begin_as_the_nearest_of_the_old_one(data, tmp_path):
+    before = make_neural_mesh_task(NETWORK, data, TINY)
+    model = before.new_model()
+    # Vertices of two faces that meet would begin alike.
+    model.bank.vertices.copy_(torch.randn_like(model.bank.vertices))
+    content = {'notes': {'network': NETWORK, **before.notes()}, 'model': model.state_dict()}
+    task = make_neural_mesh_task(NETWORK, data, replace(TINY, vertices=150))
+    begun = task.first_weights(content, tmp_path)
+    after = task.new_model()
+    after.load_state_dict(begun)
+    old, new = (CategoryShape.from_plain(one.notes()['shapes'][4]) for one in (before, task))
+    assert len(new.mesh.vertices) > 1.5 * len(old.mesh.vertices)
+    distance = np.linalg.norm((new.mesh.vertices / new.extents)[:, None]
+                              - old.mesh.vertices / old.extents, axis=2)
+    distance[new.mesh.face_of_vertex[:, None] != old.mesh.face_of_vertex] = np.inf
+    taken = torch.cdist(after.bank.vertices[after.bank.of_category(4)],
+                        model.bank.vertices[model.bank.of_category(4)]).argmin(dim=1).numpy()
+    np.testing.assert_allclose(distance[np.arange(len(taken)), taken], distance.min(axis=1))
+
+    content['notes']['shapes'] = content['notes']['shapes'][:4]
+    with pytest.raises(ModelError, match='no laptop; begin with a detector'):
+        task.first_weights(content, tmp_path)
+
+
 def test_a_trained_network_becomes_a_model(data, tmp_path, monkeypatch):
     run(make_neural_mesh_task(NETWORK, data, TINY), SETTINGS, tmp_path / 'run')
     monkeypatch.setattr(neural_mesh_export, '_WINDOWS', 96)
-    monkeypatch.setattr(neural_mesh_export, '_RECIPES', {NETWORK: TINY})
+    monkeypatch.setitem(neural_mesh_export.RECIPES, NETWORK, TINY)
     request = ExportRequest(tmp_path / 'run' / 'last.pt', tmp_path / 'mesh', data=data.sources)
     export(NETWORK, request)
     manifest = (tmp_path / 'mesh' / 'model.yaml').read_text()
