@@ -10,7 +10,7 @@ Recurrent Reconstruction Networks, IROS 2021, section III-B and Table III; the r
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 import torch.nn.functional as F
@@ -179,10 +179,28 @@ class _Attention(nn.Module):
     def forward(self, x: Tensor, memory: Tensor) -> Tensor:
         """Let (B, N, C) rows look at (B, M, C) rows of memory."""
         query, key, value, out = self.linears
-        seen = F.scaled_dot_product_attention(
-            _split(query(x)), _split(key(memory)), _split(value(memory)))
-        update: Tensor = out(seen.transpose(1, 2).flatten(2))
+        attend = _FusedAttention.apply if torch.onnx.is_in_onnx_export() else _attention
+        update: Tensor = out(attend(query(x), key(memory), value(memory)))
         return update
+
+
+class _FusedAttention(torch.autograd.Function):
+    """`_attention` as one operator of ONNX Runtime.
+
+    The exporter alone would write out the matrix of all pairs, 64 MB for four objects, which is
+    then read and written several times.
+    """
+
+    @staticmethod
+    def forward(_: Any, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
+        """Return what the operator does, to the tracer."""
+        return _attention(query, key, value)
+
+    @staticmethod
+    def symbolic(graph: Any, query: Any, key: Any, value: Any) -> Any:
+        """Return the operator, to the exporter."""
+        return graph.op('com.microsoft::MultiHeadAttention', query, key, value,
+                        num_heads_i=_HEADS).setType(query.type())
 
 
 class _FeedForward(nn.Module):
@@ -194,6 +212,12 @@ class _FeedForward(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         update: Tensor = self.w_2(F.relu(self.w_1(x)))
         return update
+
+
+def _attention(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
+    """Return (B, N, C) what rows with those queries see of (B, M, C) keys and values."""
+    seen = F.scaled_dot_product_attention(_split(query), _split(key), _split(value))
+    return seen.transpose(1, 2).flatten(2)
 
 
 def _split(rows: Tensor) -> Tensor:

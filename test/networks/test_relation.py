@@ -1,14 +1,18 @@
 """Relation blocks: the transformer is the published one, the others do what the paper says."""
 
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 import torch
 from torch import nn
 
 from pose_estimation_ros.networks.relation import TransformerRelation, relation_block
+from pose_estimation_ros.runtime import InferenceSession
+from pose_estimation_ros.training.onnx_files import write_onnx
 
 WHOLE = Path(__file__).parents[2].parent / 'shared/specs/fixtures/spd'
 KINDS = ['mlp', 'nonlocal', 'transformer']
@@ -27,6 +31,25 @@ def test_the_transformer_agrees_with_the_published_one_to_1e_4(
         for update, name in zip(ours, ('out_a', 'out_b'), strict=True):
             np.testing.assert_allclose(update, file[name], atol=1e-4)
             np.testing.assert_allclose(update[:, :, :64], file[f'{name}_f64_first64'], atol=1e-4)
+
+
+def test_the_exported_transformer_attends_without_the_matrix_of_all_pairs(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    block = TransformerRelation(16).eval()
+    inputs = dict(zip('ab', torch.randn(2, 3, 16, 20), strict=True))
+    write_onnx(block, inputs, ['of_a', 'of_b'], tmp_path / 'block.onnx',
+               {name: {0: 'objects', 2: 'points'} for name in 'ab'})
+
+    operators = Counter(node.op_type for node in onnx.load(tmp_path / 'block.onnx').graph.node)
+    assert operators['MultiHeadAttention'] == 6
+    assert operators['Softmax'] == 0
+    session = InferenceSession(tmp_path / 'block.onnx', 'cpu')
+    a, b = torch.randn(2, 2, 16, 300)
+    found = session.run({'a': a.numpy(), 'b': b.numpy()})
+    with torch.no_grad():
+        wanted = block(a, b)
+    for name, update in zip(('of_a', 'of_b'), wanted, strict=True):
+        np.testing.assert_allclose(found[name], update, atol=1e-5)
 
 
 @pytest.mark.parametrize('kind', KINDS)
