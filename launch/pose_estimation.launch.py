@@ -11,7 +11,7 @@ import yaml
 from launch import LaunchDescription
 from launch.actions import DeclareLaunchArgument, OpaqueFunction, SetEnvironmentVariable
 from launch.conditions import IfCondition
-from launch.substitutions import EnvironmentVariable, LaunchConfiguration, PythonExpression
+from launch.substitutions import EnvironmentVariable, LaunchConfiguration
 from launch_ros.actions import LifecycleNode, Node
 from launch_ros.parameter_descriptions import ParameterValue
 
@@ -36,7 +36,8 @@ ARGUMENTS = (
      ['', *SWITCH]),
     ('autostart', '', 'the estimator configures and activates itself; empty: as params_file says',
      ['', *SWITCH]),
-    ('params_file', str(CONFIG / 'pose_estimation.yaml'), 'parameters of the estimator', None),
+    ('params_file', str(CONFIG / 'pose_estimation.yaml'),
+     'parameters of the estimator and of the nodes beside it', None),
     ('camera_preset', '',
      'parameters that suit the camera, over those of params_file; empty: none', None),
     ('namespace', '', 'namespace of the estimator and of its topics', None),
@@ -47,6 +48,10 @@ ARGUMENTS = (
     ('color_info', 'color/camera_info', "topic of the colour camera's calibration", None),
     ('depth_image', 'depth/image_raw', 'topic of the depth images, aligned to colour', None),
     ('depth_info', 'depth/camera_info', "topic of the depth image's calibration", None),
+    ('color_transport', '', 'how colour images are sent; empty: as params_file says',
+     ['', 'raw', 'compressed']),
+    ('depth_transport', '', 'how depth images are sent; empty: as params_file says',
+     ['', 'raw', 'compressedDepth']),
     ('rviz', 'false', 'show cloud, overlay, boxes, shapes, grasps and TF in RViz', SWITCH),
     ('planning_scene', 'false', 'tell MoveIt which objects there are; needs moveit_msgs', SWITCH),
     ('record', 'false', 'record inputs and outputs as a bag (MCAP) that can be replayed', SWITCH),
@@ -66,23 +71,37 @@ PARAMETERS = {
     'tf_prefix': 'tf.prefix',
     'use_sim_time': 'use_sim_time',
     'autostart': 'autostart',
+    'color_transport': 'color.transport',
+    'depth_transport': 'depth.transport',
 }
 
 
-def start_estimator(context):
-    """Make the estimator's action from the values of the arguments."""
+def start_nodes(context):
+    """Make the actions from the values of the arguments."""
     value = {name: LaunchConfiguration(name).perform(context) for name, *_ in ARGUMENTS}
     parameters = {parameter: yaml.safe_load(value[name]) if value[name] in SWITCH else value[name]
                   for name, parameter in PARAMETERS.items() if value[name]}
-    files = [value[name] for name in ('params_file', 'camera_preset') if value[name]]
+    file = [value['params_file']] if value['params_file'] else []
+    preset = [value['camera_preset']] if value['camera_preset'] else []
+    uses_sim_time = {'use_sim_time': value['use_sim_time'] == 'true'}
     color_image, depth_image = value['color_image'], value['depth_image']
-    return [LifecycleNode(
+    recorder = Node(
+        package='pose_estimation_ros',
+        executable='recorder',
+        name='recorder',
+        namespace=value['namespace'],
+        output='screen',
+        parameters=[*file, uses_sim_time,
+                    {'output': ParameterValue(value['record_to'], value_type=str)}],
+        condition=IfCondition(value['record']),
+    )
+    estimator = LifecycleNode(
         package='pose_estimation_ros',
         executable='pose_estimator',
         name='pose_estimator',
         namespace=value['namespace'],
         output='screen',
-        parameters=[*files, parameters],
+        parameters=[*file, *preset, parameters],
         remappings=[
             ('color/image_raw', color_image),
             ('color/image_raw/compressed', f'{color_image}/compressed'),
@@ -92,50 +111,41 @@ def start_estimator(context):
             ('depth/camera_info', value['depth_info']),
         ],
         arguments=['--ros-args', '--log-level', value['log_level']],
-    )]
-
-
-def generate_launch_description():
-    """Declare the arguments, then start the estimator and, if wanted, the others."""
-    uses_sim_time = ParameterValue(PythonExpression(
-        ["'", LaunchConfiguration('use_sim_time'), "' == 'true'"]), value_type=bool)
-    recorder = Node(
-        package='pose_estimation_ros',
-        executable='recorder',
-        name='recorder',
-        namespace=LaunchConfiguration('namespace'),
-        output='screen',
-        parameters=[{'output': ParameterValue(LaunchConfiguration('record_to'), value_type=str)}],
-        condition=IfCondition(LaunchConfiguration('record')),
     )
     planning_scene = Node(
         package='pose_estimation_ros',
         executable='planning_scene_bridge',
         name='planning_scene_bridge',
-        namespace=LaunchConfiguration('namespace'),
+        namespace=value['namespace'],
         output='screen',
-        parameters=[{'use_sim_time': uses_sim_time}],
+        parameters=[*file, uses_sim_time],
         # MoveIt's is the same wherever the estimator is.
         remappings=[('collision_object', '/collision_object')],
-        condition=IfCondition(LaunchConfiguration('planning_scene')),
+        condition=IfCondition(value['planning_scene']),
     )
     rviz = Node(
         package='rviz2',
         executable='rviz2',
         name='rviz',
-        namespace=LaunchConfiguration('namespace'),
+        namespace=value['namespace'],
         arguments=['-d', str(CONFIG / 'rviz' / 'pose_estimation.rviz')],
-        parameters=[{'use_sim_time': uses_sim_time}],
+        parameters=[uses_sim_time],
         remappings=[
             ('/object_markers', 'object_markers'),
             ('/object_points', 'object_points'),
             ('/overlay/image', 'overlay/image'),
-            ('/color/image_raw', LaunchConfiguration('color_image')),
-            ('/depth/image_raw', LaunchConfiguration('depth_image')),
-            ('/depth/camera_info', LaunchConfiguration('depth_info')),
+            ('/color/image_raw', color_image),
+            ('/depth/image_raw', depth_image),
+            ('/depth/camera_info', value['depth_info']),
         ],
-        condition=IfCondition(LaunchConfiguration('rviz')),
+        condition=IfCondition(value['rviz']),
     )
+    # The recorder before the estimator, so that its first frames are in the bag.
+    return [recorder, estimator, planning_scene, rviz]
+
+
+def generate_launch_description():
+    """Declare the arguments, then start the estimator and, if wanted, the others."""
     return LaunchDescription([
         *(DeclareLaunchArgument(name, default_value=default, description=description,
                                 choices=choices)
@@ -143,9 +153,5 @@ def generate_launch_description():
         # Shared memory that holds whole images, unless the user has a profile of their own.
         SetEnvironmentVariable(FASTDDS_PROFILE, EnvironmentVariable(
             FASTDDS_PROFILE, default_value=str(CONFIG / 'fastdds.xml'))),
-        # Before the estimator, so that its first frames are in the bag.
-        recorder,
-        OpaqueFunction(function=start_estimator),
-        planning_scene,
-        rviz,
+        OpaqueFunction(function=start_nodes),
     ])

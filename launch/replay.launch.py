@@ -10,6 +10,7 @@ from launch_ros.actions import Node
 from launch_ros.parameter_descriptions import ParameterValue
 
 CORE = str(Path(__file__).with_name('pose_estimation.launch.py'))
+TOPICS = ('color_topic', 'color_info_topic', 'depth_topic', 'depth_info_topic')
 
 
 def generate_launch_description():
@@ -22,8 +23,10 @@ def generate_launch_description():
         name='replay_camera',
         namespace=LaunchConfiguration('namespace'),
         output='screen',
-        parameters=[{
+        parameters=[LaunchConfiguration('params_file'), {
             'source': ParameterValue(LaunchConfiguration('source'), value_type=str),
+            **{name: ParameterValue(LaunchConfiguration(name), value_type=str)
+               for name in TOPICS},
             'rate': ParameterValue(LaunchConfiguration('rate'), value_type=float),
             'pace': ParameterValue(LaunchConfiguration('pace'), value_type=str),
             'stamps': ParameterValue(LaunchConfiguration('stamps'), value_type=str),
@@ -48,6 +51,9 @@ def generate_launch_description():
         DeclareLaunchArgument('clock', default_value='false', choices=['true', 'false'],
                               description='publish the time of a bag on /clock; with stamps '
                               'recorded'),
+        *(DeclareLaunchArgument(name, default_value='',
+                                description='topic of the bag; empty: found by type and name')
+          for name in TOPICS),
         DeclareLaunchArgument('loop', default_value='true', choices=['true', 'false'],
                               description='start over after the last frame'),
         estimator,

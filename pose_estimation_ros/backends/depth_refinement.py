@@ -20,8 +20,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
+from pose_estimation_ros.backends.box_foreground import has_no_mask, with_mask
 from pose_estimation_ros.backends.disp6d_depth_alignment import thinned
 from pose_estimation_ros.backends.point_preparation import masked_pixels
+from pose_estimation_ros.core.detection import Detection
 from pose_estimation_ros.core.frame import RGBDFrame
 from pose_estimation_ros.core.object_pose import ObjectPose
 from pose_estimation_ros.core.pose_covariance import sight_covariance, with_unknown_spin
@@ -48,6 +50,8 @@ _LEAST_OWN = 0.5
 _FITS = 2
 # What is nearer to the camera than the model by more than this hides it.
 _HIDING = 0.15
+# How exactly the median depth tells the distance of an object whose rotation may be wrong.
+_MOVED_DEVIATION = 0.1
 # What a fit leaves open at least: depth cameras are off by as much, metres and radians.
 _LEAST_DEVIATION, _LEAST_TURN = 0.002, np.radians(1.0)
 
@@ -81,14 +85,15 @@ class ModelSurface:
     def agreement(self, T: FloatArray, seen: FloatArray) -> float:
         """Return which share of the points where the surface is to be seen lies near it.
 
-        Points (N, 3) of the camera's frame beside it, or well before it, say nothing.
+        Points (N, 3) of the camera's frame beside it, or well before it, say nothing; NaN if
+        hardly any is left.
         """
         cell = _cell(self, T)
         expected = _nearest_by_cell(self.facing(T), cell)
         depth = np.array([expected.get(key, np.nan) for key in _cells(seen, cell)])
         comparable = seen[seen[:, 2] > depth - _HIDING * self.diagonal]
         if len(comparable) < _FEWEST_FITTED:
-            return 0.0
+            return float('nan')
         return float((self.distances(T, comparable) < _NEAR).mean())
 
     def facing(self, T: FloatArray) -> FloatArray:
@@ -115,19 +120,43 @@ def chosen_refinement(choice: str) -> Refinement | None:
 def refined(pose: ObjectPose, surface: ModelSurface, frame: RGBDFrame) -> ObjectPose:
     """Return a pose fitted to depth; the same one where depth tells nothing.
 
+    In a mere box something else may lie before or behind the object. Its pixels are looked for
+    by depth and colours, and the pose is fitted to these and to the whole box; what agrees best
+    with the box is taken, which may be the pose as it was.
+
     Args:
         pose: Of a known object, with its detection.
         surface: Of its CAD model.
         frame: The undistorted frame.
+
+    Returns:
+        The pose; its detection has the mask that was found, if a fit to that was the best.
     """
     if frame.depth is None or pose.detection is None:
         return pose
-    rows, columns = masked_pixels(frame, pose.detection)
-    if len(rows) < _FEWEST_POINTS:
-        return pose
-    seen = thinned(frame.intrinsics.back_project(
+    seen = _seen(frame, pose.detection)
+    if not has_no_mask(pose.detection):
+        return _fitted(pose, surface, seen)
+    found = with_mask(frame, pose.detection, surface.diagonal)
+    answers = [_fitted(replace(pose, detection=found), surface, _seen(frame, found)),
+               _fitted(pose, surface, seen), pose]
+    agreements = [surface.agreement(answer.T_camera_object, seen) for answer in answers]
+    return answers[int(np.nanargmax(agreements))] if np.isfinite(agreements).any() else pose
+
+
+def _seen(frame: RGBDFrame, detection: Detection) -> FloatArray:
+    """Return (N, 3) points of a detection's pixels, camera optical frame, metres."""
+    assert frame.depth is not None
+    rows, columns = masked_pixels(frame, detection)
+    return thinned(frame.intrinsics.back_project(
         np.stack([columns, rows], axis=1).astype(np.float64), frame.depth[rows, columns]),
         _MOST_POINTS)
+
+
+def _fitted(pose: ObjectPose, surface: ModelSurface, seen: FloatArray) -> ObjectPose:
+    """Return a pose fitted to (N, 3) points; the same one where they tell nothing."""
+    if len(seen) < _FEWEST_POINTS:
+        return pose
     given = pose.T_camera_object
     moved = _at_depth(given, surface, seen)
     if moved[2, 3] <= 0:
@@ -140,9 +169,24 @@ def refined(pose: ObjectPose, surface: ModelSurface, frame: RGBDFrame) -> Object
                                           max(_LEAST_TURN, deviation / surface.diagonal))
             return replace(pose, T_camera_object=fitted, covariance=with_unknown_spin(
                 covariance, fitted[:3, :3], pose.symmetry))
-    # The distance is better known than before all the same, unless something else is there.
-    better = surface.agreement(moved, seen) >= surface.agreement(given, seen)
-    return replace(pose, T_camera_object=moved) if better else pose
+    # The distance is better known than before all the same, unless something else is there. Where
+    # all that is seen lies before the given pose, any agreement is more than it had.
+    better = surface.agreement(moved, seen) > np.nan_to_num(surface.agreement(given, seen))
+    return _moved(pose, moved, surface) if better else pose
+
+
+def _moved(pose: ObjectPose, moved: FloatArray, surface: ModelSurface) -> ObjectPose:
+    """Return a pose that depth has moved along its line of sight, with what is known there."""
+    if pose.covariance is None:
+        return replace(pose, T_camera_object=moved)
+    before, position = pose.T_camera_object[:3, 3], pose.covariance[:3, :3]
+    sight = before / np.linalg.norm(before)
+    across = max((np.trace(position) - sight @ position @ sight) / 2.0, 0.0) ** 0.5
+    covariance = pose.covariance.copy()
+    covariance[:3, :3] = sight_covariance(
+        moved[:3, 3], _MOVED_DEVIATION * surface.diagonal,
+        across * float(moved[2, 3] / before[2]), 0.0)[:3, :3]
+    return replace(pose, T_camera_object=moved, covariance=covariance)
 
 
 def _trusted_fit(surface: ModelSurface, start: FloatArray, seen: FloatArray) -> FloatArray | None:

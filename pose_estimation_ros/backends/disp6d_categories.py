@@ -82,7 +82,7 @@ class CategoryEstimator:
             decoded, surface = decoded[::apart], surface[::apart]
         if len(decoded) < _FEWEST_POINTS:
             return rejections.no_size(detection, np.zeros(3))
-        middle = (0.5 * (detection.box[:2] + detection.box[2:]) - camera.K[:2, 2]) / (
+        middle = (0.5 * (detection.edges[:2] + detection.edges[2:]) - camera.K[:2, 2]) / (
             camera.fx, camera.fy)
         up = None if self._stance == 'any' or frame.up is None else (
             frame.up @ turn(np.append(middle, 1.0)))

@@ -67,7 +67,7 @@ def known_object_pose(detection: Detection, match: ViewMatch, K: FloatArray, tur
     """
     known = match.entry.known
     view_box = known.boxes[match.index].astype(np.float64)
-    middle = box_translation(detection.box, K, view_box, np.eye(3), known.distance)
+    middle = box_translation(detection.edges, K, view_box, np.eye(3), known.distance)
     turns = len(known.rotations.turns)
     R = turn(middle) @ known.rotations.matrix(*divmod(match.index, turns))
     T = about_origin(R, middle, known.center)

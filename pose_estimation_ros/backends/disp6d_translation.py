@@ -20,7 +20,7 @@ def box_translation(box: FloatArray, K: FloatArray, view_box: FloatArray, view_K
     """Return where an object is, by the ratio of two boxes' diagonals.
 
     Args:
-        box: (..., 4) x_min, y_min, x_max, y_max of the object, pixels.
+        box: (..., 4) x_min, y_min, x_max, y_max of the object, in the coordinates of `K`.
         K: (3, 3) camera matrix of the image.
         view_box: (..., 4) of the object in the matched view.
         view_K: (3, 3) camera matrix of that view; the identity for a box of x/z and y/z.

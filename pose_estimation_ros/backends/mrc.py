@@ -10,7 +10,7 @@ Source: Li et al., MRC-Net: 6-DoF pose estimation with multiscale residual corre
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -19,7 +19,6 @@ from scipy.special import expit
 
 from pose_estimation_ros.backends import rejections
 from pose_estimation_ros.backends.base import BackendOptions, Need, PoseBackend
-from pose_estimation_ros.backends.box_foreground import has_no_mask, with_mask
 from pose_estimation_ros.backends.depth_refinement import ModelSurface, chosen_refinement
 from pose_estimation_ros.backends.mrc_crops import (
     QUARTER_TURNS,
@@ -303,10 +302,7 @@ class MRCBackend:
             faces=mesh.faces)
         if self._refinement is None or frame.depth is None:
             return pose
-        surface = self._surfaces[detection.label]
-        if has_no_mask(detection):
-            pose = replace(pose, detection=with_mask(frame, detection, surface.diagonal))
-        return self._refinement(pose, surface, frame)
+        return self._refinement(pose, self._surfaces[detection.label], frame)
 
     def _covariance(self, t: FloatArray, view: CropView) -> FloatArray:
         """Return (6, 6) how far a right pose may be off: what the classes leave open.

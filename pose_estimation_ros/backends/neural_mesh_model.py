@@ -22,7 +22,7 @@ IMAGE, FEATURES = 'image', 'features'
 # Sizes that vary are rounded to this many pixels, which every stride of the extractor divides.
 _MULTIPLE = 32
 # Of sizes of which nothing is known: most objects are within a fifth of the mean.
-_UNKNOWN_SPREAD = 0.2
+_UNKNOWN_SPREAD, _LEAST_SPREAD = 0.2, 0.02
 
 
 @dataclass(frozen=True, eq=False)
@@ -131,11 +131,12 @@ def _working_size(manifest: ModelManifest) -> tuple[int, int]:
 def _spread(manifest: ModelManifest, name: str, mesh: CategoryMesh) -> float:
     """Return the relative standard deviation of a category's sizes.
 
-    The manifest's own word, else that of the extents that the mesh brings.
+    The manifest's own word, else that of the extents that the mesh brings. Of one size alone none
+    is exactly: then even depth that is a little off would make something else of an object.
     """
     stated: Mapping[str, Any] = manifest.parameters.get('size_spread', {})
     if name in stated:
-        return float(stated[name])
+        return max(float(stated[name]), _LEAST_SPREAD)
     logs = np.log(np.linalg.norm(mesh.aspects, axis=1))
     return float(logs.std()) or _UNKNOWN_SPREAD
 

@@ -14,13 +14,13 @@ DOCS = 'docs/known_objects.md'
 
 
 def make_checkpoint(
-        name: str = typer.Argument(..., help='Name or folder of a model of MRC-Net or of neural '
-                                             'meshes.'),
+        name: str = typer.Argument(..., help='Name or folder of a model of MRC-Net, or of '
+                                             'neural meshes of `train neural_mesh-lite`.'),
         out: Path = typer.Option(..., help='The checkpoint to write, such as runs/mrc/start.pt.'),
         data: list[str] = typer.Option(
             [], help='Of neural meshes: pictures as those of the training. Repeatable.'),
 ) -> None:
-    """Make a checkpoint of a model, for `train mrc-lite --start-from`.
+    """Make a checkpoint of a model, for `train --start-from`.
 
     Models travel without one. It holds the weights as they were exported (those of MRC-Net in
     half precision), and no state of an optimizer: training begins anew with them. Networks of

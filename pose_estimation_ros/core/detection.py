@@ -28,6 +28,11 @@ class Detection:
     mask: NDArray[np.bool_]
     offset: tuple[int, int] = (0, 0)
 
+    @property
+    def edges(self) -> NDArray[np.float64]:
+        """(4,) the box in coordinates of a camera, where centres of pixels are whole numbers."""
+        return self.box - 0.5
+
     def __post_init__(self) -> None:
         """Check shapes and ranges.
 

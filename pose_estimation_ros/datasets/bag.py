@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import yaml
 
-from pose_estimation_ros.core.errors import InvalidInputError
+from pose_estimation_ros.core.errors import ConfigurationError, InvalidInputError
 
 if TYPE_CHECKING:
     from rosbags.rosbag2 import Reader
@@ -166,7 +166,11 @@ def _metadata(path: Path) -> tuple[dict[str, str], list[str]]:
 def _opened(path: Path) -> Iterator[Reader]:
     """Open a bag with rosbags, whose many errors become ours."""
     # Folders of pictures are read without it.
-    from rosbags.rosbag2 import Reader, ReaderError
+    try:
+        from rosbags.rosbag2 import Reader, ReaderError
+    except ModuleNotFoundError as error:
+        raise ConfigurationError('reading a bag needs rosbags, which is not installed; run pip '
+                                 'install rosbags') from error
 
     try:
         with Reader(path) as reader:

@@ -107,8 +107,9 @@ def _best(bag: Bag, what: str, wanted: str, found: Sequence[_Images], rank: Any)
     ranked = sorted(found, key=rank, reverse=True)
     tied = [entry.topic.name for entry in ranked if rank(entry) == rank(ranked[0])]
     if len(tied) > 1:
-        raise ConfigurationError(f'{bag.path} has several topics of {what} images; choose one of '
-                                 f'{", ".join(tied)}')
+        parameter = 'color_topic' if what == 'colour' else 'depth_topic'
+        raise ConfigurationError(f'{bag.path} has several topics of {what} images; choose with '
+                                 f'{parameter} one of {", ".join(tied)}')
     return ranked[0]
 
 

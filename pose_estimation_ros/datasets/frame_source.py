@@ -60,8 +60,15 @@ def open_frames(folder: Path) -> FrameSource:
     Raises:
         InvalidInputError: If the folder does not exist or holds no frame of a known layout.
     """
+    if not folder.exists():
+        raise InvalidInputError(f'{folder} does not exist; give a bag of rosbag2 or a folder of '
+                                'recorded frames')
+    if folder.suffix == '.bag':
+        raise InvalidInputError(f'{folder} is a bag of ROS 1; make one of ROS 2 of it: '
+                                f'rosbags-convert --src {folder} --dst {folder.with_suffix("")}')
     if not folder.is_dir():
-        raise InvalidInputError(f'{folder} is not a folder; give the folder of recorded frames')
+        raise InvalidInputError(f'{folder} is neither a bag of rosbag2 (a folder, .mcap or .db3) '
+                                'nor a folder of recorded frames; give one of these')
     for layout in _LAYOUTS:
         files = layout(folder)
         if files:

@@ -38,6 +38,8 @@ Task = Literal['poses', 'detections']
 
 # Methods that a process keeps loaded: a worker of a cluster may have as many threads.
 _MOST_LOADED = 8
+# What a backend says of itself that tells where it runs, not what it answers.
+_ABOUT_MACHINE = frozenset({'provider', 'renderer', 'objects folder'})
 
 
 @dataclass(frozen=True)
@@ -201,6 +203,15 @@ def models_of(method: Method, task: Task) -> dict[str, str]:
             # A backend of another package may keep its models elsewhere.
             found[described] = 'unknown'
     return found
+
+
+def described_by(method: Method) -> dict[str, str]:
+    """Return what the method's backend says of itself, but for where it runs.
+
+    Among it is what depends on the machine: optional libraries, and the objects that are known.
+    """
+    described = estimator_of(method).pipeline.backend.describe()
+    return {name: value for name, value in described.items() if name not in _ABOUT_MACHINE}
 
 
 def labels_of(method: Method) -> tuple[str, ...]:

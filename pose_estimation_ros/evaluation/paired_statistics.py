@@ -81,8 +81,15 @@ def median_difference(errors: NDArray[np.float64], baseline: NDArray[np.float64]
         InvalidInputError: If the two are not of the same instances and seeds, or of none.
     """
     _check_comparable(errors, baseline)
-    return _interval(float(np.median(errors) - np.median(baseline)),
-                     _drawn_medians(errors) - _drawn_medians(baseline))
+    return _interval(
+        float(_apart(np.median(errors), np.median(baseline))),
+        _apart(_drawn_medians(errors), _drawn_medians(baseline)))
+
+
+def _apart(errors: NDArray[np.float64], baseline: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the differences of medians; none where both are infinite: most were missed."""
+    with np.errstate(invalid='ignore'):
+        return np.where(np.isinf(errors) & (errors == baseline), 0.0, errors - baseline)
 
 
 def _drawn_medians(errors: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -102,7 +109,9 @@ def _check_comparable(answers: Scores, baseline: Scores) -> None:
 
 
 def _interval(value: float, drawn: NDArray[np.float64]) -> Interval:
-    low, high = np.percentile(drawn, _COVERED)
+    # Of differences some may be infinite, and there is nothing between these and others.
+    low, high = np.percentile(drawn, _COVERED,
+                              method='linear' if np.isfinite(drawn).all() else 'nearest')
     return Interval(value, float(low), float(high))
 
 

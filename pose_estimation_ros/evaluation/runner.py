@@ -9,6 +9,7 @@ ever half-written.
 from __future__ import annotations
 
 import json
+import platform
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import lru_cache, partial
@@ -27,6 +28,7 @@ from pose_estimation_ros.evaluation.methods import (
     Method,
     Task,
     absolute,
+    described_by,
     detector_of,
     estimator_of,
     models_of,
@@ -144,23 +146,33 @@ def _run(task: Task, data: Data, method: Method, out: Path, workers: Workers | N
     data, method = data.resolved(), absolute(method)
     source = Path(method.masks)
     stored = {'masks sha256': file_sha256(source)} if source.is_file() else {}
+    described = described_by(method) if task == 'poses' else {}
     _claim(out, {'task': task, **asdict(data), 'method': method.settings(),
-                 'models': models_of(method, task), **stored})
+                 'models': models_of(method, task), 'described': described, **stored})
     folder = (out / _SHARDS).resolve()
     count = _shard_count(data.frames)
     paths = [folder / f'{task}_{number:05d}.jsonl' for number in range(count)]
     missing = [number for number, path in enumerate(paths) if not path.exists()]
     done = count - len(missing)
     report(done, count)
-    map_shards(partial(_make_shard, task, data, method, folder), missing, workers.cluster,
-               workers.processes, lambda now, _: report(done + now, count))
+    map_shards(partial(_make_shard, task, data, method, described, folder), missing,
+               workers.cluster, workers.processes, lambda now, _: report(done + now, count))
     return paths
 
 
-def _make_shard(task: Task, data: Data, method: Method, folder: Path, number: int) -> None:
-    """Write the file of one shard; runs in a worker."""
+def _make_shard(task: Task, data: Data, method: Method, described: Mapping[str, str], folder: Path,
+                number: int) -> None:
+    """Write the file of one shard; runs in a worker.
+
+    Raises:
+        ConfigurationError: If the method is not the same where this worker runs.
+    """
     path = folder / f'{task}_{number:05d}.jsonl'
     if task == 'poses':
+        if (own := described_by(method)) != described:
+            raise ConfigurationError(f'{method.backend} is {own} on {platform.node()} and '
+                                     f'{dict(described)} where the run began; install the same '
+                                     'packages and models on all workers')
         estimator = estimator_of(method)
         answers = [estimator.estimate(frame) for frame in _shard(data, number)]
         refused = {answer.predictions.name: list(answer.refused) for answer in answers}

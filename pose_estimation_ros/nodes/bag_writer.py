@@ -33,7 +33,8 @@ class BagWriter:
         self._types = get_typestore(Stores.ROS2_KILTED)
         self._connections: dict[str, Connection] = {}
         try:
-            self._writer = Writer(folder, version=9, storage_plugin=StoragePlugin.MCAP)
+            # Of the versions that rosbags writes the one that Humble reads, too.
+            self._writer = Writer(folder, version=8, storage_plugin=StoragePlugin.MCAP)
             if compressed:
                 self._writer.set_compression(CompressionMode.STORAGE, CompressionFormat.ZSTD)
             self._writer.open()

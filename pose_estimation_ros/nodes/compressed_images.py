@@ -61,7 +61,7 @@ def decode_depth(message: CompressedImage) -> NDArray[Any]:
         raise InvalidInputError(
             f'compressed depth image has the format {message.format!r}; publish 16UC1 or 32FC1 '
             "depth as PNG (set the camera's compressedDepth format to png), or set "
-            'depth.transport:=raw')
+            'the parameter depth.transport to raw')
     data = np.frombuffer(message.data, np.uint8)
     counts = _decode(data[_DEPTH_HEADER.size:], cv2.IMREAD_UNCHANGED)
     if counts is None or counts.ndim != 2 or counts.dtype != np.uint16:

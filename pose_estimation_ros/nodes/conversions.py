@@ -102,8 +102,8 @@ def camera_intrinsics(message: CameraInfo, *, rectified: bool = False) -> Camera
     if rectified and not (message.p[0] > 0 and message.p[5] > 0):
         raise InvalidInputError(
             f'color.rectified is set but P of camera_info has fx={message.p[0]:g}, '
-            f'fy={message.p[5]:g}; publish P of the rectified image, or set '
-            'color.rectified:=false if the image is not rectified')
+            f'fy={message.p[5]:g}; publish P of the rectified image, or set the '
+            'parameter color.rectified to false if the image is not rectified')
     full = CameraIntrinsics(
         message.width, message.height, np.array(message.k, dtype=np.float64).reshape(3, 3),
         message.distortion_model or 'plumb_bob',

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from rclpy.node import Node
+from rclpy.node import Node, NodeNameNonExistentError
 
 # Every node has these; they say nothing of poses.
 _OF_EVERY_NODE = ('/rosout', '/parameter_events')
@@ -36,8 +36,11 @@ def estimator_topics(node: Node, name: str, namespace: str) -> list[EstimatorTop
     """
     if (name, namespace) not in node.get_node_names_and_namespaces():
         return []
-    inputs = node.get_subscriber_names_and_types_by_node(name, namespace)
-    outputs = node.get_publisher_names_and_types_by_node(name, namespace)
+    try:
+        inputs = node.get_subscriber_names_and_types_by_node(name, namespace)
+        outputs = node.get_publisher_names_and_types_by_node(name, namespace)
+    except NodeNameNonExistentError:  # It has ended since.
+        return []
     return [EstimatorTopic(topic, types[0], is_input)
             for found, is_input in ((inputs, True), (outputs, False))
             for topic, types in found

@@ -42,6 +42,9 @@ DEPTH_INFO_TOPIC = 'depth/camera_info'
 # What image_transport adds to a topic's name for each way of sending its images.
 COLOR_TRANSPORTS = {'raw': '', 'compressed': '/compressed'}
 DEPTH_TRANSPORTS = {'raw': '', 'compressedDepth': '/compressedDepth'}
+# The parameter that chooses it, by the input's name.
+_TRANSPORTS = {'colour': ('color.transport', COLOR_TRANSPORTS),
+               'depth': ('depth.transport', DEPTH_TRANSPORTS)}
 CURES_OF_SILENCE = {
     'colour': 'start the camera or remap color/image_raw to its topic',
     'camera_info': 'start the camera or remap color/camera_info to its topic',
@@ -206,10 +209,23 @@ class FrameInput:
                  self._node.get_publishers_info_by_topic(subscription.topic_name)}
         needed = name in {'colour', 'camera_info'} or (
             name == 'depth' and self._options.depth == 'needed')
-        return InputFacts(name, subscription.topic_name,
-                          self._node.count_publishers(subscription.topic_name), cure, needed,
+        publishers = self._node.count_publishers(subscription.topic_name)
+        if not publishers:
+            cure = self._other_transport(name, subscription.topic_name) or cure
+        return InputFacts(name, subscription.topic_name, publishers, cure, needed,
                           '' if wanted_name in types else ', '.join(sorted(types)),
                           missed=name == 'depth' and self._options.depth == 'preferred')
+
+    def _other_transport(self, name: str, topic: str) -> str:
+        """Return what to do if an image is sent in another way; '' if it is not."""
+        parameter, suffixes = _TRANSPORTS.get(name, ('', {}))
+        own = max((suffix for suffix in suffixes.values() if topic.endswith(suffix)), key=len,
+                  default='')
+        for transport, suffix in suffixes.items():
+            twin = topic.removesuffix(own) + suffix
+            if suffix != own and self._node.count_publishers(twin):
+                return f'but {twin} is published: set the parameter {parameter} to {transport}'
+        return ''
 
     def retune(self, slop_ns: int, patience_ns: int) -> None:
         """Follow other limits of time from the next message on; see `InputOptions`."""
@@ -272,7 +288,8 @@ class FrameInput:
                 f'colour and depth stamps are {gap:.3g} s apart, more than '
                 f'{self._pairs.limit_ns / 1e9:.3g} s (sync.slop, at most half the time between '
                 'two images); switch synchronisation on in the camera (RealSense: '
-                'enable_sync:=true) or raise sync.slop')
+                'enable_sync:=true) or raise sync.slop (launch files of cameras set it by '
+                'camera_preset)')
 
     def _waits_for_depth(self) -> bool:
         if self._options.depth in {'none', 'needed'}:

@@ -33,6 +33,8 @@ from pose_estimation_ros.nodes.spinning import run_node
 _QUEUE = 50
 _LOOK_SECONDS = 0.5
 _MEGABYTE = 1_000_000
+# Always published for those who come later, too.
+_LATCHED = '/tf_static'
 # The estimator makes these only if somebody listens; most can be made again from the rest.
 _LAZY = re.compile('overlay/image|object_markers|object_points|grasp_(poses|candidates)(/.*)?')
 
@@ -121,10 +123,11 @@ class Recorder(Node):
         offered = [info.qos_profile for info in self.get_publishers_info_by_topic(topic)]
         images = name.startswith('sensor_msgs/')
         # Cameras are not to wait for a recorder.
-        reliable = not images and bool(offered) and all(
-            qos.reliability == ReliabilityPolicy.RELIABLE for qos in offered)
-        latched = bool(offered) and all(
-            qos.durability == DurabilityPolicy.TRANSIENT_LOCAL for qos in offered)
+        reliable = topic.endswith(_LATCHED) or (not images and bool(offered) and all(
+            qos.reliability == ReliabilityPolicy.RELIABLE for qos in offered))
+        # The estimator may listen to it before anybody is seen who publishes it.
+        latched = topic.endswith(_LATCHED) or (bool(offered) and all(
+            qos.durability == DurabilityPolicy.TRANSIENT_LOCAL for qos in offered))
         qos = QoSProfile(
             depth=_QUEUE,
             reliability=(ReliabilityPolicy.RELIABLE if reliable
@@ -138,7 +141,9 @@ class Recorder(Node):
         clock, add = self.get_clock(), self._recording.add
 
         def receive(data: bytes) -> None:
-            add(RecordedMessage(topic, name, clock.now().nanoseconds, data))
+            # With use_sim_time it is 0 until the first /clock: nobody knows when that was.
+            if time_ns := clock.now().nanoseconds:
+                add(RecordedMessage(topic, name, time_ns, data))
 
         return receive
 
@@ -171,7 +176,8 @@ class Recorder(Node):
             level, sentence = WARN, '; '.join(status.refused.values())
         elif status.dropped:
             level, sentence = WARN, (f'{status.dropped} messages came faster than the disk takes '
-                                     'them; set compression:=false, or record fewer topics')
+                                     'them; set compression of the recorder to false, or record '
+                                     'fewer topics')
         message = DiagnosticArray(status=[status_message(
             f'{self.get_name()}: recording', self.get_fully_qualified_name(), level, sentence,
             {'megabytes': f'{status.megabytes:.1f}', 'dropped': str(status.dropped),

@@ -118,7 +118,12 @@ class InferenceSession:
             ConfigurationError: If the device is unknown or absent.
         """
         # Only now, so that a missing one is told as what it is.
-        import onnxruntime as ort
+        try:
+            import onnxruntime as ort
+        except ModuleNotFoundError as error:
+            raise ConfigurationError(
+                'networks need ONNX Runtime, which is not installed; run pip install onnxruntime, '
+                'or onnxruntime-gpu for an NVIDIA GPU, never both') from error
 
         path, chosen = self._path, parse_device(device)
         engines = cache_folder().parent / 'tensorrt_engines'

@@ -35,7 +35,7 @@ from pose_estimation_ros.training.neural_mesh_windows import random_window
 from pose_estimation_ros.training.object_pictures import PictureShards
 from pose_estimation_ros.training.sources import data_path
 
-_EXTRACTOR = 'extractor.'
+_EXTRACTOR, _PYRAMID = 'extractor.', 'detector'
 # Windows that the statistics of normalisations are measured in.
 _BATCHES, _BATCH = 16, 16
 
@@ -60,6 +60,10 @@ def write_neural_mesh_checkpoint(model: Model, data: Sequence[str], out: Path) -
     if manifest.backend != BACKEND:
         raise ModelError(f'{manifest.name} is a model of the backend {manifest.backend!r}, not of '
                          f'{BACKEND!r}')
+    if manifest.parameters.get('pyramid', _PYRAMID) != _PYRAMID:
+        raise ModelError(f"{manifest.name} has the pyramid {manifest.parameters['pyramid']!r}; "
+                         f'checkpoints can be made of models with the pyramid {_PYRAMID!r}, which '
+                         'are those of `train neural_mesh-lite`')
     name = f'neural_mesh-{manifest.size}'
     known = {field: manifest.parameters[field] for field in NeuralMeshConfig().as_dict()
              if field in manifest.parameters}

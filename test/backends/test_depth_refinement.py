@@ -10,12 +10,12 @@ import pytest
 pytest.importorskip('small_gicp', reason='the fit to depth is optional')
 pytest.importorskip('open3d', reason='objects are drawn with Open3D, which is optional')
 
-from pose_estimation_ros.backends.box_foreground import with_mask
 from pose_estimation_ros.backends.depth_refinement import ModelSurface, refined
 from pose_estimation_ros.core.camera import CameraIntrinsics
 from pose_estimation_ros.core.detection import Detection
 from pose_estimation_ros.core.frame import RGBDFrame
 from pose_estimation_ros.core.object_pose import ObjectPose
+from pose_estimation_ros.core.pose_covariance import sight_covariance
 from pose_estimation_ros.core.rotation import (
     angle_between,
     axis_angle_to_matrix,
@@ -103,25 +103,61 @@ def test_a_box_with_a_wall_and_something_that_hides_the_object_will_do() -> None
         colors = np.array([(200, 40, 30), (30, 40, 200), (120, 110, 100)], np.uint8)
         rgb = colors[np.where(depth == np.float32(0.8), 2, depth == np.float32(0.4))]
         frame = RGBDFrame(0, 'camera', rgb, depth, CAMERA)
-        pose = pose_at(off, mask)
-        pose = replace(pose, detection=with_mask(frame, pose.detection, surface.diagonal))
-        found.append(errors(refined(pose, surface, frame), T))
+        found.append(errors(refined(pose_at(off, mask), surface, frame), T))
     shift, turn = np.array(found).T
     assert np.median(shift) < 0.005
     assert np.median(turn) < np.radians(2.5)
 
 
-@pytest.mark.parametrize('nearer', [0.2, 0.4, 0.5])
-def test_what_hides_most_of_a_box_does_not_pull_a_right_pose_to_itself(nearer: float) -> None:
+@pytest.mark.parametrize('hidden', [0.4, 0.6, 0.7])
+@pytest.mark.parametrize(('nearer', 'limit'), [(0.2, 0.02), (0.3, 0.02), (0.4, 0.02),
+                                               (0.5, 0.05)])
+def test_what_hides_most_of_a_box_does_not_pull_a_right_pose_to_itself(
+        nearer: float, limit: float, hidden: float) -> None:
+    """What is as near to the object as its own parts are to each other may be taken for it."""
     mesh = bracket()
-    T = make_transform(random_rotation(np.random.default_rng(4)), np.array([0.0, 0.0, 0.6]))
+    surface = ModelSurface.of(mesh)
+    for seed in range(4):
+        T = make_transform(random_rotation(np.random.default_rng(seed)), np.array([0, 0, 0.6]))
+        depth = depth_of(mesh, T)
+        rows, columns = np.nonzero(np.isfinite(depth))
+        mask = np.zeros(depth.shape, bool)
+        mask[rows.min():rows.max() + 1, columns.min():columns.max() + 1] = True
+        depth[:, :int(np.quantile(columns, hidden))] = nearer
+        frame = RGBDFrame(0, 'camera', np.zeros((240, 320, 3), np.uint8), depth, CAMERA)
+        assert errors(refined(pose_at(T, mask), surface, frame), T)[0] < limit
+
+
+def test_points_that_cannot_be_compared_are_no_evidence() -> None:
+    """All that is seen lies far before the object: nothing tells that a pose is right or wrong."""
+    mesh = bracket()
+    surface = ModelSurface.of(mesh)
+    T = make_transform(np.eye(3), np.array([0.0, 0.0, 0.6]))
+    grid = np.stack(np.meshgrid(np.linspace(-0.05, 0.05, 20), np.linspace(-0.05, 0.05, 20)), -1)
+    before = np.concatenate([grid.reshape(-1, 2), np.full((400, 1), 0.3)], axis=1)
+    assert np.isnan(surface.agreement(T, before))
+    assert surface.agreement(T, surface.facing(T)) > 0.9
+
+
+def test_an_object_of_which_only_the_distance_is_found_says_how_sure_that_is() -> None:
+    mesh = bracket()
+    surface = ModelSurface.of(mesh)
+    T = make_transform(axis_angle_to_matrix([0.0, 0.4, 0.0]), np.array([0.06, 0.0, 0.7]))
     depth = depth_of(mesh, T)
-    rows, columns = np.nonzero(np.isfinite(depth))
-    mask = np.zeros(depth.shape, bool)
-    mask[rows.min():rows.max() + 1, columns.min():columns.max() + 1] = True
-    depth[:, :int(np.quantile(columns, 0.6))] = nearer
+    wrong = T.copy()
+    wrong[:3, :3] = axis_angle_to_matrix([0.0, 2.0, 0.0]) @ T[:3, :3]
+    wrong[:3, 3] *= 1.4
+    far = replace(pose_at(wrong, np.isfinite(depth)),
+                  covariance=sight_covariance(wrong[:3, 3], 0.3, 0.01, 0.05))
     frame = RGBDFrame(0, 'camera', np.zeros((240, 320, 3), np.uint8), depth, CAMERA)
-    assert errors(refined(pose_at(T, mask), ModelSurface.of(mesh), frame), T)[0] < 0.02
+    pose = refined(far, surface, frame)
+    np.testing.assert_array_equal(pose.T_camera_object[:3, :3], wrong[:3, :3])
+    assert pose.covariance is not None
+    sight = pose.T_camera_object[:3, 3] / np.linalg.norm(pose.T_camera_object[:3, 3])
+    along = (sight @ pose.covariance[:3, :3] @ sight) ** 0.5
+    assert 0.01 < along < 0.05
+    assert errors(pose, T)[0] < 3 * along
+    np.testing.assert_allclose(pose.covariance[3:, 3:], far.covariance[3:, 3:])
 
 
 def test_no_pose_gets_behind_the_camera() -> None:

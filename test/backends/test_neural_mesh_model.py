@@ -67,6 +67,9 @@ def test_the_spread_of_sizes_is_stated_or_guessed(folder):
     assert load(folder).size_spread == {'mug': 0.2}
     rewrite(folder, 'mug: 0.2', 'mug: 0.31')
     assert load(folder).size_spread == {'mug': 0.31}
+    # All that was trained on had one size: depth that is a little off must not rule it out.
+    rewrite(folder, 'mug: 0.31', 'mug: 0.0')
+    assert load(folder).size_spread == {'mug': 0.02}
 
 
 @pytest.mark.parametrize(('old', 'new', 'said'), [

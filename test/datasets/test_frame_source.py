@@ -102,8 +102,13 @@ def test_bop_scenes_have_a_camera_and_a_depth_scale_per_image(tmp_path):
 def test_a_folder_without_frames_is_refused_with_the_known_layouts(tmp_path):
     with pytest.raises(InvalidInputError, match='known layouts are'):
         open_frames(tmp_path)
-    with pytest.raises(InvalidInputError, match='is not a folder'):
+    with pytest.raises(InvalidInputError, match='does not exist; give a bag'):
         open_frames(tmp_path / 'nothing')
+    for name, reason in (('old.bag', 'bag of ROS 1.*rosbags-convert'),
+                         ('film.mp4', 'neither a bag of rosbag2')):
+        (tmp_path / name).touch()
+        with pytest.raises(InvalidInputError, match=reason):
+            open_frames(tmp_path / name)
 
 
 @pytest.mark.parametrize(('damage', 'reason'), [

@@ -106,3 +106,13 @@ def test_pairing_leaves_out_of_medians_what_is_common():
     assert found.high == pytest.approx(1.0)
     with pytest.raises(InvalidInputError, match='cannot be compared'):
         median_difference(errors, errors[:1])
+
+
+def test_medians_that_are_infinite_on_both_sides_differ_by_nothing():
+    """Where about half of the objects are missed, the median of some draws is infinite."""
+    errors = np.concatenate([np.linspace(1, 2, 51), np.full(50, np.inf)])[None]
+    same = median_difference(errors, errors)
+    assert same == Interval(0.0, 0.0, 0.0)
+    worse = median_difference(errors, np.ones_like(errors))
+    assert worse.value == pytest.approx(1.0)
+    assert worse.low < 1.0 and worse.high == np.inf

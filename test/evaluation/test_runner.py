@@ -74,6 +74,20 @@ def test_a_folder_of_another_run_is_refused_with_what_differs(data, tmp_path):
         run_poses(data, Method(masks='truth', seed=1), tmp_path)
 
 
+def test_a_run_is_not_continued_where_the_backend_is_another(data, tmp_path, monkeypatch):
+    """Such as without an optional library, or with other known objects."""
+    run_poses(data, Method(masks='truth'), tmp_path / 'same')
+    monkeypatch.setattr(runner, 'described_by', lambda _: {'fitted to': 'colour'})
+    with pytest.raises(ConfigurationError, match="holds another run: described was .*'model'.* "
+                                                 "and is now {'fitted to': 'colour'}"):
+        run_poses(data, Method(masks='truth'), tmp_path / 'same')
+
+    found = iter([{'fitted to': 'depth'}, {'fitted to': 'colour'}])
+    monkeypatch.setattr(runner, 'described_by', lambda _: next(found))
+    with pytest.raises(ConfigurationError, match='install the same packages and models on all'):
+        run_poses(data, Method(masks='truth'), tmp_path / 'worker')
+
+
 def test_other_threads_continue_the_same_run(data, tmp_path):
     run_poses(data, Method(masks='truth'), tmp_path)
     assert len(run_poses(data, Method(masks='truth', threads=3), tmp_path)) == 20

@@ -3,8 +3,19 @@
 import cv2
 import numpy as np
 import pytest
-from ros_harness import HEIGHT, RED, WIDTH, Client, Frame, K, center, position
-from sensor_msgs.msg import RegionOfInterest
+from ros_harness import (
+    HEIGHT,
+    RED,
+    STAND_IN,
+    WIDTH,
+    Client,
+    Frame,
+    K,
+    NodeProcess,
+    center,
+    position,
+)
+from sensor_msgs.msg import CompressedImage, RegionOfInterest
 
 from pose_estimation_ros.core.camera import CameraIntrinsics
 from pose_estimation_ros.nodes.conversions import image_message
@@ -101,3 +112,22 @@ def test_the_bend_of_the_lens_is_taken_out(client: Client, estimator, model, coe
     bent.info_message = info_message
     # Half a pixel at half a metre is 1.8 mm.
     np.testing.assert_allclose(found(client, bent), center(patch, 0.5), atol=2.5e-3)
+
+
+def test_an_image_that_is_only_sent_compressed_is_told_with_the_parameter(client: Client,
+                                                                          tmp_path):
+    images = {name: client.node.create_publisher(CompressedImage, f'other/{name}', 5)
+              for name in ('color/compressed', 'depth/compressedDepth')}
+    process = NodeProcess('pose_estimator', tmp_path / 'log', STAND_IN, [
+        f'{image}/image_raw{suffix}:=other/{image}{suffix}'
+        for image, transport in (('color', '/compressed'), ('depth', '/compressedDepth'))
+        for suffix in ('', transport)])
+    try:
+        client.wait_for_sentence('input', 'but /other/color/compressed is published: set the '
+                                          'parameter color.transport to compressed')
+        client.wait_for(lambda: 'set the parameter depth.transport to compressedDepth'
+                        in process.log, 'the same of depth in the log')
+    finally:
+        process.stop()
+        for publisher in images.values():
+            client.node.destroy_publisher(publisher)

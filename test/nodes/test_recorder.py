@@ -4,13 +4,19 @@ import json
 import signal
 
 import pytest
+from geometry_msgs.msg import TransformStamped
+from rclpy.node import NodeNameNonExistentError
+from rclpy.qos import DurabilityPolicy, QoSProfile
 from rclpy.serialization import deserialize_message
 from ros_bags import contents, counts, notes
 from ros_harness import STAND_IN, Client, Frame, NodeProcess
+from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import Image
+from tf2_msgs.msg import TFMessage
 from vision_msgs.msg import Detection3DArray
 
-from pose_estimation_ros.nodes.conversions import stamp_to_ns
+from pose_estimation_ros.nodes.conversions import ns_to_stamp, stamp_to_ns
+from pose_estimation_ros.nodes.estimator_topics import estimator_topics
 
 RECORDED = {'/color/image_raw', '/color/camera_info', '/depth/image_raw', '/object_detections',
             '/object_poses', '/segmentation/detections', '/tf', '/diagnostics'}
@@ -102,3 +108,56 @@ def test_a_recorder_does_not_write_over_a_bag(recorder, tmp_path):
     assert process.process.wait(timeout=60) == 2
     assert 'exists already' in process.log
     assert 'Traceback' not in process.log
+
+
+def test_with_simulated_time_messages_have_the_times_of_the_clock(client: Client, estimator,
+                                                                  recorder, tmp_path):
+    """What comes before the first /clock has no time and is left out."""
+    process = recorder(use_sim_time=True)
+    client.wait_for(lambda: listens(client, 'color/image_raw'), 'a recorder')
+    client.result_of(Frame())
+    clock = client.node.create_publisher(Clock, '/clock', 10)
+
+    def recorded():
+        facts = client.facts('recording')
+        return all(int(facts.get(topic, '0')) > 0 for topic in RECORDED)
+
+    def go_on():
+        clock.publish(Clock(clock=ns_to_stamp(1_000_000_000_000)))
+        client.result_of(Frame())
+
+    try:
+        client.wait_for(recorded, 'messages of every topic', meanwhile=go_on)
+    finally:
+        client.node.destroy_publisher(clock)
+    assert process.stop() == 0
+    assert {time for _, _, time, _ in contents(tmp_path / 'bag')} == {1_000_000_000_000}
+
+
+def test_transforms_that_were_sent_before_the_recorder_listened_are_recorded(
+        client: Client, recorder, tmp_path):
+    """Whoever listens to /tf_static may be seen before anybody publishes it."""
+    listener = client.node.create_subscription(TFMessage, '/tf_static', lambda _: None, 10)
+    process = recorder(extra_topics='/tf_static')
+    latched = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+    try:
+        client.wait_for(lambda: client.node.count_subscribers('/tf_static') >= 2, 'the recorder')
+        publisher = client.node.create_publisher(TFMessage, '/tf_static', latched)
+        publisher.publish(TFMessage(transforms=[TransformStamped(child_frame_id='camera')]))
+        client.wait_for(lambda: client.facts('recording').get('/tf_static') == '1', 'it')
+        client.node.destroy_publisher(publisher)
+    finally:
+        client.node.destroy_subscription(listener)
+    assert process.stop() == 0
+    assert counts(tmp_path / 'bag')['/tf_static'] == 1
+
+
+def test_an_estimator_that_ends_while_it_is_looked_at_has_no_topics():
+    class Graph:
+        def get_node_names_and_namespaces(self):
+            return [('pose_estimator', '/')]
+
+        def get_subscriber_names_and_types_by_node(self, name, namespace):
+            raise NodeNameNonExistentError(f'no {name} in {namespace}')
+
+    assert estimator_topics(Graph(), 'pose_estimator', '/') == []

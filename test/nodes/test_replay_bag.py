@@ -23,6 +23,7 @@ from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from vision_msgs.msg import Detection3DArray
 
+from pose_estimation_ros.core.errors import ConfigurationError
 from pose_estimation_ros.datasets.bag import open_bag
 from pose_estimation_ros.datasets.bag_camera import CameraTopics, choose_camera
 from pose_estimation_ros.nodes.bag_frames import frames_of
@@ -187,3 +188,10 @@ def test_a_clock_that_contradicts_the_stamps_is_refused(process, tmp_path):
     camera = process('replay_camera', source=tmp_path / 'bag', clock=True)
     assert camera.process.wait(timeout=60) == 2
     assert 'set stamps:=recorded' in camera.log
+
+
+def test_a_bag_is_not_read_without_rosbags(tmp_path, monkeypatch):
+    write_bag(tmp_path / 'bag', camera_messages(film(1)))
+    monkeypatch.setitem(sys.modules, 'rosbags.rosbag2', None)
+    with pytest.raises(ConfigurationError, match='run pip install rosbags'):
+        open_bag(tmp_path / 'bag')

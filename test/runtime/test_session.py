@@ -1,3 +1,4 @@
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -193,3 +194,10 @@ def test_what_the_computer_cannot_hold_is_a_clear_error_too(tmp_path: Path):
     with pytest.raises(ModelError, match=r'this computer is out of memory for large.onnx'):
         session.run({'shape': np.array([2 ** 50], np.int64)})
     assert session.run({'shape': np.array([2], np.int64)})['y'].shape == (2,)
+
+
+def test_a_missing_onnx_runtime_is_told_with_the_cure(doubling_network: Path,
+                                                      monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, 'onnxruntime', None)
+    with pytest.raises(ConfigurationError, match='pip install onnxruntime'):
+        InferenceSession(doubling_network, 'cpu')

@@ -150,7 +150,7 @@ def test_damaged_pictures_in_a_folder_are_left_out(tmp_path):
 def test_a_bag_without_camera_says_what_is_missing(tmp_path):
     write_result_bag(tmp_path / 'bag', [])
     answer = CliRunner().invoke(app, ['report', str(tmp_path / 'nothing')])
-    assert 'is not a folder' in str(answer.exception)
+    assert 'does not exist' in str(answer.exception)
 
 
 @pytest.mark.skipif(find_browser() is None, reason='no Chromium on this machine')
