@@ -104,18 +104,6 @@ def quarter_turn(quarter_turns: int) -> FloatArray:
     return np.array([[cosine, -sine, 0.0], [sine, cosine, 0.0], [0.0, 0.0, 1.0]])
 
 
-def crop_camera(K: FloatArray, center: FloatArray, side: float, crop: int) -> FloatArray:
-    """Return the (3, 3) camera matrix of a square of an image, resampled to crop x crop pixels.
-
-    Args:
-        K: (3, 3) camera matrix of the image, pixels.
-        center: (2,) centre of the square, pixels.
-        side: Its side, pixels.
-        crop: Side of the crop, pixels.
-    """
-    return np.asarray(_square_to_crop(center, side, crop) @ K)
-
-
 def crop_view(K: FloatArray, square: CropSquare, crop: int, quarter_turns: int = 0) -> CropView:
     """Return the view of a square, with the camera turned about its optical axis.
 

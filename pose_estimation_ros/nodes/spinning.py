@@ -92,6 +92,10 @@ def _end_process(code: int) -> None:
     A network that runs or a model that loads cannot be interrupted, and Python would wait for it
     or end in a crash.
     """
+    # Python gives signals back their default while it ends: a second Ctrl-C, or that of a launch
+    # beside that of the terminal, would kill what has ended well.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
     sys.stdout.flush()
     sys.stderr.flush()
     if threading.active_count() > 1:

@@ -11,7 +11,6 @@ from pose_estimation_ros.backends.mrc_crops import (
     box_map,
     classifier_aux,
     color_input,
-    crop_camera,
     crop_pixels,
     crop_square,
     crop_view,
@@ -133,10 +132,9 @@ def test_four_quarter_turns_are_none():
 
 def test_the_camera_of_a_view_is_that_of_its_square():
     square = crop_square([400, 300, 480, 360])
-    np.testing.assert_allclose(crop_view(K, square, 128).K,
-                               crop_camera(K, square.center, square.side, 128))
-    np.testing.assert_allclose(crop_camera(K, square.center, square.side, 128)[:2, 2],
-                               (K[:2, 2] - square.center + 60.0) * 128 / 120)
+    camera = crop_view(K, square, 128).K
+    np.testing.assert_allclose(camera[:2, 2], (K[:2, 2] - square.center + 60.0) * 128 / 120)
+    np.testing.assert_allclose(camera[:2, :2], K[:2, :2] * 128 / 120)
 
 
 def test_the_box_map_of_a_turned_view_is_the_turned_map():

@@ -1,6 +1,7 @@
 """The life of the node: states, changes of parameters, requests, signals."""
 
 import signal
+import time
 from importlib.util import find_spec
 from itertools import count
 from pathlib import Path
@@ -310,6 +311,18 @@ def test_a_signal_ends_it_cleanly_while_frames_come(client: Client, node, number
     client.result_of(Frame([(BOX, RED)]))
     client.send(Frame())
     assert process.stop(number) == 0
+    assert 'Traceback' not in process.log
+
+
+@pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_that_is_sent_again_and_again_ends_it_as_cleanly(client: Client, node, number):
+    process = node()
+    client.wait_until_active()
+    deadline = time.monotonic() + 20
+    while process.process.poll() is None and time.monotonic() < deadline:
+        process.process.send_signal(number)
+        time.sleep(0.001)
+    assert process.process.poll() == 0
     assert 'Traceback' not in process.log
 
 
