@@ -6,7 +6,8 @@ The plain evaluation is what the published code does: the whole image is enlarge
 the heads answer for all categories, and matrices are formed before they are multiplied. Besides,
 ours as it is exported, in ONNX Runtime, and the shipped lite networks in the same turn. A share of
 the machine's rate is that of the operations that are left after the savings, counted by PyTorch,
-and of a product of large matrices, by PyTorch or ONNX Runtime, whichever is faster here.
+and of a product of large matrices by PyTorch, ONNX Runtime or NumPy (with as many threads as it
+likes), whichever is faster here.
 """
 
 from __future__ import annotations
@@ -141,6 +142,7 @@ def products(threads: int) -> dict[str, Callable[[], object]]:
         write_onnx(Product(), {'a': a, 'b': b}, ['product'], path, {})
         session = InferenceSession(path, 'cpu', threads)
     return {f'{_PRODUCT}, PyTorch': lambda: a @ b,
+            f'{_PRODUCT}, NumPy': partial(np.matmul, a.numpy(), b.numpy()),
             f'{_PRODUCT}, ONNX Runtime': partial(session.run, {'a': a.numpy(), 'b': b.numpy()})}
 
 

@@ -43,7 +43,8 @@ def stages(pipeline: Pipeline) -> tuple[Stage, ...]:
             Stage(NETWORK, InferenceSession, 'run'),
             Stage('masks', mask_rcnn, 'paste_mask'), Stage('masks', mask_rcnn, 'refine_mask'),
             Stage('classify', PointClassifier, 'probabilities'),
-            Stage('crop', LiteBackend, 'take'), Stage('alignment', lite, 'solve_poses'),
+            Stage('crop', LiteBackend, 'take'), Stage('alignment', lite, 'align_members'),
+            Stage('alignment', lite, 'aligned_poses'),
             Stage('RANSAC', correspondences, 'align_robustly'),
             Stage('confidence', LiteBackend, '_judge'),
             Stage('crop', mrc, 'crop_pixels'), Stage('search', NeuralMeshSolver, 'solve'))
