@@ -238,5 +238,5 @@ def test_a_cloud_may_be_empty():
 
 def test_rectified_images_without_a_projection_name_the_parameter():
     info = CameraInfo(width=160, height=120, k=[140.0, 0.0, 79.5, 0.0, 140.0, 59.5, 0.0, 0.0, 1.0])
-    with pytest.raises(InvalidInputError, match='P of camera_info has fx=0.*color.rectified to false'):
+    with pytest.raises(InvalidInputError, match='P of camera_info has fx=0.*rectified to false'):
         camera_intrinsics(info, rectified=True)
