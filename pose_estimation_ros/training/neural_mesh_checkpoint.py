@@ -79,8 +79,8 @@ def write_neural_mesh_checkpoint(model: Model, data: Sequence[str], out: Path) -
                               for key, value in weights.items() if key.startswith(_EXTRACTOR)},
                   model)
     _fill_bank(network, [meshes[category] for category in manifest.categories])
-    restore_statistics(extractor, network.cells, _windows([PictureShards(data_path(source)[0])
-                                                     for source in data], recipe))
+    pictures = [PictureShards(data_path(source)[0]) for source in data]
+    restore_statistics(extractor, network.cells, _windows(pictures, recipe))
     save_checkpoint(out, TrainingState(network, {}, notes={
         'network': name, 'config': recipe.network.as_dict(),
         'shapes': [shape.as_plain() for shape in shapes]}))

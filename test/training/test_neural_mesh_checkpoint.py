@@ -125,6 +125,14 @@ def test_a_mesh_of_another_version_is_refused(pictures: str, tmp_path: Path,
     assert not (tmp_path / 'start.pt').exists()
 
 
+def test_a_model_with_another_pyramid_is_refused_for_what_it_is(pictures: str, tmp_path: Path
+                                                               ) -> None:
+    model, _ = exported(pictures, tmp_path)
+    model.manifest.parameters['pyramid'] = 'published'
+    with pytest.raises(ModelError, match="has the pyramid 'published'.*train neural_mesh-lite"):
+        write_neural_mesh_checkpoint(model, [pictures], tmp_path / 'start.pt')
+
+
 def test_the_command_asks_for_pictures(tmp_path: Path) -> None:
     answer = CliRunner().invoke(app, ['models', 'make-checkpoint', 'neural_mesh', '--out',
                                       str(tmp_path / 'start.pt')])
