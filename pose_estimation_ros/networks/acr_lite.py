@@ -15,7 +15,7 @@ and not of one per edge; there is no batch normalisation in them.
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field, fields
-from typing import Any, Literal, get_args
+from typing import Any, get_args
 
 import torch
 from torch import Tensor, nn
@@ -32,6 +32,8 @@ from pose_estimation_ros.networks.crnet_lite import (
 from pose_estimation_ros.networks.lite_encoder import (
     EncoderConfig,
     LiteEncoder,
+    PlacementTruth,
+    Switch,
     scaled_neighbours,
 )
 from pose_estimation_ros.networks.point_graphs import (
@@ -43,8 +45,6 @@ from pose_estimation_ros.networks.rotation_invariant import (
     RotationInvariantConvolution,
     invariant_groups,
 )
-
-Switch = Literal['on', 'off']
 
 _INVARIANT, _INVARIANT_LAYERS, _INVARIANT_HIDDEN = 32, 2, 16
 _GRAPH = 64
@@ -170,11 +170,11 @@ class ACRLite(nn.Module):
         self.error = ErrorHead(width)
 
     def forward(self, points: Tensor, condition: Tensor, category: Tensor, color: Tensor,
-                rank: Tensor | None = None, truth: Tensor | None = None,
-                member: Tensor | None = None) -> LiteOutput:
+                rank: Tensor | None = None, truth: PlacementTruth | None = None,
+                every: int = 1) -> LiteOutput:
         """Estimate correspondences and shape; arguments as of `CRNetLite.forward`."""
-        extra = None if self.invariant is None else self.invariant(points)
-        code = self.encoder(points, condition, category, color, rank, truth, member, extra)
+        extra = None if self.invariant is None else self.invariant(points[:, ::every])
+        code = self.encoder(points, condition, category, color, rank, truth, extra, every)
         mean_shape = self.prior[category]
         x, prior = self.decoder(code, mean_shape)
         if self.graphs is not None:

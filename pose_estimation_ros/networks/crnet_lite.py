@@ -27,7 +27,12 @@ from pose_estimation_ros.networks.latent_attention import (
     CoordinateFeatures,
     Perceptron,
 )
-from pose_estimation_ros.networks.lite_encoder import EncoderConfig, Encoding, LiteEncoder
+from pose_estimation_ros.networks.lite_encoder import (
+    EncoderConfig,
+    Encoding,
+    LiteEncoder,
+    PlacementTruth,
+)
 from pose_estimation_ros.networks.lite_relation import make_relation
 from pose_estimation_ros.networks.relation import RelationKind
 from pose_estimation_ros.networks.spd_lite import assignment_logits
@@ -195,8 +200,8 @@ class CRNetLite(nn.Module):
         self.error = ErrorHead(width)
 
     def forward(self, points: Tensor, condition: Tensor, category: Tensor, color: Tensor,
-                rank: Tensor | None = None, truth: Tensor | None = None,
-                member: Tensor | None = None, decoded: int | None = None) -> LiteOutput:
+                rank: Tensor | None = None, truth: PlacementTruth | None = None,
+                decoded: int | None = None, every: int = 1) -> LiteOutput:
         """Estimate correspondences and shape.
 
         Args:
@@ -206,13 +211,14 @@ class CRNetLite(nn.Module):
             color: (B, N, 9) colours around the points, NaN where unknown.
             rank: (B,) int64 which of the offered placements to take: 0 = the likeliest, which
                 None means as well.
-            truth: (B, N, 3) true NOCS coordinates, in training: of the offered placements the
-                one nearest to it is taken.
-            member: (B, N) bool, which points the truth is known of.
+            truth: In training: of the offered placements the one nearest to it is taken. It
+                tells of every `every`-th point.
             decoded: How many of the points, from the first, get coordinates; None = all. In
                 training some are enough, since the others are only context.
+            every: Of so many points one is encoded, the others are seen in the picture only;
+                coordinates are of these, from the first.
         """
-        code = self.encoder(points, condition, category, color, rank, truth, member)
+        code = self.encoder(points, condition, category, color, rank, truth, every=every)
         if decoded is not None:
             code = code._replace(x=code.x[:, :decoded], placed=code.placed[:, :decoded])
         mean_shape = self.prior[category]

@@ -6,12 +6,16 @@ besides its place the shape of the surface around it (the covariance of its neig
 smallest direction is the normal) and the colours around its pixel, so geometry and colour can be
 related. What is new beside `spd_lite` starts as no change, so a network can begin with the
 weights of a trained SPD lite.
+
+With a picture (`view_picture`) the first placements are offered by what convolutions see in it,
+and every point brings what they see around it. The offers then stand for fixed rotations, the one
+nearest the true rotation is trained, and the choice among them is an ordinary classification.
 """
 
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import Any, NamedTuple, get_args
+from typing import Any, Literal, NamedTuple, get_args
 
 import numpy as np
 import torch
@@ -30,9 +34,14 @@ from pose_estimation_ros.networks.spd_lite import (
     OFFERS,
     OfferStage,
     PlacementStage,
+    affine_moves,
     nearest_offer,
+    offering_layer,
     ranked_offer,
 )
+from pose_estimation_ros.networks.view_picture import POINT_FEATURES, SUMMARY, PictureReader
+
+Switch = Literal['on', 'off']
 
 # Of clouds of the usual size.
 _NEIGHBOURS, _USUAL_POINTS = 12, 256
@@ -52,6 +61,7 @@ class EncoderConfig:
         heads: Heads of every attention.
         instance_relation: How geometry and colour are related.
         offers: Placements offered: 24, of every side down in every turn, or the 9 of `SpdLite`.
+        picture: 'on' if placements are offered by a picture of the object, 'off' if by points.
     """
 
     categories: int = 6
@@ -61,6 +71,7 @@ class EncoderConfig:
     heads: int = 4
     instance_relation: RelationKind = 'none'
     offers: int = 24
+    picture: Switch = 'off'
 
     def __post_init__(self) -> None:
         """Check the values.
@@ -68,7 +79,8 @@ class EncoderConfig:
         Raises:
             ConfigurationError: If one is not among its choices.
         """
-        check_choices(self, 'the lite encoder', {'instance_relation': get_args(RelationKind)})
+        check_choices(self, 'the lite encoder', {
+            'instance_relation': get_args(RelationKind), 'picture': get_args(Switch)})
 
     def as_dict(self) -> dict[str, Any]:
         """Return the sizes by name, for a manifest."""
@@ -99,6 +111,21 @@ def offered_rotations(number: int) -> NDArray[np.float64]:
     return np.stack(every)
 
 
+@dataclass(frozen=True)
+class PlacementTruth:
+    """What tells a network in training which of its offered placements to take.
+
+    Attributes:
+        nocs: (B, N, 3) true NOCS coordinates.
+        member: (B, N) bool, which points they are known of.
+        rotation: (B, 3, 3) from the view frame to the canonical one.
+    """
+
+    nocs: Tensor
+    member: Tensor
+    rotation: Tensor
+
+
 class Encoding(NamedTuple):
     """What the encoder says of B objects with N points.
 
@@ -119,8 +146,58 @@ class Encoding(NamedTuple):
     chosen: Tensor
 
 
+class PictureOffers(nn.Module):
+    """Offers placements by what a picture shows as a whole; `OfferStage` does by points."""
+
+    def __init__(self, offers: NDArray[np.float64]) -> None:
+        """Create the layers, which start from (K, 3, 3) rotations from the view frame."""
+        super().__init__()
+        self.correction = offering_layer(SUMMARY, offers)
+        self.likelihood = nn.Linear(SUMMARY, len(offers))
+
+    def forward(self, points: Tensor, summary: Tensor) -> tuple[Tensor, Tensor]:
+        """Return (B, K, N, 3) placements of (B, N, 3) points, and their (B, K) logits."""
+        return affine_moves(self.correction(summary), points), self.likelihood(summary).float()
+
+
+class Pictured(NamedTuple):
+    """What a picture tells of B objects.
+
+    Attributes:
+        features: (B, N, C) of the points; nothing before training.
+        latents: (B, 1, C) of the whole; nothing before training.
+        summary: (B, 256) of the whole, for the offers.
+    """
+
+    features: Tensor
+    latents: Tensor
+    summary: Tensor
+
+
+class Picture(nn.Module):
+    """Tells an encoder what a picture of the points shows."""
+
+    def __init__(self, categories: int, width: int) -> None:
+        """Create the layers; what they add to points and latents starts as nothing."""
+        super().__init__()
+        self.reader = PictureReader(categories)
+        self.features = nn.Linear(POINT_FEATURES, width)
+        self.latents = nn.Linear(SUMMARY, width)
+        for layer in (self.features, self.latents):
+            nn.init.zeros_(layer.weight)
+            nn.init.zeros_(layer.bias)
+
+    def forward(self, points: Tensor, condition: Tensor, category: Tensor, color: Tensor,
+                every: int) -> Pictured:
+        """Draw and read; arguments as of `PictureReader.forward`."""
+        features, summary = self.reader(points, condition, category, color, every)
+        return Pictured(self.features(features), self.latents(summary)[:, None], summary)
+
+
 class LiteEncoder(nn.Module):
     """Encodes points with colours and places them; see the module's docstring."""
+
+    offers: Tensor
 
     def __init__(self, config: EncoderConfig) -> None:
         """Create the layers, named as those of `SpdLite` where they are the same."""
@@ -140,22 +217,31 @@ class LiteEncoder(nn.Module):
         for layer in (self.surface, self.fuse):
             nn.init.zeros_(layer.weight)
             nn.init.zeros_(layer.bias)
+        rotations = offered_rotations(config.offers)
+        self.register_buffer('offers', torch.from_numpy(rotations).float(), persistent=False)
+        self.picture = Picture(config.categories, width) if config.picture == 'on' else None
+        first = (OfferStage(width, config.heads, rotations) if self.picture is None
+                 else PictureOffers(rotations))
         self.stages = nn.ModuleList(
-            [OfferStage(width, config.heads, offered_rotations(config.offers))]
-            + [PlacementStage(width, config.heads) for _ in range(config.stages - 1)])
+            [first] + [PlacementStage(width, config.heads) for _ in range(config.stages - 1)])
 
     def forward(self, points: Tensor, condition: Tensor, category: Tensor, color: Tensor,
-                rank: Tensor | None = None, truth: Tensor | None = None,
-                member: Tensor | None = None, extra: Tensor | None = None) -> Encoding:
+                rank: Tensor | None = None, truth: PlacementTruth | None = None,
+                extra: Tensor | None = None, every: int = 1) -> Encoding:
         """Encode the points of B objects; arguments as of `CRNetLite.forward`.
 
-        `extra` are (B, N, C) more features of the points' geometry.
+        `extra` are (B, N / every, C) more features of the points' geometry.
         """
         context = self.category(category) + self.condition(condition)
+        pictured = (None if self.picture is None
+                    else self.picture(points, condition, category, color, every))
+        points, color = points[:, ::every], color[:, ::every]
         geometry = (self.coordinates(points) + self.surface(surface_shape(points))
                     + context[:, None])
         if extra is not None:
             geometry = geometry + extra
+        if pictured is not None:
+            geometry = geometry + pictured.features
         # NaN is a colour that is not known; products with NaN would spread it.
         known = ~torch.isnan(color[:, :, :1])
         shade = self.color(torch.nan_to_num(color, nan=0.5) - 0.5)
@@ -163,15 +249,29 @@ class LiteEncoder(nn.Module):
         related, shade = self.instance_relation(geometry, shade)
         x = related + self.fuse(torch.cat([related, shade], dim=2))
         latents = self.latents + context[:, None]
-        offers, likelihood, x, latents = self.stages[0].offer(points, x, latents)
-        chosen = (ranked_offer(likelihood, rank) if truth is None or member is None
-                  else nearest_offer(offers, truth, member))
+        if pictured is None:
+            offers, likelihood, x, latents = self.stages[0].offer(points, x, latents)
+        else:
+            latents = latents + pictured.latents
+            offers, likelihood = self.stages[0](points, pictured.summary)
+        if truth is None:
+            chosen = ranked_offer(likelihood, rank)
+        elif pictured is None:
+            chosen = nearest_offer(offers, truth.nocs, truth.member)
+        else:
+            chosen = nearest_rotation(self.offers, truth.rotation)
         placed = offers[torch.arange(points.shape[0], device=points.device), chosen]
         placements = [placed]
         for stage in self.stages[1:]:
             placed, x, latents = stage(points, placed, x, latents)
             placements.append(placed)
         return Encoding(x, latents, placed, torch.stack(placements), likelihood, chosen)
+
+
+def nearest_rotation(offers: Tensor, rotation: Tensor) -> Tensor:
+    """Return (B,) which of (K, 3, 3) rotations is nearest to each of (B, 3, 3)."""
+    # The trace of one's transpose times the other falls with the angle between them.
+    return (rotation.flatten(1) @ offers.flatten(1).T).argmax(dim=1)
 
 
 def surface_shape(points: Tensor) -> Tensor:

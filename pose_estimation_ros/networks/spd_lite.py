@@ -151,11 +151,7 @@ class PlacementStage(nn.Module):
 
     def moves(self, points: Tensor, summary: Tensor) -> Tensor:
         """Return (B, offers, N, 3) displacements, affine in the (B, N, 3) points."""
-        # Not len(): an exported graph would keep the number of objects that it was traced with.
-        affine = self.correction(summary).float().view(points.shape[0], -1, 3, 4)
-        with torch.autocast(points.device.type, enabled=False):
-            return (points[:, None] @ affine[..., :3].transpose(2, 3)
-                    + affine[:, :, None, :, 3])
+        return affine_moves(self.correction(summary), points)
 
 
 class OfferStage(PlacementStage):
@@ -171,9 +167,7 @@ class OfferStage(PlacementStage):
                 offers start; by default the usual ways to stand and lie.
         """
         super().__init__(width, heads, len(offers))
-        start = np.concatenate([_OFFERED_SCALE * offers, np.zeros((len(offers), 3, 1))], axis=2)
-        with torch.no_grad():
-            self.correction.bias.copy_(torch.from_numpy(start).flatten())
+        self.correction = offering_layer(256, offers)
         self.likelihood = nn.Linear(256, len(offers))
 
     def offer(self, points: Tensor, x: Tensor,
@@ -181,6 +175,29 @@ class OfferStage(PlacementStage):
         """Return (B, K, N, 3) placements, their (B, K) logits, features and latents."""
         x, latents, summary = self.look(torch.zeros_like(points), x, latents)
         return self.moves(points, summary), self.likelihood(summary).float(), x, latents
+
+
+def affine_moves(affine: Tensor, points: Tensor) -> Tensor:
+    """Return (B, K, N, 3) images of (B, N, 3) points under affine maps, (B, 12 K)."""
+    # Not len(): an exported graph would keep the number of objects that it was traced with.
+    maps = affine.float().view(points.shape[0], -1, 3, 4)
+    with torch.autocast(points.device.type, enabled=False):
+        return points[:, None] @ maps[..., :3].transpose(2, 3) + maps[:, :, None, :, 3]
+
+
+def offering_layer(width: int, offers: NDArray[np.float64]) -> nn.Linear:
+    """Return a layer from `width` channels to the affine maps of K offered placements.
+
+    Args:
+        width: Channels of what it is given.
+        offers: (K, 3, 3) rotations that the maps start from.
+    """
+    layer = nn.Linear(width, 12 * len(offers))
+    nn.init.normal_(layer.weight, std=0.01)
+    start = np.concatenate([_OFFERED_SCALE * offers, np.zeros((len(offers), 3, 1))], axis=2)
+    with torch.no_grad():
+        layer.bias.copy_(torch.from_numpy(start).flatten())
+    return layer
 
 
 class SpdLite(nn.Module):

@@ -23,8 +23,13 @@ from pose_estimation_ros.training.adversarial_losses import (
 )
 from pose_estimation_ros.training.crop_batches import PointBatch
 from pose_estimation_ros.training.crop_sources import check_colors
-from pose_estimation_ros.training.lite_losses import LiteLossWeights, lite_losses
+from pose_estimation_ros.training.lite_losses import (
+    LiteLossWeights,
+    lite_losses,
+    placement_truth,
+)
 from pose_estimation_ros.training.lite_task import (
+    PICTURED,
     Correspondences,
     LiteData,
     LiteTask,
@@ -97,17 +102,20 @@ class ACRLiteTask(LiteTask):
 
     def losses(self, modules: Mapping[str, nn.Module], player: str, batch: PointBatch) -> Losses:
         """Return a player's losses of a batch; the discriminator's turn follows the other's."""
+        every = self.data.every
+        seen = batch.thinned(every)
         if player == DISCRIMINATOR:
             true, predicted = modules[player](torch.cat([
-                points_on_object(batch.nocs, batch.member), self._predicted])).chunk(2)
+                points_on_object(seen.nocs, seen.member), self._predicted])).chunk(2)
             judgement = discriminator_loss(true, predicted)
             return {'judgement': judgement, 'total': judgement}
         output: LiteOutput = modules[player](batch.points, batch.condition, batch.category,
-                                             batch.color, truth=batch.nocs, member=batch.member)
-        nocs = points_on_object(output.steps[-1].nocs, batch.member)
+                                             batch.color, truth=placement_truth(seen),
+                                             every=every)
+        nocs = points_on_object(output.steps[-1].nocs, seen.member)
         self._predicted = nocs.detach()
         with torch.autocast(batch.points.device.type, enabled=False):
-            terms = lite_losses(output, batch, LiteLossWeights())
+            terms = lite_losses(output, seen, LiteLossWeights())
         adversarial = generator_loss(modules[DISCRIMINATOR](nocs))
         return {**terms, 'adversarial': adversarial,
                 'total': terms['total'] + self._adversarial.weight * adversarial}
@@ -116,7 +124,7 @@ class ACRLiteTask(LiteTask):
         """Return what the reconstructor says of a batch without knowing the truth."""
         assert isinstance(model, nn.ModuleDict)
         output: LiteOutput = model[RECONSTRUCTOR](batch.points, batch.condition, batch.category,
-                                                  batch.color)
+                                                  batch.color, every=self.data.every)
         return Correspondences(output.steps[-1].nocs, output.membership)
 
     def notes(self) -> dict[str, Any]:
@@ -143,6 +151,6 @@ def make_task(data: TrainingData, settings: TrainingSettings) -> ACRLiteTask:
         ModelError: If the priors cannot be read.
     """
     check_colors(data.sources, NETWORK)
-    found = lite_data(data, settings, NETWORK, PRIOR_POINTS)
-    encoder = EncoderConfig(categories=len(found.priors.categories))
+    found = lite_data(data, settings, NETWORK, PRIOR_POINTS, PICTURED)
+    encoder = EncoderConfig(categories=len(found.priors.categories), picture='on')
     return ACRLiteTask(found, ACRLiteConfig(encoder), AdversarialSettings())

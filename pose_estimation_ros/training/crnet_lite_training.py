@@ -14,8 +14,13 @@ from pose_estimation_ros.networks.crnet_lite import CRNetLite, CRNetLiteConfig, 
 from pose_estimation_ros.networks.lite_encoder import EncoderConfig
 from pose_estimation_ros.training.crop_batches import PointBatch
 from pose_estimation_ros.training.crop_sources import check_colors
-from pose_estimation_ros.training.lite_losses import LiteLossWeights, lite_losses
+from pose_estimation_ros.training.lite_losses import (
+    LiteLossWeights,
+    lite_losses,
+    placement_truth,
+)
 from pose_estimation_ros.training.lite_task import (
+    PICTURED,
     Correspondences,
     LiteData,
     LiteTask,
@@ -61,14 +66,17 @@ class CRNetLiteTask(LiteTask):
 
     def losses(self, modules: Mapping[str, nn.Module], player: str, batch: PointBatch) -> Losses:
         """Return the losses of a batch."""
+        every = self.data.every
+        seen = batch.thinned(every)
         output = modules[player](batch.points, batch.condition, batch.category, batch.color,
-                                 truth=batch.nocs, member=batch.member, decoded=_DECODED)
+                                 truth=placement_truth(seen), decoded=_DECODED, every=every)
         with torch.autocast(batch.points.device.type, enabled=False):
-            return lite_losses(output, batch, LiteLossWeights())
+            return lite_losses(output, seen, LiteLossWeights())
 
     def correspondences(self, model: nn.Module, batch: PointBatch) -> Correspondences:
         """Return what the network says of a batch without knowing the truth."""
-        output: LiteOutput = model(batch.points, batch.condition, batch.category, batch.color)
+        output: LiteOutput = model(batch.points, batch.condition, batch.category, batch.color,
+                                   every=self.data.every)
         return Correspondences(output.steps[-1].nocs, output.membership)
 
     def notes(self) -> dict[str, Any]:
@@ -84,7 +92,7 @@ def make_task(data: TrainingData, settings: TrainingSettings) -> CRNetLiteTask:
         ModelError: If the priors cannot be read.
     """
     check_colors(data.sources, NETWORK)
-    found = lite_data(data, settings, NETWORK, PRIOR_POINTS)
+    found = lite_data(data, settings, NETWORK, PRIOR_POINTS, PICTURED)
     encoder = EncoderConfig(categories=len(found.priors.categories),
-                            instance_relation='transformer')
+                            instance_relation='transformer', picture='on')
     return CRNetLiteTask(found, CRNetLiteConfig(encoder))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 import torch
@@ -36,6 +36,7 @@ class PointBatch:
         shape: (B, M, 3) float32 target surface, turned likewise.
         color: (B, N, 9) float32 colours around the points, see `core.point_colors`; NaN where
             unknown.
+        rotation: (B, 3, 3) float32 from the view frame to that of the targets.
     """
 
     points: Tensor
@@ -45,6 +46,12 @@ class PointBatch:
     member: Tensor
     shape: Tensor
     color: Tensor
+    rotation: Tensor
+
+    def thinned(self, every: int) -> PointBatch:
+        """Return the batch with every so many points only, from the first."""
+        return replace(self, **{name: getattr(self, name)[:, ::every]
+                                for name in ('points', 'nocs', 'member', 'color')})
 
 
 @dataclass(frozen=True)
@@ -141,7 +148,8 @@ def training_batch(crops: Crops, index: NDArray[np.intp], points: int, shape_poi
     if augmentation is not None:
         color = recolored(color, generator)
     prepared = normalize_points(cloud, up)
-    spin = traits.representative_turns(views.category, prepared.R_view_camera @ R)
+    R_view_object = prepared.R_view_camera @ R
+    spin = traits.representative_turns(views.category, R_view_object)
     return PointBatch(
         torch.from_numpy(prepared.points),
         torch.from_numpy(prepared.condition),
@@ -149,7 +157,8 @@ def training_batch(crops: Crops, index: NDArray[np.intp], points: int, shape_poi
         torch.from_numpy((nocs @ spin).astype(np.float32)),
         torch.from_numpy(member),
         torch.from_numpy((surface @ spin).astype(np.float32)),
-        torch.from_numpy(color.astype(np.float32)))
+        torch.from_numpy(color.astype(np.float32)),
+        torch.from_numpy(np.swapaxes(R_view_object @ spin, 1, 2).astype(np.float32)))
 
 
 def _chosen_points(points: NDArray[np.float32], number: int,

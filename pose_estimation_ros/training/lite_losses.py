@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from pose_estimation_ros.networks.crnet_lite import LiteOutput
+from pose_estimation_ros.networks.lite_encoder import PlacementTruth
 from pose_estimation_ros.training.crop_batches import PointBatch
 from pose_estimation_ros.training.distributed import global_mean
 from pose_estimation_ros.training.lite_task import extent
@@ -42,6 +43,11 @@ class LiteLossWeights:
     smoothness: float = 0.02
 
 
+def placement_truth(batch: PointBatch) -> PlacementTruth:
+    """Return what tells a network which of its placements to take."""
+    return PlacementTruth(batch.nocs, batch.member, batch.rotation)
+
+
 def lite_losses(output: LiteOutput, batch: PointBatch,
                 weights: LiteLossWeights) -> dict[str, Tensor]:
     """Return every loss term and their weighted sum, `total`.
@@ -52,12 +58,8 @@ def lite_losses(output: LiteOutput, batch: PointBatch,
     """
     member = batch.member.float()
 
-    def coordinate_error(nocs: Tensor) -> Tensor:
-        count = nocs.shape[1]
-        error = functional.smooth_l1_loss(nocs, batch.nocs[:, :count], beta=weights.smoothness,
-                                          reduction='none').sum(dim=2)
-        known = member[:, :count]
-        return global_mean((error * known).sum(), known.sum())
+    def error(nocs: Tensor) -> Tensor:
+        return coordinate_error(nocs, batch, weights.smoothness)
 
     def over_steps(values: list[Tensor]) -> Tensor:
         return torch.stack(values).mean()
@@ -65,9 +67,9 @@ def lite_losses(output: LiteOutput, batch: PointBatch,
     steps = output.steps
     decoded = output.membership.shape[1]
     terms = {
-        'correspondence': over_steps([coordinate_error(step.nocs) for step in steps]),
-        'guess': over_steps([coordinate_error(step.guess) for step in steps]),
-        'placed': over_steps([coordinate_error(stage) for stage in output.encoding.placements]),
+        'correspondence': over_steps([error(step.nocs) for step in steps]),
+        'guess': over_steps([error(step.guess) for step in steps]),
+        'placed': over_steps([error(stage) for stage in output.encoding.placements]),
         'chamfer': over_steps([chamfer_distance(step.shape, batch.shape) for step in steps]),
         # A quarter of the points is enough for this small term, and saves a tenth of the step.
         'entropy': over_steps([assignment_entropy(step.assignment[:, ::4]) for step in steps]),
@@ -84,6 +86,15 @@ def lite_losses(output: LiteOutput, batch: PointBatch,
     total = terms['correspondence'] + sum(
         getattr(weights, name) * terms[name] for name in terms if name != 'correspondence')
     return {'total': torch.as_tensor(total), **terms}
+
+
+def coordinate_error(nocs: Tensor, batch: PointBatch, smoothness: float) -> Tensor:
+    """Return the () mean error of the (B, n, 3) coordinates of each object's first n points."""
+    count = nocs.shape[1]
+    error = functional.smooth_l1_loss(nocs, batch.nocs[:, :count], beta=smoothness,
+                                      reduction='none').sum(dim=2)
+    known = batch.member[:, :count].float()
+    return global_mean((error * known).sum(), known.sum())
 
 
 @torch.no_grad()

@@ -31,6 +31,8 @@ from pose_estimation_ros.training.task import Player, TrainingData, TrainingSett
 
 POINTS = 256
 PRIOR_POINTS = 256
+# A picture is drawn of so many times as many points as are encoded.
+PICTURED = 3
 
 _GRAIN = 8
 _SHAPE_POINTS = 384
@@ -51,20 +53,23 @@ class LiteData:
         sources: Training views.
         validation: Validation views; None = no validation.
         priors: Mean shapes of the categories.
-        points: Points per object.
+        points: Points per object that are encoded.
+        every: Of so many points of a batch one is encoded, from the first; the others are only
+            seen in pictures.
     """
 
     sources: tuple[SampleSource, ...]
     validation: Crops | None
     priors: ShapePriors
     points: int = POINTS
+    every: int = 1
 
 
 class Correspondences(NamedTuple):
     """What validation looks at.
 
     Attributes:
-        nocs: (B, N, 3) NOCS coordinates of the observed points.
+        nocs: (B, N, 3) NOCS coordinates of the points that are encoded.
         membership: (B, N) logits.
     """
 
@@ -99,7 +104,7 @@ class LiteTask(SourcedTask):
         data, parts = self.data, []
         for grain in request.grains(math.gcd(request.size, _GRAIN)):
             views = join([self._sources[draw.source].samples(draw) for draw in grain.draws])
-            parts.append(training_batch(views, np.arange(len(views)), data.points,
+            parts.append(training_batch(views, np.arange(len(views)), data.points * data.every,
                                         _SHAPE_POINTS, CropAugmentation(), grain.generator,
                                         data.priors.categories))
         return PointBatch(*(torch.cat([getattr(part, field.name) for part in parts])
@@ -116,9 +121,10 @@ class LiteTask(SourcedTask):
         for start in range(0, len(data.validation), _VALIDATION_BATCH):
             index = np.arange(start, min(start + _VALIDATION_BATCH, len(data.validation)))
             batch = on_device(
-                training_batch(data.validation, index, data.points, PRIOR_POINTS, None,
-                               generator, data.priors.categories), device)
+                training_batch(data.validation, index, data.points * data.every, PRIOR_POINTS,
+                               None, generator, data.priors.categories), device)
             output = self.correspondences(model, batch)
+            batch = batch.thinned(data.every)
             error = torch.linalg.vector_norm(output.nocs - batch.nocs, dim=2)
             distance += float((error * batch.member).sum())
             members += float(batch.member.sum())
@@ -134,7 +140,7 @@ class LiteTask(SourcedTask):
 
 
 def lite_data(data: TrainingData, settings: TrainingSettings, network: str,
-              prior_points: int = PRIOR_POINTS) -> LiteData:
+              prior_points: int = PRIOR_POINTS, every: int = 1) -> LiteData:
     """Return the data of a lite network.
 
     Args:
@@ -142,6 +148,7 @@ def lite_data(data: TrainingData, settings: TrainingSettings, network: str,
         settings: For the seed.
         network: Its name, for messages.
         prior_points: Points of each prior.
+        every: See `LiteData`.
 
     Raises:
         ConfigurationError: If data are missing.
@@ -153,11 +160,12 @@ def lite_data(data: TrainingData, settings: TrainingSettings, network: str,
     priors = read_priors(data.priors)
     priors = replace(priors, points=priors.points[:, :prior_points])
     weights = partial(view_weights, priors.categories)
-    sources = tuple(crop_source(source, data, 2 * POINTS, priors.categories, weights,
+    # Rendered views have more points than are drawn, so that batches of one view differ.
+    sources = tuple(crop_source(source, data, (every + 1) * POINTS, priors.categories, weights,
                                 settings.seed) for source in data.sources)
     validation = (stored_crops(data_path(data.validation)[0], priors.categories)
                   if data.validation else None)
-    return LiteData(sources, validation, priors)
+    return LiteData(sources, validation, priors, every=every)
 
 
 def view_weights(categories: tuple[Category, ...], crops: Crops) -> NDArray[np.float64]:

@@ -47,6 +47,8 @@ NETWORKS = {network.name: network for network in (
                      'crnet_lite_training'),
     TrainableNetwork('acr-lite', 'the same with graphs, against a discriminator; data: crops',
                      'acr_lite_training'),
+    TrainableNetwork('picture-placement', 'what crnet-lite and acr-lite see in a picture of the '
+                     'points; data: crops', 'picture_placement_training'),
     TrainableNetwork('spd-full', 'the published SPD; data: colour crops or NOCS',
                      'spd_full_training'),
     TrainableNetwork('crnet-full', 'the published CR-Net; data: colour crops or NOCS',

@@ -21,7 +21,7 @@ from pose_estimation_ros.training.batch_plan import BatchRequest
 from pose_estimation_ros.training.checkpoints import TrainingState, save_checkpoint
 from pose_estimation_ros.training.crop_batches import PointBatch
 from pose_estimation_ros.training.lite_export import load_trained
-from pose_estimation_ros.training.lite_losses import LiteLossWeights, lite_losses
+from pose_estimation_ros.training.lite_losses import LiteLossWeights, lite_losses, placement_truth
 from pose_estimation_ros.training.lite_task import LiteTask
 from pose_estimation_ros.training.loop import _alone
 from pose_estimation_ros.training.losses import correspondence_loss
@@ -115,7 +115,7 @@ def test_the_loss_is_the_mean_over_steps_of_points_on_the_object() -> None:
     batch = batch_of(task)
     with torch.no_grad():
         output = task.new_model()(batch.points, batch.condition, batch.category, batch.color,
-                                  truth=batch.nocs, member=batch.member, decoded=20)
+                                  truth=placement_truth(batch), decoded=20)
         terms = lite_losses(output, batch, LiteLossWeights())
         away = lite_losses(output, strayed(batch), LiteLossWeights())
     assert len(output.steps) == 2
