@@ -75,6 +75,7 @@ class LiteBackend:
         needs: A frame must bring depth and detections.
         categories: Labels the model knows.
         points: Points per object that the network takes.
+        every: Of so many points, from the first, one gets coordinates; the others help it see.
         takes_color: Whether it takes the colours of the points.
     """
 
@@ -95,6 +96,7 @@ class LiteBackend:
         self.name = manifest.backend
         self.categories: tuple[str, ...] = manifest.categories
         self.points = int(manifest.input['points'])
+        self.every = int(manifest.input.get('every', 1))
         self._model = model
         self.takes_color = bool(manifest.input.get('color', False))
         self._confidence = manifest.confidence_model()
@@ -107,7 +109,7 @@ class LiteBackend:
             shapes['color'] = (1, self.points, COLOR_CHANNELS)
         _check_tensors(manifest.name, self._session, shapes)
         self._session.warm_up(shapes)
-        self._graph = alignment_beside(self._session, options, self.points)
+        self._graph = alignment_beside(self._session, options, self.points // self.every)
 
     def estimate(self, frame: RGBDFrame,
                  detections: Sequence[Detection]) -> list[ObjectPose | Rejection]:
@@ -121,7 +123,8 @@ class LiteBackend:
         known = [detection for _, detection in seen]
         answers = self.solve(objects, [detection.label for detection in known], frame.up)
         if self._upright > 0 and frame.up is not None:
-            answers = answers.stood_upright(objects.points, frame.up, self._upright)
+            answers = answers.stood_upright(objects.points[:, ::self.every], frame.up,
+                                            self._upright)
         confidence = self._judge(frame, known, answers)
         poses = iter([self._pose(detection, answers, row, float(confidence[row]))
                       for row, detection in enumerate(known)])
@@ -195,15 +198,16 @@ class LiteBackend:
             'category': category[rows], 'rank': np.full(len(rows), rank, dtype=np.int64)}
         if given.colors is not None:
             inputs['color'] = given.colors
-        output, alignment = self._aligned(inputs, given.points)
-        poses = aligned_poses(alignment, given.points, output['nocs'], output['shape'])
+        observed = given.points[:, ::self.every]
+        output, alignment = self._aligned(inputs, observed)
+        poses = aligned_poses(alignment, observed, output['nocs'], output['shape'])
         return LiteAnswers(poses, output['nocs'], output['shape'],
                            _membership(output['membership']), output['probability'],
                            output.get('entropy'), output.get('error'))
 
     def _aligned(self, inputs: Mapping[str, NDArray[np.generic]], points: NDArray[np.float32]
                  ) -> tuple[dict[str, NDArray[Any]], Alignment]:
-        """Return what the network gives, and its coordinates aligned with the points."""
+        """Return what the network gives, and its coordinates aligned with their points."""
         if self._graph is None:
             output = self._session.run(inputs)
             return output, align_members(points, output['nocs'],

@@ -55,7 +55,7 @@ dataset = typer.Typer(no_args_is_help=True, help='Make synthetic data, or prepar
     'dataset crops data/tools/train --objects meshes --count 10000', docs=_DOCS))
 def crops(folder: Folder, count: Count = 10000, domain: DomainOption = Domain.primary,
           split: SplitOption = Split.train, seed: Seed = 0, processes: Processes = 2,
-          points: Annotated[int, typer.Option(min=1, help='Points per object.')] = 512,
+          points: Annotated[int, typer.Option(min=1, help='Points per object.')] = 1024,
           objects: Objects = GENERATED, categories: Categories = '', cluster: Cluster = '',
           shard_size: Annotated[int, typer.Option(min=1, help='Samples per file.')] = 1000,
           ) -> None:

@@ -18,7 +18,7 @@ EPILOG = examples('dataset cut data/crops/rgbd_train --frames data/frames/train'
 def cut(folder: Folder,
         frames: Annotated[Path, typer.Option(help='Folder of `dataset frames`, of the six '
                                              'categories.')],
-        points: Annotated[int, typer.Option(min=1, help='Points per object.')] = 512,
+        points: Annotated[int, typer.Option(min=1, help='Points per object.')] = 1024,
         processes: Processes = 2, cluster: Cluster = '') -> None:
     """Cut point clouds of single objects, with the colours around each point, out of frames.
 

@@ -83,8 +83,8 @@ def evaluate(
             help='Evaluate these instead of running anything: predictions.jsonl, a BOP result '
             'CSV, or detections.jsonl.')] = None,
         visibility: Annotated[float, typer.Option(
-            min=0.0, max=1.0, help='poses: leave out objects of which a smaller share can be '
-            'seen.')] = 0.0,
+            min=0.0, max=1.0, help='poses, nocs: leave out objects of which a smaller share can '
+            'be seen.')] = 0.0,
         targets: Annotated[str, typer.Option(
             help='bop: file of targets in the data set, such as test_targets_bop19.json.')] = '',
         convention: Annotated[Convention, typer.Option(
@@ -180,8 +180,8 @@ def _poses(data: Data, method: Method, out: Path, workers: Workers, stored: Path
         run_poses,
     )
 
-    if protocol is not Protocol.poses and visibility > 0:
-        raise ConfigurationError(f'--visibility {visibility:g} is for --protocol poses; '
+    if protocol not in (Protocol.poses, Protocol.nocs) and visibility > 0:
+        raise ConfigurationError(f'--visibility {visibility:g} is for --protocol poses or nocs; '
                                  f'{protocol.value} has a rule of its own, leave it out')
     if any(data.folder.glob('results_*.pkl')):
         from pose_estimation_ros.evaluation.published_results import read_published_results
@@ -236,7 +236,7 @@ def _tables(protocol: Protocol, data: Data, truth: list[FrameTruth],
     if protocol is Protocol.poses:
         return protocols.pose_tables(truth, frames, visibility, settings)
     if protocol is Protocol.nocs:
-        return protocols.published_tables(truth, frames, settings)
+        return protocols.published_tables(truth, frames, settings, visibility)
     if protocol is Protocol.pascal3d:
         return protocols.pascal3d_tables(data, truth, frames, settings)
     return protocols.bop_tables(data, frames, settings, workers)

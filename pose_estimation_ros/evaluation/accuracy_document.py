@@ -71,10 +71,12 @@ def measure_poses(model: Model, data: Data, runs: Path, results: Path, workers: 
                     'detections without a pose': refused_by(runs / name / folder)}
         if masks == 'truth':
             # As published figures are made; the honest ones are those of the other masks.
-            published = published_tables(truth, frames, settings)
-            tables = Tables((*(report for report in published.reports
-                               if report.name in PUBLISHED_TABLES),
-                             *confidence_reports(truth, frames, settings)))
+            published, visible = (
+                [report for report in published_tables(truth, frames, settings, least).reports
+                 if report.name in PUBLISHED_TABLES] for least in (0.0, LEAST_VISIBILITY))
+            _publish(Tables(tuple(visible)).of_models(models_of(method, 'poses')),
+                     results / name / f'{folder}-visible')
+            tables = Tables((*published, *confidence_reports(truth, frames, settings)))
         else:
             tables = pose_tables(truth, frames, LEAST_VISIBILITY, settings)
         _publish(tables.of_models(models_of(method, 'poses')), results / name / folder)

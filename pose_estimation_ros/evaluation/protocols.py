@@ -106,8 +106,14 @@ def pose_tables(truth: Sequence[FrameTruth], predictions: Sequence[FramePredicti
 
 
 def published_tables(truth: Sequence[FrameTruth], predictions: Sequence[FramePredictions],
-                     settings: Settings) -> Tables:
-    """Return the NOCS protocol as published, and the honest figures beside it."""
+                     settings: Settings, least_visibility: float = 0.0) -> Tables:
+    """Return the NOCS protocol as published, and the honest figures beside it.
+
+    Arguments are those of `pose_tables`; published figures are of all objects.
+    """
+    if least_visibility > 0:
+        settings = {**settings, 'least visibility': least_visibility}
+        truth, predictions = without_hidden(truth, predictions, least_visibility)
     tables = nocs_tables(truth, predictions, settings)
     return Tables(tables.reports, tables.panels, _RECALL_BARS)
 

@@ -34,9 +34,7 @@ from pose_estimation_ros.networks.spd_lite import (
     OFFERS,
     OfferStage,
     PlacementStage,
-    affine_moves,
     nearest_offer,
-    offering_layer,
     ranked_offer,
 )
 from pose_estimation_ros.networks.view_picture import POINT_FEATURES, SUMMARY, PictureReader
@@ -146,20 +144,6 @@ class Encoding(NamedTuple):
     chosen: Tensor
 
 
-class PictureOffers(nn.Module):
-    """Offers placements by what a picture shows as a whole; `OfferStage` does by points."""
-
-    def __init__(self, offers: NDArray[np.float64]) -> None:
-        """Create the layers, which start from (K, 3, 3) rotations from the view frame."""
-        super().__init__()
-        self.correction = offering_layer(SUMMARY, offers)
-        self.likelihood = nn.Linear(SUMMARY, len(offers))
-
-    def forward(self, points: Tensor, summary: Tensor) -> tuple[Tensor, Tensor]:
-        """Return (B, K, N, 3) placements of (B, N, 3) points, and their (B, K) logits."""
-        return affine_moves(self.correction(summary), points), self.likelihood(summary).float()
-
-
 class Pictured(NamedTuple):
     """What a picture tells of B objects.
 
@@ -220,10 +204,9 @@ class LiteEncoder(nn.Module):
         rotations = offered_rotations(config.offers)
         self.register_buffer('offers', torch.from_numpy(rotations).float(), persistent=False)
         self.picture = Picture(config.categories, width) if config.picture == 'on' else None
-        first = (OfferStage(width, config.heads, rotations) if self.picture is None
-                 else PictureOffers(rotations))
         self.stages = nn.ModuleList(
-            [first] + [PlacementStage(width, config.heads) for _ in range(config.stages - 1)])
+            [OfferStage(width, config.heads, rotations, pictured=self.picture is not None)]
+            + [PlacementStage(width, config.heads) for _ in range(config.stages - 1)])
 
     def forward(self, points: Tensor, condition: Tensor, category: Tensor, color: Tensor,
                 rank: Tensor | None = None, truth: PlacementTruth | None = None,
@@ -249,11 +232,10 @@ class LiteEncoder(nn.Module):
         related, shade = self.instance_relation(geometry, shade)
         x = related + self.fuse(torch.cat([related, shade], dim=2))
         latents = self.latents + context[:, None]
-        if pictured is None:
-            offers, likelihood, x, latents = self.stages[0].offer(points, x, latents)
-        else:
+        if pictured is not None:
             latents = latents + pictured.latents
-            offers, likelihood = self.stages[0](points, pictured.summary)
+        offers, likelihood, x, latents = self.stages[0].offer(
+            points, x, latents, None if pictured is None else pictured.summary)
         if truth is None:
             chosen = ranked_offer(likelihood, rank)
         elif pictured is None:

@@ -9,17 +9,18 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from pose_estimation_ros.networks.latent_attention import CoordinateFeatures, Perceptron
 from pose_estimation_ros.networks.lite_encoder import (
     EncoderConfig,
-    PictureOffers,
     nearest_rotation,
     offered_rotations,
 )
-from pose_estimation_ros.networks.spd_lite import ranked_offer
+from pose_estimation_ros.networks.spd_lite import affine_moves, offering_layer, ranked_offer
 from pose_estimation_ros.networks.view_picture import POINT_FEATURES, SUMMARY, PictureReader
 
 
@@ -39,6 +40,20 @@ class Placement(NamedTuple):
     membership: Tensor
     likelihood: Tensor
     chosen: Tensor
+
+
+class PictureOffers(nn.Module):
+    """Offers placements by what a picture shows as a whole, as `OfferStage` does with it."""
+
+    def __init__(self, offers: NDArray[np.float64]) -> None:
+        """Create the layers, which start from (K, 3, 3) rotations from the view frame."""
+        super().__init__()
+        self.correction = offering_layer(SUMMARY, offers)
+        self.likelihood = nn.Linear(SUMMARY, len(offers))
+
+    def forward(self, points: Tensor, summary: Tensor) -> tuple[Tensor, Tensor]:
+        """Return (B, K, N, 3) placements of (B, N, 3) points, and their (B, K) logits."""
+        return affine_moves(self.correction(summary), points), self.likelihood(summary).float()
 
 
 class PicturePlacement(nn.Module):

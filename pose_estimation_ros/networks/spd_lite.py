@@ -136,18 +136,20 @@ class PlacementStage(nn.Module):
             x: (B, N, C) point features.
             latents: (B, K, C).
         """
-        x, latents, summary = self.look(placed, x, latents)
-        return placed + self.moves(points, summary)[:, 0], x, latents
+        x, latents = self.look(placed, x, latents)
+        return placed + self.moves(points, self.summarise(x, latents))[:, 0], x, latents
 
-    def look(self, placed: Tensor, x: Tensor,
-             latents: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Return new point features and latents, and (B, 256) what they say of the object."""
+    def look(self, placed: Tensor, x: Tensor, latents: Tensor) -> tuple[Tensor, Tensor]:
+        """Return new point features and latents."""
         x = self.points(x + self.placed(placed) + self.context(latents[:, :1]))
         latents = self.read(latents, x)
-        latents = self.latents(self.mix(latents, latents))
+        return x, self.latents(self.mix(latents, latents))
+
+    def summarise(self, x: Tensor, latents: Tensor) -> Tensor:
+        """Return (B, 256) what features and latents say of the object."""
         summary: Tensor = self.summary(torch.cat(
             [latents[:, 0], latents.mean(dim=1), x.amax(dim=1)], dim=1))
-        return x, latents, summary
+        return summary
 
     def moves(self, points: Tensor, summary: Tensor) -> Tensor:
         """Return (B, offers, N, 3) displacements, affine in the (B, N, 3) points."""
@@ -157,7 +159,8 @@ class PlacementStage(nn.Module):
 class OfferStage(PlacementStage):
     """The first stage: offers several placements and says how likely each is."""
 
-    def __init__(self, width: int, heads: int, offers: NDArray[np.float64] = OFFERS) -> None:
+    def __init__(self, width: int, heads: int, offers: NDArray[np.float64] = OFFERS, *,
+                 pictured: bool = False) -> None:
         """Create the layers.
 
         Args:
@@ -165,15 +168,22 @@ class OfferStage(PlacementStage):
             heads: Heads of every attention.
             offers: (K, 3, 3) rotations from the view frame to the canonical one, from which the
                 offers start; by default the usual ways to stand and lie.
+            pictured: Whether offers are made by what a picture says, and not by the points.
         """
         super().__init__(width, heads, len(offers))
+        if pictured:
+            del self.summary
         self.correction = offering_layer(256, offers)
         self.likelihood = nn.Linear(256, len(offers))
 
-    def offer(self, points: Tensor, x: Tensor,
-              latents: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Return (B, K, N, 3) placements, their (B, K) logits, features and latents."""
-        x, latents, summary = self.look(torch.zeros_like(points), x, latents)
+    def offer(self, points: Tensor, x: Tensor, latents: Tensor, overview: Tensor | None = None
+              ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Return (B, K, N, 3) placements, their (B, K) logits, features and latents.
+
+        `overview` is the (B, 256) summary of a picture; None = there is none.
+        """
+        x, latents = self.look(torch.zeros_like(points), x, latents)
+        summary = self.summarise(x, latents) if overview is None else overview
         return self.moves(points, summary), self.likelihood(summary).float(), x, latents
 
 

@@ -117,7 +117,7 @@ def _distance_to(surface: NDArray[np.float32], points: NDArray[np.float64],
     return np.asarray(np.sqrt(np.maximum(squared.min(axis=1), 0.0)))
 
 
-def write_frame_crops(folder: Path, frames: Path, point_count: int = 512,
+def write_frame_crops(folder: Path, frames: Path, point_count: int = 1024,
                       workers: Workers = ALONE) -> list[Path]:
     """Write the samples of stored frames to a folder, a shard of samples per shard of frames.
 

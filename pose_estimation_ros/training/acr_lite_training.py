@@ -33,6 +33,7 @@ from pose_estimation_ros.training.lite_task import (
     Correspondences,
     LiteData,
     LiteTask,
+    convolving_fast,
     lite_data,
 )
 from pose_estimation_ros.training.lite_warm_start import first_weights
@@ -81,8 +82,9 @@ class ACRLiteTask(LiteTask):
 
     def new_model(self) -> nn.ModuleDict:
         """Return reconstructor and discriminator with random weights."""
-        return nn.ModuleDict({RECONSTRUCTOR: ACRLite(self._config, self.prior()),
-                              DISCRIMINATOR: Discriminator()})
+        return nn.ModuleDict({
+            RECONSTRUCTOR: convolving_fast(ACRLite(self._config, self.prior())),
+            DISCRIMINATOR: Discriminator()})
 
     def first_weights(self, content: Mapping[str, Any], path: Path) -> dict[str, Tensor]:
         """Return the weights of a checkpoint of the same network, or of an SPD lite."""

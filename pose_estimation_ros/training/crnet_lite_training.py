@@ -24,6 +24,7 @@ from pose_estimation_ros.training.lite_task import (
     Correspondences,
     LiteData,
     LiteTask,
+    convolving_fast,
     lite_data,
 )
 from pose_estimation_ros.training.lite_warm_start import first_weights
@@ -57,7 +58,7 @@ class CRNetLiteTask(LiteTask):
 
     def new_model(self) -> nn.Module:
         """Return the network with random weights."""
-        return CRNetLite(self._config, self.prior())
+        return convolving_fast(CRNetLite(self._config, self.prior()))
 
     def first_weights(self, content: Mapping[str, Any], path: Path) -> dict[str, Tensor]:
         """Return the weights of a checkpoint of the same network, or of an SPD lite."""

@@ -9,12 +9,15 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
+from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
 
 from pose_estimation_ros.core.errors import ModelError
 from pose_estimation_ros.runtime.model_store import Model
+
+Batch = TypeVar('Batch')
 
 
 def exported_constants(files: Iterable[Path], prefix: str = '') -> dict[str, Tensor]:
@@ -30,7 +33,7 @@ def exported_constants(files: Iterable[Path], prefix: str = '') -> dict[str, Ten
 
 
 def weights_of(network: nn.Module, constants: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Return those weights of a network that the exporter left as they were, or only joined.
+    """Return those weights of a network that the exporter left as they were, turned or joined.
 
     A batch normalisation that was joined with its convolution becomes one that changes nothing
     but adds the bias; `restore_statistics` makes it one that batches can be trained with.
@@ -45,9 +48,16 @@ def weights_of(network: nn.Module, constants: Mapping[str, Tensor]) -> dict[str,
     modules = dict(network.named_modules())
     for name, value in constants.items():
         scope, _, operator = name.partition('/')
-        if operator in {'Conv/1', 'Conv/2'}:
-            weights |= _joined_with_its_normalisation(_place(scope, modules), operator, value,
-                                                      modules)
+        if operator == 'MatMul/1':
+            turned = value.T
+            for place in _places(scope, modules):
+                weight = f'{place}.weight'
+                if weight in wanted and wanted[weight].shape == turned.shape:
+                    weights.setdefault(weight, turned)
+                    break
+        elif operator in {'Conv/1', 'Conv/2'}:
+            place = next(_places(scope, modules), scope)
+            weights |= _joined_with_its_normalisation(place, operator, value, modules)
         elif operator in {'Mul/1', 'Add/1'} and isinstance(modules.get(scope), nn.GroupNorm):
             part = 'weight' if operator.startswith('Mul') else 'bias'
             weights[f'{scope}.{part}'] = value.reshape(-1)
@@ -73,8 +83,8 @@ def load_exported(network: nn.Module, weights: Mapping[str, Tensor], model: Mode
 
 
 @torch.no_grad()
-def restore_statistics(network: nn.Module, run: Callable[[Tensor], object],
-                       batches: Iterable[Tensor]) -> None:
+def restore_statistics(network: nn.Module, run: Callable[[Batch], object],
+                       batches: Iterable[Batch]) -> None:
     """Give batch normalisations the mean and deviation of what they see, in place.
 
     In evaluation the network computes what it did before, and in training, where the statistics
@@ -117,17 +127,24 @@ def _constants(path: Path, prefix: str) -> Iterator[tuple[str, Tensor]]:
     from onnx import numpy_helper
 
     graph = onnx.load(path).graph
-    takers = {name: (node, place) for node in reversed(graph.node)
+    # Where a constant serves several operators, or equals another, copies are named instead.
+    copies: dict[str, list[str]] = {}
+    for node in graph.node:
+        if node.op_type == 'Identity':
+            copies.setdefault(node.input[0], []).extend(node.output)
+    takers = {name: (node, place) for node in reversed(graph.node) if node.op_type != 'Identity'
               for place, name in enumerate(node.input)}
     for constant in graph.initializer:
         value = torch.from_numpy(numpy_helper.to_array(constant).astype('float32'))
-        if not constant.name.startswith('onnx::') and constant.name.startswith(prefix):
-            yield constant.name.removeprefix(prefix).removesuffix('.half'), value
-        elif constant.name in takers:
-            node, place = takers[constant.name]
-            if node.op_type == 'Cast':  # Of weights that are stored in half precision.
-                node, place = takers[node.output[0]]
-            yield f'{_module_of(node.name)}/{node.op_type}/{place}', value
+        for name in (constant.name, *copies.get(constant.name, [])):
+            if not name.startswith('onnx::') and name.startswith(prefix):
+                yield name.removeprefix(prefix).removesuffix('.half'), value
+            elif name in takers:
+                node, place = takers[name]
+                if node.op_type == 'Cast':  # Of weights that are stored in half precision.
+                    node, place = takers[node.output[0]]
+                scope = _module_of(node.name).removeprefix(prefix)
+                yield f'{scope}/{node.op_type}/{place}', value
 
 
 def _module_of(scope: str) -> str:
@@ -140,15 +157,13 @@ def _module_of(scope: str) -> str:
     return '.'.join(names)
 
 
-def _place(scope: str, modules: Mapping[str, nn.Module]) -> str:
-    """Return the name of the module of a scope, which leaves out modules that are not called."""
+def _places(scope: str, modules: Mapping[str, nn.Module]) -> Iterator[str]:
+    """Yield the modules that a scope may be, which leaves out modules that are not called."""
     parts = scope.split('.')
-    for outer in range(1, len(parts)):
+    for outer in range(len(parts)):
         before, behind = (re.escape('.'.join(half)) for half in (parts[:outer], parts[outer:]))
-        pattern = re.compile(rf'{before}\.(\w+\.)*{behind}')
-        if found := next((name for name in modules if pattern.fullmatch(name)), None):
-            return found
-    return scope
+        pattern = re.compile(rf'{before}\.(\w+\.)*{behind}' if outer else rf'(\w+\.)*{behind}')
+        yield from (name for name in modules if pattern.fullmatch(name))
 
 
 def _joined_with_its_normalisation(place: str, operator: str, value: Tensor,

@@ -22,9 +22,12 @@ from pose_estimation_ros.training.trained_networks import filled, trained_networ
 
 INPUTS = ('points', 'condition', 'category', 'rank')
 OUTPUTS = ('nocs', 'shape', 'membership', 'probability')
-# Points per object at run time. The networks take any number; twice as many as in training helped
-# SPD and CR-Net on validation frames, and ACR-Pose, whose graphs cost most, not.
+# Points per object that get coordinates at run time. The networks take any number; twice as many
+# as in training helped SPD and CR-Net on validation frames, and ACR-Pose, whose graphs cost most,
+# not.
 _MANY_POINTS, _USUAL_POINTS = 512, 256
+# Points that a picture is drawn of, which cost little.
+_PICTURED_POINTS = 1024
 
 
 class _SpdRuntime(nn.Module):
@@ -32,8 +35,9 @@ class _SpdRuntime(nn.Module):
 
     inputs, outputs = INPUTS, OUTPUTS
 
-    def __init__(self, network: SpdLite) -> None:
+    def __init__(self, network: SpdLite, every: int = 1) -> None:
         super().__init__()
+        assert every == 1, 'SPD sees no picture, it encodes every point'
         self.network = network
 
     def forward(self, points: Tensor, condition: Tensor, category: Tensor,
@@ -48,13 +52,15 @@ class _ColorRuntime(nn.Module):
 
     inputs, outputs = (*INPUTS, 'color'), (*OUTPUTS, 'entropy', 'error')
 
-    def __init__(self, network: CRNetLite | ACRLite) -> None:
+    def __init__(self, network: CRNetLite | ACRLite, every: int = 1) -> None:
         super().__init__()
         self.network = network
+        self._every = every
 
     def forward(self, points: Tensor, condition: Tensor, category: Tensor, rank: Tensor,
                 color: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
-        output: LiteOutput = self.network(points, condition, category, color, rank)
+        output: LiteOutput = self.network(points, condition, category, color, rank,
+                                          every=self._every)
         last = output.steps[-1]
         return (last.nocs, last.shape, output.membership,
                 _probability(output.encoding.likelihood, output.encoding.chosen),
@@ -81,7 +87,7 @@ class LiteNetwork:
         backend: Name of the backend that runs it.
         load: Returns the network of notes and weights.
         runtime: Wraps it for export.
-        points: Points per object that the exported network takes.
+        points: Points per object that the exported network gives coordinates of.
     """
 
     backend: str
@@ -122,13 +128,21 @@ def load_trained(network: str, checkpoint: Path) -> tuple[nn.Module, dict[str, A
     return trained_network(network, checkpoint, LITE_NETWORKS[network].load)
 
 
-def export_onnx(name: str, network: nn.Module, points: int, path: Path) -> None:
-    """Write a network as ONNX with a dynamic batch, under a temporary name first."""
+def export_onnx(name: str, network: nn.Module, points: int, path: Path, every: int = 1) -> None:
+    """Write a network as ONNX with a dynamic batch, under a temporary name first.
+
+    Args:
+        name: Of the network, such as 'crnet-lite'.
+        network: The network.
+        points: Points per object that it takes.
+        path: File to write.
+        every: Of so many of them one gets coordinates.
+    """
     runtime = LITE_NETWORKS[name].runtime
     example = {'points': torch.randn(2, points, 3), 'condition': torch.zeros(2, 3),
                'category': torch.tensor([0, 1]), 'rank': torch.tensor([0, 1]),
                'color': torch.rand(2, points, COLOR_CHANNELS)}
-    write_onnx(runtime(network), {entry: example[entry] for entry in runtime.inputs},
+    write_onnx(runtime(network, every), {entry: example[entry] for entry in runtime.inputs},
                runtime.outputs, path,
                {entry: {0: 'objects'} for entry in (*runtime.inputs, *runtime.outputs)})
 
@@ -150,14 +164,17 @@ def export_model(name: str, checkpoint: Path, out: Path, training: Mapping[str, 
     network, notes = load_trained(name, checkpoint)
     lite = LITE_NETWORKS[name]
     path = out / f'{lite.backend}_lite.onnx'
-    export_onnx(name, network, lite.points, path)
+    encoder = notes['config'].get('encoder', {})
+    points = _PICTURED_POINTS if encoder.get('picture') == 'on' else lite.points
+    every = points // lite.points
+    export_onnx(name, network, points, path, every)
     categories = _categories(notes)
     colored = {'color': True} if 'color' in lite.runtime.inputs else {}
     manifest = ModelManifest(
         name=out.name, task='pose', backend=lite.backend, size='lite',
         files={'network': ModelFile.of(path, out)},
         categories=tuple(category.name for category in categories),
-        input={'points': lite.points, **colored,
+        input={'points': points, **({'every': every} if every > 1 else {}), **colored,
                'frame': 'view frame (+y up), centred, divided by the radius'},
         parameters=notes['config'],
         training={**notes['training'], **training},

@@ -175,6 +175,14 @@ def view_weights(categories: tuple[Category, ...], crops: Crops) -> NDArray[np.f
     return by_category[crops.category] * np.where(lying, _LYING_WEIGHT, 1.0)
 
 
+def convolving_fast(network: nn.Module) -> nn.Module:
+    """Return a network whose convolutions keep the channels last, which CPUs take faster."""
+    for parameter in network.parameters():
+        if parameter.dim() == 4:
+            parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)
+    return network
+
+
 def extent(shape: Tensor) -> Tensor:
     """Return the (B, 3) box size of (B, V, 3) points, symmetric about the origin as in SPD."""
     return 2.0 * shape.abs().amax(dim=1)

@@ -21,6 +21,8 @@ _ENCODER = ('category', 'condition', 'latents', 'coordinates', 'stages')
 _DECODER = ('read_back', 'points', 'feature', 'prior_point', 'prior_bias', 'prior_feature',
             'placed')
 _HEAD = ('guess', 'query', 'key', 'deform', 'log_sharpness')
+# A network that sees a picture makes its offers by that.
+_SUMMARY = 'encoder.stages.0.summary.'
 # Of the logit: a quarter as likely.
 _LESS_LIKELY = 1.4
 _PARTS = {name: part for part, names in (('encoder', _ENCODER), ('decoder', _DECODER),
@@ -63,6 +65,8 @@ def weights_from_spd_lite(content: Mapping[str, Any],
         part = _PARTS.get(name.partition('.')[0])
         renamed[name if part is None else f'{part}.{name}'] = value
     renamed.pop('prior', None)
+    for name in [name for name in renamed if name.startswith(_SUMMARY) and name not in fresh]:
+        del renamed[name]
     return {**fresh, **more_offers(renamed, fresh)}
 
 

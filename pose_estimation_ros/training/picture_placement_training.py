@@ -22,6 +22,7 @@ from pose_estimation_ros.training.lite_task import (
     Correspondences,
     LiteData,
     LiteTask,
+    convolving_fast,
     lite_data,
 )
 from pose_estimation_ros.training.stages import StageSettings
@@ -31,6 +32,8 @@ NETWORK = 'picture-placement'
 DEFAULTS = TrainingSettings(
     stages=(StageSettings(40000, 2e-3, 'cosine', warm_up=200),), batch=64, precision='bfloat16',
     clip=5.0, average=0.999)
+# To choose among the offers is what takes longest to learn, and nothing else hangs on it here.
+_CHOICE = 0.5
 
 
 class PicturePlacementTask(LiteTask):
@@ -50,14 +53,13 @@ class PicturePlacementTask(LiteTask):
 
     def new_model(self) -> nn.Module:
         """Return the network with random weights."""
-        # Convolutions on the CPU take half the time with the channels last.
-        return PicturePlacement(self._config).to(memory_format=torch.channels_last)
+        return convolving_fast(PicturePlacement(self._config))
 
     def losses(self, modules: Mapping[str, nn.Module], player: str, batch: PointBatch) -> Losses:
         """Return the losses of a batch."""
         output: Placement = modules[player](batch.points, batch.condition, batch.category,
                                             batch.color, batch.rotation, self.data.every)
-        seen, weights = batch.thinned(self.data.every), LiteLossWeights()
+        seen, weights = batch.thinned(self.data.every), LiteLossWeights(choice=_CHOICE)
         with torch.autocast(batch.points.device.type, enabled=False):
             terms = {
                 'correspondence': coordinate_error(output.nocs, seen, weights.smoothness),

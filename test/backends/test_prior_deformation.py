@@ -121,6 +121,25 @@ def test_each_object_comes_with_its_own_colors(tmp_path: Path) -> None:
     backend.close()
 
 
+def test_a_network_that_places_every_second_point_is_aligned_with_these(tmp_path: Path) -> None:
+    pytest.importorskip('onnx', reason='onnx writes models; a node needs none')
+    model = make_lite_model(tmp_path / 'mine', 'crnet', every=2)
+    backend = create_backend('crnet', BackendOptions(str(model), 'cpu', threads=1))
+    assert isinstance(backend, LiteBackend)
+    frame = _frame()
+    assert (backend.points, backend.every) == (1024, 2)
+
+    vars(frame)['up'] = np.array([0.0, -1.0, 0.0])  # Known, so that what stands is turned.
+    answers = backend.estimate(frame, _cans(frame))
+
+    for answer, x in zip(answers, (-0.1, 0.1), strict=True):
+        assert isinstance(answer, ObjectPose), answer
+        assert answer.nocs is not None and answer.nocs.shape == (512, 3)
+        assert np.linalg.norm(answer.T_camera_object[:3, 3] - (x, 0.0, 0.6)) < 0.03
+        assert abs(answer.T_camera_object[1, 1]) > np.cos(np.radians(10.0))
+    backend.close()
+
+
 def test_a_network_that_says_nothing_of_its_certainty_is_fine(tmp_path: Path) -> None:
     model = make_lite_model(tmp_path / 'plain', 'acr')
     backend = create_backend('acr', BackendOptions(str(model), 'cpu', threads=1))

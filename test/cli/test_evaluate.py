@@ -1,5 +1,6 @@
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -28,6 +29,7 @@ from pose_estimation_ros.evaluation.predictions import (
     Prediction,
     write_predictions,
 )
+from pose_estimation_ros.evaluation.protocols import published_tables
 from pose_estimation_ros.evaluation.published_results import write_published_results
 from pose_estimation_ros.evaluation.runner import read_truth
 
@@ -152,7 +154,7 @@ def test_results_of_the_bop_challenge_are_scored(tmp_path):
 
 @pytest.mark.parametrize(('protocol', 'words'), [
     (('bop',), 'is no BOP data set'), (('pascal3d',), 'is no PASCAL3D+ data'),
-    (('nocs', '--visibility', '0.4'), '--visibility 0.4 is for --protocol poses')])
+    (('bop', '--visibility', '0.4'), '--visibility 0.4 is for --protocol poses or nocs')])
 def test_what_a_protocol_cannot_score_is_refused_before_anything_runs(protocol, words, fakes,
                                                                       tmp_path):
     assert words in fault(fakes, '--out', tmp_path / 'out', '--protocol', *protocol)
@@ -227,4 +229,21 @@ def test_published_results_are_evaluated_without_images(tmp_path):
 
 def test_visibility_is_refused_where_the_protocol_has_its_own_rule(fakes, tmp_path):
     assert '--visibility 0.4 is for --protocol poses' in fault(
-        fakes, '--out', tmp_path, '--protocol', 'nocs', '--visibility', 0.4, '--masks', 'truth')
+        fakes, '--out', tmp_path, '--protocol', 'pascal3d', '--visibility', 0.4, '--masks',
+        'truth')
+
+
+def test_published_figures_can_be_of_visible_objects_alone():
+    mug = annotated_frame(0).objects[0]
+    objects = tuple(replace(mug, instance_id=number, visibility=seen)
+                    for number, seen in ((1, 0.9), (2, 0.1)))
+    truth = [FrameTruth('a', objects[:1]), FrameTruth('b', objects[1:])]
+    found = [FramePredictions('a', (Prediction('mug', 0.5, mug.T_camera_object, mug.size),))]
+    shares = []
+    for least in (0.0, 0.4):
+        tables = published_tables(truth, found, {}, least)
+        report = next(one for one in tables.reports if one.name == 'nocs-compat')
+        row = next(row for row in (dict(zip(report.columns, cells, strict=True))
+                               for cells in report.rows) if row['category'] == 'mug')
+        shares.append((row['objects'], round(row['NOCS "IoU" > 0.5, %'])))
+    assert shares == [(2, 50), (1, 100)]

@@ -15,6 +15,7 @@ from pose_estimation_ros.networks.acr_lite import ACRLite, ACRLiteConfig
 from pose_estimation_ros.networks.crnet_lite import CRNetLite, CRNetLiteConfig
 from pose_estimation_ros.networks.lite_encoder import (
     EncoderConfig,
+    PlacementTruth,
     offered_rotations,
     surface_shape,
 )
@@ -29,18 +30,28 @@ PRIOR = 0.2 * torch.randn(6, 48, 3, generator=torch.Generator().manual_seed(5))
 KINDS = ('none', 'mlp', 'nonlocal', 'transformer')
 
 
-def encoder(relation: str = 'none') -> EncoderConfig:
-    return EncoderConfig(stages=2, width=32, latents=8, instance_relation=relation)
+def encoder(relation: str = 'none', picture: str = 'off') -> EncoderConfig:
+    return EncoderConfig(stages=2, width=32, latents=8, instance_relation=relation,
+                         picture=picture)
 
 
-def crnet(relation: str = 'transformer', steps: int = 2) -> CRNetLite:
+def crnet(relation: str = 'transformer', steps: int = 2, picture: str = 'off') -> CRNetLite:
     torch.manual_seed(0)
-    return CRNetLite(CRNetLiteConfig(encoder(relation), relation, steps, 16), PRIOR).eval()
+    return CRNetLite(CRNetLiteConfig(encoder(relation, picture), relation, steps, 16),
+                     PRIOR).eval()
 
 
-def acr() -> ACRLite:
+def acr(picture: str = 'off') -> ACRLite:
     torch.manual_seed(0)
-    return ACRLite(ACRLiteConfig(encoder(), embedding=16), PRIOR).eval()
+    return ACRLite(ACRLiteConfig(encoder(picture=picture), embedding=16), PRIOR).eval()
+
+
+def pictured_crnet(steps: int = 2) -> CRNetLite:
+    return crnet(steps=steps, picture='on')
+
+
+def pictured_acr() -> ACRLite:
+    return acr('on')
 
 
 def awake(network: nn.Module) -> nn.Module:
@@ -62,9 +73,10 @@ def inputs() -> tuple[Tensor, ...]:
 
 
 BOTH = pytest.mark.parametrize('make', [crnet, acr])
+ALL = pytest.mark.parametrize('make', [crnet, acr, pictured_crnet, pictured_acr])
 
 
-@BOTH
+@ALL
 def test_the_order_of_the_points_does_not_matter(make: object,
                                                  inputs: tuple[Tensor, ...]) -> None:
     network = awake(make())
@@ -81,7 +93,7 @@ def test_the_order_of_the_points_does_not_matter(make: object,
     torch.testing.assert_close(shuffled.error, straight.error, atol=1e-4, rtol=1e-4)
 
 
-@BOTH
+@ALL
 def test_an_object_does_not_depend_on_its_neighbours_in_the_batch(
         make: object, inputs: tuple[Tensor, ...]) -> None:
     network = awake(make())
@@ -104,7 +116,7 @@ def test_the_assignment_of_every_step_is_a_mean_of_the_deformed_shape(
     torch.testing.assert_close(output.steps[-1].shape, PRIOR[inputs[2]] + output.deformation)
 
 
-@BOTH
+@ALL
 def test_colour_changes_the_answer_and_unknown_colour_gives_one(
         make: object, inputs: tuple[Tensor, ...]) -> None:
     network = awake(make())
@@ -118,11 +130,11 @@ def test_colour_changes_the_answer_and_unknown_colour_gives_one(
     assert torch.isfinite(unknown.steps[-1].nocs).all()
 
 
-@BOTH
+@ALL
 def test_onnx_runtime_gives_the_same_for_three_objects_and_for_one(
         make: object, inputs: tuple[Tensor, ...], tmp_path: Path) -> None:
     network = awake(make())
-    name = 'crnet-lite' if make is crnet else 'acr-lite'
+    name = 'crnet-lite' if isinstance(network, CRNetLite) else 'acr-lite'
     export_onnx(name, network, POINTS, tmp_path / 'network.onnx')
     rank = torch.tensor([0, 2, 1])
     with torch.no_grad():
@@ -146,7 +158,7 @@ def test_onnx_runtime_gives_the_same_for_three_objects_and_for_one(
             np.testing.assert_allclose(output[key], value[objects], atol=1e-4, err_msg=key)
 
 
-@BOTH
+@ALL
 def test_every_parameter_gets_a_gradient(make: object, inputs: tuple[Tensor, ...]) -> None:
     network = awake(make())
     color = inputs[3].clone()
@@ -159,7 +171,7 @@ def test_every_parameter_gets_a_gradient(make: object, inputs: tuple[Tensor, ...
     assert [name for name, value in network.named_parameters() if value.grad is None] == []
 
 
-@BOTH
+@ALL
 def test_the_estimate_of_its_own_error_does_not_pull_at_the_features(
         make: object, inputs: tuple[Tensor, ...]) -> None:
     network = make()
@@ -182,6 +194,56 @@ def test_a_network_starts_where_an_spd_lite_ended(make: object,
 
     torch.testing.assert_close(network(*inputs).steps[-1].nocs, spd(*inputs[:3]).nocs,
                                atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize('make', [pictured_crnet, pictured_acr])
+def test_of_every_second_point_only_the_picture_sees_the_others(
+        make: object, inputs: tuple[Tensor, ...], tmp_path: Path) -> None:
+    network = awake(make())
+    points, condition, category, color = inputs
+    moved = points.clone()
+    moved[:, 1::2] += 0.3
+    with torch.no_grad():
+        whole, other = (network(cloud, condition, category, color, every=2)
+                        for cloud in (points, moved))
+    nocs = whole.steps[-1].nocs
+
+    assert nocs.shape == (3, POINTS // 2, 3)
+    assert (other.steps[-1].nocs - nocs).abs().max() > 1e-3
+
+    name = 'crnet-lite' if isinstance(network, CRNetLite) else 'acr-lite'
+    export_onnx(name, network, POINTS, tmp_path / 'network.onnx', every=2)
+    session = InferenceSession(tmp_path / 'network.onnx', 'cpu', 1)
+    output = session.run({'points': points.numpy(), 'condition': condition.numpy(),
+                          'category': category.numpy(), 'color': color.numpy(),
+                          'rank': np.zeros(3, np.int64)})
+    np.testing.assert_allclose(output['nocs'], nocs, atol=1e-4)
+
+
+@pytest.mark.parametrize('make', [pictured_crnet, pictured_acr])
+def test_with_a_picture_the_offer_nearest_the_true_rotation_is_taken_in_training(
+        make: object, inputs: tuple[Tensor, ...]) -> None:
+    network = make()
+    rotations = torch.from_numpy(offered_rotations(24)[[3, 20, 11]]).float()
+    truth = PlacementTruth(torch.zeros(3, POINTS, 3), torch.ones(3, POINTS, dtype=torch.bool),
+                           rotations)
+
+    code = network(*inputs, truth=truth).encoding
+
+    assert code.chosen.tolist() == [3, 20, 11]
+
+
+@pytest.mark.parametrize('make', [pictured_crnet, pictured_acr])
+def test_a_network_with_pictures_begins_with_an_spd_lite_but_for_its_offers(make: object) -> None:
+    torch.manual_seed(3)
+    spd = SpdLite(SpdLiteConfig(stages=2, width=32, latents=8, embedding=16), PRIOR)
+    content = {'notes': {'network': 'spd-lite'}, 'model': spd.state_dict(), 'average': None}
+    network = pictured_crnet(steps=0) if make is pictured_crnet else make()
+
+    network.load_state_dict(weights_from_spd_lite(content, network.state_dict()))
+
+    torch.testing.assert_close(network.encoder.stages[1].points.layers[1].weight,
+                               spd.stages[1].points.layers[1].weight)
 
 
 def test_offers_cover_every_side_down_in_every_turn() -> None:

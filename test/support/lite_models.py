@@ -17,11 +17,13 @@ LITE_INPUTS, LITE_OUTPUTS = (
                   ('nocs', 'shape', 'membership', 'probability')))
 
 
-def make_lite_model(folder: Path, backend: str, *, with_color: bool = False) -> Path:
+def make_lite_model(folder: Path, backend: str, *, with_color: bool = False,
+                    every: int = 1) -> Path:
     """Write a model of some backend to a folder of that name and return it.
 
     With colour the network also takes `color` and gives `entropy` and `error`, which are the
-    least and the greatest of the object's colour values.
+    least and the greatest of the object's colour values. With `every` it takes so many times as
+    many points, and leaves out what lies between every so many.
     """
     shipped = ModelStore([ROOT / 'models']).find('spd_lite')
     folder.mkdir(parents=True)
@@ -29,11 +31,32 @@ def make_lite_model(folder: Path, backend: str, *, with_color: bool = False) -> 
     network.write_bytes(shipped.file('network').read_bytes())
     if with_color:
         _add_color(network, int(shipped.manifest.input['points']))
+    points = int(shipped.manifest.input['points'])
+    if every > 1:
+        _thin_points(network, points, every)
     write_manifest(replace(
         shipped.manifest, name=folder.name, backend=backend,
         files={'network': ModelFile.of(network, folder)},
-        input={**shipped.manifest.input, 'color': with_color}), folder)
+        input={**shipped.manifest.input, 'color': with_color, 'points': points * every,
+               'every': every}), folder)
     return folder
+
+
+def _thin_points(path: Path, points: int, every: int) -> None:
+    import onnx
+    from onnx import TensorProto, helper
+
+    model = onnx.load(path)
+    graph = model.graph
+    for node in graph.node:
+        node.input[:] = ['thinned' if name == 'points' else name for name in node.input]
+    given = next(entry for entry in graph.input if entry.name == 'points')
+    given.type.tensor_type.shape.dim[1].dim_value = points * every
+    constants = {'from': 0, 'to': points * every, 'axis': 1, 'step': every}
+    for name, value in constants.items():
+        graph.initializer.append(helper.make_tensor(name, TensorProto.INT64, [1], [value]))
+    graph.node.insert(0, helper.make_node('Slice', ['points', *constants], ['thinned']))
+    onnx.save(model, path)
 
 
 def _add_color(path: Path, points: int) -> None:

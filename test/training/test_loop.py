@@ -23,6 +23,7 @@ TASKS = {
     'spd-lite': (tiny_tasks.spd_lite, settings(7, 16, precision='bfloat16', average=0.9)),
     'crnet-lite': (tiny_tasks.crnet_lite, settings(3, 4, log_every=1, average=0.9)),
     'acr-lite': (tiny_tasks.acr_lite, settings(3, 4, log_every=1, average=0.9)),
+    'picture-placement': (tiny_tasks.picture_placement, settings(3, 4, log_every=1, average=0.9)),
     'shape-prior': (tiny_tasks.autoencoder, settings(7, 8)),
     'maskrcnn': (tiny_tasks.detector, settings(5, 2, precision='bfloat16', average=0.9)),
     'spd-full': (tiny_tasks.spd_full, settings(2, 1, log_every=1, validate_every=9)),

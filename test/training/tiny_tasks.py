@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -26,6 +27,7 @@ from pose_estimation_ros.training.crnet_lite_training import CRNetLiteTask
 from pose_estimation_ros.training.crop_batches import take
 from pose_estimation_ros.training.lite_task import LiteData
 from pose_estimation_ros.training.maskrcnn_training import MaskRCNNTask
+from pose_estimation_ros.training.picture_placement_training import PicturePlacementTask
 from pose_estimation_ros.training.shape_prior_training import AutoEncoderTask
 from pose_estimation_ros.training.shape_priors import ShapePriors
 from pose_estimation_ros.training.sources import StoredSamples
@@ -85,17 +87,23 @@ def spd_lite(sources: int = 1) -> SpdLiteTask:
                                                      embedding=8))
 
 
-def crnet_lite() -> CRNetLiteTask:
+def crnet_lite(picture: str = 'off') -> CRNetLiteTask:
     """CR-Net lite on random boxes of random colours."""
     encoder = EncoderConfig(stages=1, width=16, latents=4, heads=2,
-                            instance_relation='transformer')
+                            instance_relation='transformer', picture=picture)
     return CRNetLiteTask(boxes(), CRNetLiteConfig(encoder, steps=1, embedding=8))
 
 
-def acr_lite(weight: float = 0.03) -> ACRLiteTask:
+def acr_lite(weight: float = 0.03, picture: str = 'off') -> ACRLiteTask:
     """ACR-Pose lite on random boxes of random colours, with a weight of its adversary."""
-    encoder = EncoderConfig(stages=1, width=16, latents=4, heads=2)
+    encoder = EncoderConfig(stages=1, width=16, latents=4, heads=2, picture=picture)
     return ACRLiteTask(boxes(), ACRLiteConfig(encoder, embedding=8), AdversarialSettings(weight))
+
+
+def picture_placement() -> PicturePlacementTask:
+    """Placements by pictures of random boxes, of which every third point is placed."""
+    return PicturePlacementTask(replace(boxes(), points=12, every=3), EncoderConfig(
+        width=16, picture='on'))
 
 
 def autoencoder() -> AutoEncoderTask:
