@@ -17,7 +17,7 @@ from pose_estimation_ros.networks.crnet_lite import CRNetLite, CRNetLiteConfig, 
 from pose_estimation_ros.networks.spd_lite import SpdLite, SpdLiteConfig
 from pose_estimation_ros.runtime.manifest import ModelFile, ModelManifest, write_manifest
 from pose_estimation_ros.training.adversarial_losses import RECONSTRUCTOR
-from pose_estimation_ros.training.onnx_files import write_onnx
+from pose_estimation_ros.training.onnx_files import halve_weights, write_onnx
 from pose_estimation_ros.training.trained_networks import filled, trained_network
 
 INPUTS = ('points', 'condition', 'category', 'rank')
@@ -168,6 +168,9 @@ def export_model(name: str, checkpoint: Path, out: Path, training: Mapping[str, 
     points = _PICTURED_POINTS if encoder.get('picture') == 'on' else lite.points
     every = points // lite.points
     export_onnx(name, network, points, path, every)
+    if encoder.get('picture') == 'on':
+        # Two thirds of the weights are those of convolutions.
+        halve_weights(path)
     categories = _categories(notes)
     colored = {'color': True} if 'color' in lite.runtime.inputs else {}
     manifest = ModelManifest(

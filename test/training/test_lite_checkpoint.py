@@ -78,9 +78,9 @@ def answers(network: nn.Module, name: str) -> list[Tensor]:
         return list(runtime(*(inputs[entry] for entry in runtime.inputs)))
 
 
-def assert_same(one: nn.Module, other: nn.Module, name: str) -> None:
+def assert_same(one: nn.Module, other: nn.Module, name: str, tolerance: float) -> None:
     for expected, found in zip(answers(one, name), answers(other, name), strict=True):
-        np.testing.assert_allclose(found, expected, atol=2e-4, rtol=1e-3)
+        np.testing.assert_allclose(found, expected, atol=tolerance, rtol=tolerance)
 
 
 @BOTH
@@ -94,7 +94,8 @@ def test_the_network_of_the_checkpoint_computes_what_the_model_does(name: str, p
 
     trained, _ = load_trained(name, tmp_path / 'run' / 'last.pt')
     again, notes = load_trained(name, out)
-    assert_same(trained, again, name)
+    # Models with pictures are stored in half precision.
+    assert_same(trained, again, name, 2e-4 if picture == 'off' else 2e-2)
     assert notes['config'] == task.notes()['config']
     content = read_checkpoint(out)
     task.new_model().load_state_dict(task.first_weights(content, out))
