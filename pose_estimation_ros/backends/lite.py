@@ -97,6 +97,9 @@ class LiteBackend:
         self.categories: tuple[str, ...] = manifest.categories
         self.points = int(manifest.input['points'])
         self.every = int(manifest.input.get('every', 1))
+        if self.every < 1 or self.points % self.every:
+            raise ModelError(f'input.every of model {manifest.name!r} is {self.every}, which is '
+                             f'no divisor of its {self.points} points; export it again')
         self._model = model
         self.takes_color = bool(manifest.input.get('color', False))
         self._confidence = manifest.confidence_model()

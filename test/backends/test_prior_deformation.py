@@ -140,6 +140,16 @@ def test_a_network_that_places_every_second_point_is_aligned_with_these(tmp_path
     backend.close()
 
 
+@pytest.mark.parametrize('every', [0, 3])
+def test_a_manifest_that_leaves_no_even_share_of_the_points_is_refused(tmp_path: Path,
+                                                                       every: int) -> None:
+    model = make_lite_model(tmp_path / 'mine', 'crnet')
+    manifest = read_manifest(model / 'model.yaml')
+    write_manifest(replace(manifest, input={**manifest.input, 'every': every}), model)
+    with pytest.raises(ModelError, match=f"every of model 'mine' is {every}, .* 512 points"):
+        create_backend('crnet', BackendOptions(str(model), 'cpu', threads=1))
+
+
 def test_a_network_that_says_nothing_of_its_certainty_is_fine(tmp_path: Path) -> None:
     model = make_lite_model(tmp_path / 'plain', 'acr')
     backend = create_backend('acr', BackendOptions(str(model), 'cpu', threads=1))
