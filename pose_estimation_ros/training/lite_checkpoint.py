@@ -77,14 +77,17 @@ def write_lite_checkpoint(model: Model, data: Sequence[str], out: Path,
         raise ModelError(f'{manifest.name} is {manifest.backend} {manifest.size}; checkpoints '
                          f'are made of lite models of {" and ".join(BACKENDS)}')
     constants = exported_constants([model.file('network')], _PREFIX)
-    network = _network(model, constants, 'off' if picture is not None else None)
+    network = _network(model.manifest.parameters, model, constants)
     found = weights_of(network, constants)
     found[_NO_COLOR] = constants.get(_NO_COLOR_AT, torch.zeros_like(network.encoder.no_color))
     load_exported(network, found, model)
     categories = [category_named(name) or Category(name, manifest.symmetry_of(name))
                   for name in manifest.categories]
     if picture is not None:
-        network = _with_picture(network, _network(model, constants, 'on'), picture)
+        parameters = model.manifest.parameters
+        encoder = {**parameters['encoder'], 'picture': 'on'}
+        network = _with_picture(network, _network({**parameters, 'encoder': encoder}, model,
+                                                  constants), picture)
     elif network.config.encoder.picture == 'on':
         if not data:
             raise ConfigurationError(f'{manifest.name} sees pictures: give --data, a folder of '
@@ -100,17 +103,14 @@ def write_lite_checkpoint(model: Model, data: Sequence[str], out: Path,
     return out
 
 
-def _network(model: Model, constants: Mapping[str, Tensor],
-             picture: str | None) -> CRNetLite | ACRLite:
-    """Return the network of a model, new, with pictures or without; None = as the model."""
-    plain: dict[str, Any] = model.manifest.parameters
-    if picture is not None:
-        plain = {**plain, 'encoder': {**plain['encoder'], 'picture': picture}}
+def _network(parameters: Mapping[str, Any], model: Model,
+             constants: Mapping[str, Tensor]) -> CRNetLite | ACRLite:
+    """Return a new network of a model's kind, of the sizes that parameters tell."""
     prior = torch.zeros_like(constants['prior'])
     torch.manual_seed(0)
     if model.manifest.backend == 'crnet':
-        return CRNetLite(CRNetLiteConfig.from_dict(plain), prior)
-    return ACRLite(ACRLiteConfig.from_dict(plain), prior)
+        return CRNetLite(CRNetLiteConfig.from_dict(dict(parameters)), prior)
+    return ACRLite(ACRLiteConfig.from_dict(dict(parameters)), prior)
 
 
 def _with_picture(network: CRNetLite | ACRLite, pictured: CRNetLite | ACRLite,

@@ -102,8 +102,10 @@ def test_the_network_of_the_checkpoint_computes_what_the_model_does(name: str, p
 
 
 @BOTH
-def test_pictures_that_were_trained_apart_make_the_offers(name: str, tmp_path: Path) -> None:
-    model, _ = exported(name, tmp_path)
+@pytest.mark.parametrize('picture', ['off', 'on'])
+def test_pictures_that_were_trained_apart_make_the_offers(name: str, picture: str,
+                                                          tmp_path: Path) -> None:
+    model, _ = exported(name, tmp_path, picture)
     config = encoder_of(MAKERS[name](picture='on'))
     torch.manual_seed(8)
     pictures = stirred(PicturePlacement(config)).eval()
@@ -125,7 +127,8 @@ def test_pictures_that_were_trained_apart_make_the_offers(name: str, tmp_path: P
                                    pictures(*inputs).likelihood)
     # What follows the placement is the model's.
     before, _ = load_trained(name, tmp_path / 'run' / 'last.pt')
-    torch.testing.assert_close(network.head.guess.weight, before.head.guess.weight)
+    torch.testing.assert_close(network.head.guess.weight, before.head.guess.weight, atol=1e-3,
+                               rtol=1e-3)
 
 
 def test_pictures_of_other_sizes_are_refused(tmp_path: Path) -> None:
