@@ -1,8 +1,8 @@
 """Placements by a picture of the points alone: what the lite encoders' pictures are trained in.
 
-A step takes a quarter of the time that one of a whole CR-Net or ACR-Pose lite takes, and what is
-learnt longest, which side of an object is where, is learnt in it. The layers are named as in
-`lite_encoder.LiteEncoder`, which begins with them.
+A step takes a third of the time that one of a whole CR-Net lite takes, ACR-Pose lite takes longer
+still, and what is learnt longest, which side of an object is where, is learnt in it. The layers
+are named as in `lite_encoder.LiteEncoder`, which begins with them.
 """
 
 from __future__ import annotations
