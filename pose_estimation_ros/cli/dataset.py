@@ -58,7 +58,12 @@ def crops(folder: Folder, count: Count = 10000, domain: DomainOption = Domain.pr
           points: Annotated[int, typer.Option(min=1, help='Points per object.')] = 1024,
           objects: Objects = GENERATED, categories: Categories = '', cluster: Cluster = '',
           shard_size: Annotated[int, typer.Option(min=1, help='Samples per file.')] = 1000,
-          ) -> None:
+          colored: Annotated[bool, typer.Option(
+              '--colored', help='Give the points colours, as networks that look at them need; '
+              'takes longer.')] = False,
+          lying: Annotated[float | None, typer.Option(
+              min=0.0, max=1.0, help='Share of objects that do not stand upright; they are what '
+              'takes longest to learn.', show_default='as in frames')] = None) -> None:
     """Make point clouds of single objects under masks with a detector's errors."""
     from pose_estimation_ros.synthetic.crops import write_crop_shards
     from pose_estimation_ros.synthetic.shard_files import Workers
@@ -67,7 +72,8 @@ def crops(folder: Folder, count: Count = 10000, domain: DomainOption = Domain.pr
     with progress_bar('shards') as report:
         write_crop_shards(folder, count, domain.value, split.value, seed=seed,
                           point_count=points, shard_size=shard_size, source=source,
-                          workers=Workers(processes, cluster, report))
+                          workers=Workers(processes, cluster, report), colored=colored,
+                          lying=lying)
 
 
 @dataset.command(epilog=examples(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -76,24 +77,54 @@ def sample_color_camera(domain: str, generator: np.random.Generator) -> ColorCam
         sharpening=uniform(0.0, 1.8), jpeg_quality=int(uniform(40, 96)) if compressed else 0)
 
 
-def develop(linear_rgb: FloatImage, camera: ColorCamera,
-            generator: np.random.Generator) -> NDArray[np.uint8]:
+class Excerpt(NamedTuple):
+    """Which part of a camera's image some pixels are.
+
+    Attributes:
+        x: First column, in pixels of this part.
+        y: First row.
+        width: Columns of the whole image.
+        height: Rows of the whole image.
+        light: What `metered_light` says of the whole image.
+    """
+
+    x: int
+    y: int
+    width: int
+    height: int
+    light: float
+
+
+def metered_light(linear_rgb: FloatImage) -> float:
+    """Return what auto-exposure measures in (H, W, 3) light.
+
+    It is a compressed mean, so that a lamp in view does not darken everything.
+    """
+    return float(np.sqrt(np.maximum(luminance(linear_rgb), 0)).mean()) ** 2
+
+
+def develop(linear_rgb: FloatImage, camera: ColorCamera, generator: np.random.Generator,
+            excerpt: Excerpt | None = None) -> NDArray[np.uint8]:
     """Return the picture that a colour camera delivers.
 
     Args:
         linear_rgb: (H, W, 3) light, any positive scale.
         camera: Its parameters.
         generator: Source of randomness; the same state gives the same picture.
+        excerpt: Which part of the image it is; None = all of it.
 
     Returns:
         (H, W, 3) uint8, red first.
     """
-    height, width = linear_rgb.shape[:2]
-    scale = width / 640.0
-    image = linear_rgb * _gains(linear_rgb, camera)
-    image *= _vignette(height, width, camera.vignetting)[..., None]
+    if excerpt is None:
+        height, width = linear_rgb.shape[:2]
+        excerpt = Excerpt(0, 0, width, height, metered_light(linear_rgb[::8, ::8]))
+    scale = excerpt.width / 640.0
+    image = linear_rgb * _gains(excerpt.light, camera)
+    image *= _vignette(linear_rgb.shape[:2], excerpt, camera.vignetting)[..., None]
     image = _blur(image, camera, scale)
     image += np.float32(camera.haze)
+    height, width = linear_rgb.shape[:2]
     noise = np.empty_like(image)
     for channel in range(3):
         noise[..., channel] = smooth_field(height, width, 1.0, generator)
@@ -116,19 +147,19 @@ def develop(linear_rgb: FloatImage, camera: ColorCamera,
     return picture
 
 
-def _gains(linear_rgb: FloatImage, camera: ColorCamera) -> FloatImage:
+def _gains(light: float, camera: ColorCamera) -> FloatImage:
     """Return the (3,) gains of exposure and white balance."""
-    # Auto-exposure meters a compressed mean, so that a lamp in view does not darken everything.
-    metered = float(np.sqrt(np.maximum(luminance(linear_rgb[::8, ::8]), 0)).mean()) ** 2
-    gain = camera.brightness * camera.exposure / max(metered, 1e-4)
+    gain = camera.brightness * camera.exposure / max(light, 1e-4)
     return np.array(camera.white_balance, dtype=np.float32) * np.float32(gain)
 
 
-def _vignette(height: int, width: int, loss: float) -> FloatImage:
-    rows = np.linspace(-1, 1, height, dtype=np.float32)[:, None] * np.float32(height / width)
-    columns = np.linspace(-1, 1, width, dtype=np.float32)
-    corner = 1 + (height / width) ** 2
-    return np.asarray(1 - np.float32(loss / corner) * (rows * rows + columns * columns))
+def _vignette(shape: tuple[int, ...], excerpt: Excerpt, loss: float) -> FloatImage:
+    aspect = excerpt.height / excerpt.width
+    rows = np.linspace(-aspect, aspect, excerpt.height, dtype=np.float32)
+    columns = np.linspace(-1, 1, excerpt.width, dtype=np.float32)
+    rows = rows[excerpt.y:excerpt.y + shape[0], None]
+    columns = columns[excerpt.x:excerpt.x + shape[1]]
+    return np.asarray(1 - np.float32(loss / (1 + aspect ** 2)) * (rows * rows + columns * columns))
 
 
 def _blur(image: FloatImage, camera: ColorCamera, scale: float) -> FloatImage:

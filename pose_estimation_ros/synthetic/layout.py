@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -44,6 +44,14 @@ class LayoutStyle:
     strangers: tuple[int, int] = (0, 0)
     board: float = 0.0
     gathered: float = 0.0
+
+    def with_lying(self, share: float) -> LayoutStyle:
+        """Return the style with another share of objects that do not stand upright.
+
+        As many of them as before are in any orientation.
+        """
+        factor = share / (self.lying + self.tumbled)
+        return replace(self, lying=factor * self.lying, tumbled=factor * self.tumbled)
 
 
 LAYOUT_STYLES = {

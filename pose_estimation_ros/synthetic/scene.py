@@ -212,7 +212,7 @@ class SceneGenerator:
 
     def __init__(self, domain: str, split: str, source: ObjectSource | None = None,
                  layout: LayoutStyle | None = None,
-                 viewpoints: ViewpointStyle | None = None) -> None:
+                 viewpoints: ViewpointStyle | None = None, lying: float | None = None) -> None:
         """Prepare empty object caches.
 
         Args:
@@ -221,6 +221,7 @@ class SceneGenerator:
             source: The objects to be found; None = the generated ones of the six categories.
             layout: What stands on the tables; None = as usual for the domain and the source.
             viewpoints: Where cameras stand; None likewise.
+            lying: Share of objects that do not stand upright, 0 to 1; None = the layout's.
 
         Raises:
             ConfigurationError: If domain or split is unknown.
@@ -236,7 +237,8 @@ class SceneGenerator:
         self._categories = tuple(category.name for category in source.categories)
         self._is_known = source.is_known
         known = self._is_known
-        self._layout = layout or (KNOWN_OBJECTS if known else LAYOUT_STYLES[domain])
+        layout = layout or (KNOWN_OBJECTS if known else LAYOUT_STYLES[domain])
+        self._layout = layout if lying is None else layout.with_lying(lying)
         self._viewpoints = viewpoints or (KNOWN_OBJECT_VIEWS if known
                                           else VIEWPOINT_STYLES[domain])
         self._targets = SolidCache(source, split)

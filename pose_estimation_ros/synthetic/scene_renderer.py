@@ -14,7 +14,7 @@ from pose_estimation_ros.core.camera import CameraIntrinsics
 from pose_estimation_ros.core.frame import RGBDFrame
 from pose_estimation_ros.core.se3 import inverse, transform_points
 from pose_estimation_ros.rendering.renderer import RayHits, Rays, Window, camera_rays
-from pose_estimation_ros.synthetic.color_camera import develop
+from pose_estimation_ros.synthetic.color_camera import Excerpt, develop, metered_light
 from pose_estimation_ros.synthetic.colors import luminance
 from pose_estimation_ros.synthetic.depth_sensor import simulate_depth
 from pose_estimation_ros.synthetic.lighting import background_color, shade
@@ -34,6 +34,8 @@ _SHADOW_BLUR = 12.0
 # Windows of single objects are sampled no finer than this for shares of visible pixels.
 _SHARE_SAMPLES = 96
 _MAX_PARTS = 32
+# Of so many columns and rows one is metered where the whole image is not rendered.
+_METERED = 16
 
 
 @dataclass(frozen=True, eq=False)
@@ -122,6 +124,31 @@ def render_frame(scene: Scene, resolution: tuple[int, int] = (640, 480),
                  for index, body in enumerate(scene.instances)]
     return SyntheticFrame(RGBDFrame(0, FRAME_ID, rgb, depth, view.intrinsics), surfaces.depth,
                           instance_map, tuple(item for item in instances if item is not None))
+
+
+def window_rgb(scene: Scene, surfaces: Surfaces, light: float,
+               generator: np.random.Generator) -> NDArray[np.uint8]:
+    """Return the (H, W, 3) uint8 colours of a window, as `render_frame` would show them.
+
+    Args:
+        scene: What to look at.
+        surfaces: What the window shows.
+        light: What the camera's exposure is set by, see `view_light`.
+        generator: Source of the camera's noise.
+    """
+    full, window = surfaces.view.intrinsics, surfaces.window
+    excerpt = Excerpt(window.x // window.stride, window.y // window.stride,
+                      full.width // window.stride, full.height // window.stride, light)
+    linear = _shade(scene, surfaces, _Looks.of(scene, surfaces), generator)
+    return develop(linear, scene.color_camera, generator, excerpt)
+
+
+def view_light(scene: Scene, view: View, generator: np.random.Generator) -> float:
+    """Return what a camera's exposure is set by, of a view of which only windows are shown."""
+    full = view.intrinsics
+    coarse = Window(0, 0, full.width // _METERED, full.height // _METERED, _METERED)
+    surfaces = cast_view(scene, view, coarse)
+    return metered_light(_shade(scene, surfaces, _Looks.of(scene, surfaces), generator))
 
 
 @dataclass(frozen=True, eq=False)

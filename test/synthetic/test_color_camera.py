@@ -3,7 +3,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from pose_estimation_ros.synthetic.color_camera import develop, sample_color_camera
+from pose_estimation_ros.synthetic.color_camera import (
+    Excerpt,
+    develop,
+    metered_light,
+    sample_color_camera,
+)
 
 
 def ideal_camera():
@@ -93,3 +98,13 @@ def test_corners_are_darker_with_vignetting():
     picture = develop(flat, replace(ideal_camera(), vignetting=0.4), np.random.default_rng(1))
 
     assert picture[0, 0].mean() < picture[24, 32].mean() - 10
+
+
+def test_an_excerpt_looks_as_it_does_in_the_whole_picture():
+    light = np.random.default_rng(0).uniform(0.1, 0.5, (48, 64, 3)).astype(np.float32)
+    camera = replace(ideal_camera(), vignetting=0.4, white_balance=(1.2, 1.0, 0.8))
+    whole = develop(light, camera, np.random.default_rng(1))
+    excerpt = Excerpt(40, 20, 64, 48, metered_light(light[::8, ::8]))
+    part = develop(light[20:44, 40:60], camera, np.random.default_rng(2), excerpt)
+
+    np.testing.assert_array_equal(part, whole[20:44, 40:60])

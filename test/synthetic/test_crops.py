@@ -102,6 +102,36 @@ def test_shards_keep_samples_to_a_tenth_of_a_millimetre(tmp_path):
     assert stored.name.tolist() == truth.name.tolist()
 
 
+def test_colours_come_with_the_same_points_and_are_those_of_the_object(tmp_path):
+    plain = list(islice(iterate_crops('primary', 'val', 2, point_count=256), 24))
+    colored = list(islice(iterate_crops('primary', 'val', 2, point_count=256, colored=True), 24))
+    for without, given in zip(plain, colored, strict=True):
+        np.testing.assert_array_equal(without.points, given.points)
+        assert without.color is None
+        assert given.color.shape == (256, 9)
+        assert given.color.dtype == np.uint8
+    # The blurred colours are those around the sharp ones, and objects differ.
+    colors = np.stack([sample.color for sample in colored]).astype(float)
+    assert np.median(np.abs(colors[..., :3] - colors[..., 3:6])) < 12
+    assert colors[..., :3].mean(axis=1).std(axis=0).min() > 15
+
+    path = write_crop_shards(tmp_path, 6, 'primary', 'val', point_count=64, shard_size=6,
+                             colored=True)[0]
+    assert read_crop_shard(path).colored.all()
+    with pytest.raises(ConfigurationError, match='holds other data'):
+        write_crop_shards(tmp_path, 6, 'primary', 'val', point_count=64, shard_size=6)
+
+
+def test_the_share_of_objects_that_lie_can_be_chosen():
+    def standing(lying):
+        samples = islice(iterate_crops('primary', 'val', 3, point_count=64, lying=lying), 80)
+        return np.mean([sample.T_camera_object[:3, 1] @ sample.up > 0.98 for sample in samples])
+
+    assert standing(0.0) == 1.0
+    assert 0.6 < standing(None) < 0.95
+    assert standing(0.8) < 0.45
+
+
 def test_a_second_call_makes_only_what_is_missing(tmp_path):
     def write(count):
         return write_crop_shards(tmp_path, count, 'primary', 'val', point_count=64, shard_size=4)

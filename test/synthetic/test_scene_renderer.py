@@ -8,6 +8,7 @@ import pytest
 from pose_estimation_ros.core.rotation import axis_rotation
 from pose_estimation_ros.core.se3 import make_transform, transform_points
 from pose_estimation_ros.rendering.primitives import box
+from pose_estimation_ros.rendering.renderer import Window
 from pose_estimation_ros.synthetic.object_model import make_object
 from pose_estimation_ros.synthetic.scene import Body, SceneGenerator
 from pose_estimation_ros.synthetic.scene_renderer import (
@@ -15,7 +16,9 @@ from pose_estimation_ros.synthetic.scene_renderer import (
     object_window,
     render_frame,
     share_in_image,
+    view_light,
     visibility_of,
+    window_rgb,
 )
 from pose_estimation_ros.synthetic.solids import Solid
 from pose_estimation_ros.synthetic.viewpoints import View, look_at
@@ -138,3 +141,23 @@ def test_handle_visibility_falls_when_the_mug_turns_it_away(scenes):
         shares.append(visibility_of(body, surfaces, surfaces.hits.mesh == 0).parts['handle'])
     assert shares[0] > 0.8
     assert shares[1] < 0.2
+
+
+@pytest.mark.parametrize('stride', [1, 2])
+def test_windows_have_the_colours_of_the_whole_picture(scenes, stride):
+    window = Window(200, 140, 240 // stride, 200 // stride, stride)
+    for scene in scenes[:3]:
+        # Noise of the sensor and of soft shadows differs, the picture does not.
+        scene = replace(scene, color_camera=replace(
+            scene.color_camera, read_noise=0.001, shot_noise=1e-5, jpeg_quality=0,
+            motion=(0.0, 0.0), sharpening=0.0))
+        whole = render_frame(scene).frame.rgb[140:340:stride, 200:440:stride].astype(float)
+        light = view_light(scene, scene.view, np.random.default_rng(0))
+        shown = window_rgb(scene, cast_view(scene, scene.view, window), light,
+                           np.random.default_rng(1))
+        assert shown.shape == whole.shape
+        assert shown.dtype == np.uint8
+        assert np.median(np.abs(shown - whole)) < 4
+        assert abs(shown.mean() - whole.mean()) < 6
+        # Something is to be seen that could differ.
+        assert whole.std() > 15
