@@ -25,6 +25,7 @@ from pose_estimation_ros.synthetic.scene import DOMAINS, SCENES_PER_POOL, SceneG
 from pose_estimation_ros.synthetic.scene_renderer import render_frame
 
 _WARM_UP = 3
+_CROPS = ('crops', 'colored crops')
 
 
 @dataclass(frozen=True)
@@ -54,8 +55,8 @@ def _measure(task: str, domain: str, seconds: float, worker: int) -> Rate:
     """Make things for some seconds, after a short warm-up, and count them."""
     cv2.setNumThreads(1)
     things: Iterator[object]
-    if task == 'crops':
-        things = iterate_crops(domain, 'train', 0, worker, 64)
+    if task in _CROPS:
+        things = iterate_crops(domain, 'train', 0, worker, 64, colored=task == 'colored crops')
     else:
         width, height = (int(side) for side in task.rsplit(maxsplit=1)[-1].split('x'))
         things = _frames(domain, (width, height), worker)
@@ -85,7 +86,7 @@ def main() -> None:
                         help='one thread each; by default one per core')
     parser.add_argument('--out', type=Path, help='write the table here as JSON and Markdown')
     arguments = parser.parse_args()
-    tasks = ('crops', 'scenes 320x240', 'scenes 640x480')
+    tasks = (*_CROPS, 'scenes 320x240', 'scenes 640x480')
     counts = sorted({1, arguments.processes})
     rows = [measure(task, domain, arguments.seconds, processes)
             for task in tasks for domain in DOMAINS for processes in counts]

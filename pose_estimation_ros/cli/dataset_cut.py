@@ -22,8 +22,8 @@ def cut(folder: Folder,
         processes: Processes = 2, cluster: Cluster = '') -> None:
     """Cut point clouds of single objects, with the colours around each point, out of frames.
 
-    The networks that look at colours are trained on these; `dataset crops` makes more objects in
-    less time, but without colours. An interrupted command goes on where it stopped.
+    These show what a frame shows, with the noise of its sensors; `dataset crops --colored` makes
+    more objects in less time. An interrupted command goes on where it stopped.
     """
     from pose_estimation_ros.synthetic.frame_crops import write_frame_crops
     from pose_estimation_ros.synthetic.shard_files import Workers

@@ -96,7 +96,7 @@ def check_colors(sources: Sequence[str], network: str) -> None:
             return
     raise ConfigurationError(
         f'{network} sees colours, which none of {", ".join(sources)} has; add a folder of '
-        '`pose-estimation dataset cut`, or train spd-lite, which sees points alone')
+        '`pose-estimation dataset crops --colored`, or train spd-lite, which sees points alone')
 
 
 def crop_shard(world: SyntheticWorld, seed: int, points: int, size: int,

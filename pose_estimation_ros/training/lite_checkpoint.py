@@ -91,7 +91,7 @@ def write_lite_checkpoint(model: Model, data: Sequence[str], out: Path,
     elif network.config.encoder.picture == 'on':
         if not data:
             raise ConfigurationError(f'{manifest.name} sees pictures: give --data, a folder of '
-                                     '`pose-estimation dataset cut` or `dataset crops`')
+                                     '`pose-estimation dataset crops` or `dataset cut`')
         restore_statistics(network, lambda batch: network(*batch, every=PICTURED),
                            _batches(data, categories))
     trained: nn.Module = network if manifest.backend == 'crnet' else nn.ModuleDict(

@@ -199,7 +199,7 @@ def test_some_training_views_must_have_colours(network: str, tmp_path: Path) -> 
 
     plain, colored = str(tmp_path / 'plain'), str(tmp_path / 'colored')
     for sources in ((plain,), (plain, 'synthetic')):
-        with pytest.raises(ConfigurationError, match='which none of .*dataset cut.*spd-lite'):
+        with pytest.raises(ConfigurationError, match='none of .*crops --colored.*spd-lite'):
             task(*sources)
     made = task(plain, colored)
     assert made.network == network
