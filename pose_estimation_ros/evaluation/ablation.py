@@ -154,7 +154,8 @@ def _data(settings: AblationSettings) -> tuple[LiteData, dict[str, Crops]]:
     from pose_estimation_ros.training.task import TrainingData
 
     sources = TrainingData(settings.data, Path(), '', settings.priors)
-    data = lite_data(sources, _training_settings(settings, 0), 'the ablation', PRIOR_POINTS)
+    data = lite_data(sources, _training_settings(settings, 0), 'the ablation', PRIOR_POINTS,
+                     colored=True)
     tests = {}
     for folder in map(Path, settings.test):
         crops = stored_crops(folder, data.priors.categories)

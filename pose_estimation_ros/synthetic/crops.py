@@ -40,7 +40,7 @@ from pose_estimation_ros.synthetic.scene_renderer import (
 from pose_estimation_ros.synthetic.shard_files import ALONE, Workers, write_shards
 from pose_estimation_ros.synthetic.viewpoints import View
 
-__all__ = ['Crops', 'PoseSample', 'iterate_crops', 'read_crop_shard', 'render_crops',
+__all__ = ['Crops', 'PoseSample', 'crop_shard', 'iterate_crops', 'read_crop_shard', 'render_crops',
            'write_crop_shards']
 
 _VIEWS_PER_SCENE = 4
@@ -208,12 +208,19 @@ def write_crop_shards(folder: Path, count: int, domain: str, split: str, seed: i
                    **({} if lying is None else {'lying': lying}), **source.describe()}
     samples = partial(iterate_crops, domain, split, seed, point_count=point_count, source=source,
                       colored=colored, lying=lying)
-    make = partial(_crop_shard, samples, shard_size)
+    make = partial(crop_shard, samples, shard_size)
     return write_shards(folder, -(-count // shard_size), description, make, workers)
 
 
-def _crop_shard(samples: Callable[..., Iterator[PoseSample]], shard_size: int,
-                number: int) -> dict[str, NDArray[np.generic]]:
+def crop_shard(samples: Callable[..., Iterator[PoseSample]], size: int,
+               number: int) -> dict[str, NDArray[np.generic]]:
+    """Return the arrays of a shard.
+
+    Args:
+        samples: `iterate_crops` with all but the worker and the number of workers.
+        size: Samples per shard.
+        number: Which shard.
+    """
     # As many workers as there can ever be shards, so that more shards can be added later.
     of_shard = samples(worker=number, workers=_MAX_SHARDS)
-    return pack_crops(Crops.stack(list(islice(of_shard, shard_size))))
+    return pack_crops(Crops.stack(list(islice(of_shard, size))))

@@ -153,6 +153,6 @@ def make_task(data: TrainingData, settings: TrainingSettings) -> ACRLiteTask:
         ModelError: If the priors cannot be read.
     """
     check_colors(data.sources, NETWORK)
-    found = lite_data(data, settings, NETWORK, PRIOR_POINTS, PICTURED)
+    found = lite_data(data, settings, NETWORK, PRIOR_POINTS, PICTURED, colored=True)
     encoder = EncoderConfig(categories=len(found.priors.categories), picture='on')
     return ACRLiteTask(found, ACRLiteConfig(encoder), AdversarialSettings())

@@ -93,7 +93,7 @@ def make_task(data: TrainingData, settings: TrainingSettings) -> CRNetLiteTask:
         ModelError: If the priors cannot be read.
     """
     check_colors(data.sources, NETWORK)
-    found = lite_data(data, settings, NETWORK, PRIOR_POINTS, PICTURED)
+    found = lite_data(data, settings, NETWORK, PRIOR_POINTS, PICTURED, colored=True)
     encoder = EncoderConfig(categories=len(found.priors.categories),
                             instance_relation='transformer', picture='on')
     return CRNetLiteTask(found, CRNetLiteConfig(encoder))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import lru_cache, partial
-from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -12,8 +11,8 @@ from numpy.typing import NDArray
 
 from pose_estimation_ros.core.categories import Category
 from pose_estimation_ros.core.errors import ConfigurationError
-from pose_estimation_ros.synthetic.crop_samples import Crops, pack_crops, read_crop_shard
-from pose_estimation_ros.synthetic.crops import iterate_crops
+from pose_estimation_ros.synthetic.crop_samples import Crops, read_crop_shard
+from pose_estimation_ros.synthetic.crops import crop_shard, iterate_crops
 from pose_estimation_ros.synthetic.object_source import categories_of
 from pose_estimation_ros.synthetic.shard_files import list_shards, read_description
 from pose_estimation_ros.training.batch_plan import WeightedOrder
@@ -23,7 +22,6 @@ from pose_estimation_ros.training.sources import (
     RenderedSamples,
     SampleSource,
     StoredSamples,
-    SyntheticWorld,
     data_path,
     synthetic_world,
 )
@@ -31,8 +29,6 @@ from pose_estimation_ros.training.synthetic_stream import SyntheticStream
 from pose_estimation_ros.training.task import TrainingData
 
 _SHARD_SIZE = 250
-# As many rows of scenes as `synthetic.crops` keeps apart under one seed.
-_MAX_SHARDS = 1 << 14
 
 
 def stored_crops(folder: Path, categories: tuple[Category, ...]) -> Crops:
@@ -54,7 +50,8 @@ def stored_crops(folder: Path, categories: tuple[Category, ...]) -> Crops:
 
 
 def crop_source(source: str, data: TrainingData, points: int, categories: tuple[Category, ...],
-                weights: Callable[[Crops], NDArray[np.floating]], seed: int) -> SampleSource:
+                weights: Callable[[Crops], NDArray[np.floating]], seed: int, *,
+                colored: bool) -> SampleSource:
     """Return a source of views.
 
     Args:
@@ -65,6 +62,7 @@ def crop_source(source: str, data: TrainingData, points: int, categories: tuple[
         weights: Returns how often each of (S,) views of a folder is drawn; rendered ones are of
             all categories about equally often.
         seed: Seed of rendered scenes.
+        colored: Whether rendered views get colours.
 
     Raises:
         ConfigurationError: If a folder holds no views, or those of other categories.
@@ -74,8 +72,11 @@ def crop_source(source: str, data: TrainingData, points: int, categories: tuple[
         crops = stored_crops(data_path(source)[0], categories)
         return StoredSamples(partial(take, crops), WeightedOrder(weights(crops)))
     _check_categories(source, world.objects.categories, categories)
-    make = partial(crop_shard, world, seed, points, _SHARD_SIZE)
-    stream = SyntheticStream(data.cache / f'crops_{world.name}_{seed}', make, _SHARD_SIZE,
+    views = partial(iterate_crops, world.domain, 'train', seed, point_count=points,
+                    source=world.objects, colored=colored)
+    make = partial(crop_shard, views, _SHARD_SIZE)
+    kind = 'colored_crops' if colored else 'crops'
+    stream = SyntheticStream(data.cache / f'{kind}_{world.name}_{seed}', make, _SHARD_SIZE,
                              makers=data.makers)
     return RenderedSamples(stream, _take_from_shards)
 
@@ -84,27 +85,22 @@ def check_colors(sources: Sequence[str], network: str) -> None:
     """Refuse to train a network that sees colours at run time on views that all lack them.
 
     Args:
-        sources: As `crop_source` takes them; a folder is judged by its first shard.
+        sources: As `crop_source` takes them; a folder is judged by its first shard, rendered
+            views will have colours.
         network: Name of the network, for the message.
 
     Raises:
         ConfigurationError: If no source has colours.
     """
     for source in sources:
-        shards = [] if synthetic_world(source) else list_shards(data_path(source)[0])
+        if synthetic_world(source):
+            return
+        shards = list_shards(data_path(source)[0])
         if shards and read_crop_shard(shards[0]).colored.any():
             return
     raise ConfigurationError(
         f'{network} sees colours, which none of {", ".join(sources)} has; add a folder of '
         '`pose-estimation dataset crops --colored`, or train spd-lite, which sees points alone')
-
-
-def crop_shard(world: SyntheticWorld, seed: int, points: int, size: int,
-               number: int) -> dict[str, NDArray[np.generic]]:
-    """Render a shard of training views; see `synthetic_stream`."""
-    samples = iterate_crops(world.domain, 'train', seed, number, _MAX_SHARDS, points,
-                            world.objects)
-    return pack_crops(Crops.stack(list(islice(samples, size))))
 
 
 def _check_categories(source: str, found: tuple[Category, ...],

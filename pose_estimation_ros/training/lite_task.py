@@ -140,7 +140,8 @@ class LiteTask(SourcedTask):
 
 
 def lite_data(data: TrainingData, settings: TrainingSettings, network: str,
-              prior_points: int = PRIOR_POINTS, every: int = 1) -> LiteData:
+              prior_points: int = PRIOR_POINTS, every: int = 1, *,
+              colored: bool = False) -> LiteData:
     """Return the data of a lite network.
 
     Args:
@@ -149,6 +150,7 @@ def lite_data(data: TrainingData, settings: TrainingSettings, network: str,
         network: Its name, for messages.
         prior_points: Points of each prior.
         every: See `LiteData`.
+        colored: Whether the network sees colours, so that rendered views need them.
 
     Raises:
         ConfigurationError: If data are missing.
@@ -162,7 +164,7 @@ def lite_data(data: TrainingData, settings: TrainingSettings, network: str,
     weights = partial(view_weights, priors.categories)
     # Rendered views have more points than are drawn, so that batches of one view differ.
     sources = tuple(crop_source(source, data, (every + 1) * POINTS, priors.categories, weights,
-                                settings.seed) for source in data.sources)
+                                settings.seed, colored=colored) for source in data.sources)
     validation = (stored_crops(data_path(data.validation)[0], priors.categories)
                   if data.validation else None)
     return LiteData(sources, validation, priors, every=every)

@@ -90,5 +90,5 @@ def make_task(data: TrainingData, settings: TrainingSettings) -> PicturePlacemen
         ModelError: If the priors cannot be read, which tell the categories.
     """
     check_colors(data.sources, NETWORK)
-    found = lite_data(data, settings, NETWORK, every=PICTURED)
+    found = lite_data(data, settings, NETWORK, every=PICTURED, colored=True)
     return PicturePlacementTask(found, EncoderConfig(len(found.priors.categories), picture='on'))

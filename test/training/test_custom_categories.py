@@ -15,6 +15,7 @@ from mesh_files import save_boxes_and_tubes
 
 from pose_estimation_ros.backends.base import BackendOptions
 from pose_estimation_ros.backends.lite import LiteBackend
+from pose_estimation_ros.backends.registry import create_backend
 from pose_estimation_ros.cli.main import app
 from pose_estimation_ros.core.detection import Detection
 from pose_estimation_ros.core.errors import ConfigurationError
@@ -104,6 +105,29 @@ def test_the_backend_labels_its_objects_and_knows_their_symmetries(work):
         np.testing.assert_allclose(pose.symmetry.rotations, wanted[pose.label].rotations,
                                    atol=1e-9)
         assert pose.symmetry.axis == wanted[pose.label].axis
+
+
+@pytest.mark.parametrize('network', ['crnet-lite', 'acr-lite'])
+def test_networks_that_look_at_colours_learn_the_folders_categories_too(work, tmp_path, network):
+    command('dataset', 'crops', tmp_path / 'crops', '--objects', work / 'meshes', '--colored',
+            '--count', 8, '--shard-size', 8, '--processes', 1)
+    command('train', network, '--data', tmp_path / 'crops', '--priors', work / 'priors.npz',
+            '--start-from', work / 'run' / 'last.pt', '--out', tmp_path / 'run', '--steps', 1,
+            '--batch', 4, '--device', 'cpu', '--threads', 1, '--workers', 0)
+    command('export', network, '--checkpoint', tmp_path / 'run' / 'last.pt', '--out',
+            tmp_path / 'model')
+    scene = next(iter(FrameRecipe('primary', 'test', open_mesh_folder(work / 'meshes')).scenes(
+        0, 1)))
+    frame = annotated_frame('', render_frame(scene), open_mesh_folder(work / 'meshes').categories)
+    seen = [item for item in frame.objects if frame.mask(item).sum() > 300]
+    backend = create_backend(network.split('-')[0],
+                             BackendOptions(tmp_path / 'model', 'cpu', threads=1))
+    answers = backend.estimate(frame.frame, [
+        Detection(item.label, 1.0, np.array([0.0, 0.0, 640.0, 480.0]), frame.mask(item))
+        for item in seen])
+    backend.close()
+    assert backend.categories == ('box', 'tube')
+    assert [answer.label for answer in answers if isinstance(answer, ObjectPose)]
 
 
 def test_the_model_is_evaluated_on_its_own_categories(work, tmp_path):
