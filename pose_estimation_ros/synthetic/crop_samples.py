@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from pose_estimation_ros.core.errors import ConfigurationError
 from pose_estimation_ros.core.point_colors import COLOR_CHANNELS
 from pose_estimation_ros.synthetic.shard_files import opened_shard
 
 # NOCS coordinates are stored in these steps; 16 bits then reach to 3.2 diagonals.
 _NOCS_STEP = 1e-4
 _NOCS_LIMIT = 3.2
+# Arrays of a shard that have a row for each object model, not for each sample.
+_OF_MODELS = frozenset({'model_name', 'model_points'})
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,13 +109,13 @@ class Crops:
             np.array([sample.handle_visibility for sample in samples], dtype=np.float32),
             np.array([sample.name for sample in samples]),
             np.stack([sample.up for sample in samples]),
-            np.stack([_no_color(sample) if sample.color is None else sample.color
-                      for sample in samples]),
+            np.stack([_no_color(1, len(sample.points))[0] if sample.color is None
+                      else sample.color for sample in samples]),
             np.array([sample.color is not None for sample in samples]))
 
 
-def _no_color(sample: PoseSample) -> NDArray[np.uint8]:
-    return np.zeros((len(sample.points), COLOR_CHANNELS), dtype=np.uint8)
+def _no_color(samples: int, points: int) -> NDArray[np.uint8]:
+    return np.zeros((samples, points, COLOR_CHANNELS), dtype=np.uint8)
 
 
 def pack_crops(crops: Crops) -> dict[str, NDArray[np.generic]]:
@@ -140,15 +144,78 @@ def read_crop_shard(path: Path) -> Crops:
         InvalidInputError: If it is damaged.
     """
     with opened_shard(path) as stored:
-        offset = stored['offset'].astype(np.float32)
-        model = stored['model']
-        return Crops(
-            offset + stored['center'][:, None],
-            stored['nocs'].astype(np.float32) * np.float32(_NOCS_STEP),
-            np.unpackbits(stored['member'], axis=1, count=offset.shape[1]).astype(np.bool_),
-            stored['category'].astype(np.int64), stored['T_camera_object'], stored['size'],
-            stored['model_points'][model], stored['visibility'], stored['handle_visibility'],
-            stored['model_name'][model], stored['up'],
-            *((stored['color'], stored['colored']) if 'color' in stored else
-              (np.zeros((*offset.shape[:2], COLOR_CHANNELS), dtype=np.uint8),
-               np.zeros(len(offset), dtype=np.bool_))))
+        return _unpacked(stored)
+
+
+class PackedCrops:
+    """Samples of several shards as their files hold them: less than half the memory of `Crops`.
+
+    Attributes:
+        category: (S,) int16.
+        T_camera_object: (S, 4, 4) float64.
+        up: (S, 3) float64.
+    """
+
+    def __init__(self, shards: Sequence[Path]) -> None:
+        """Read at least one shard.
+
+        Raises:
+            ConfigurationError: If they have different numbers of points.
+            InvalidInputError: If one is damaged.
+        """
+        parts = [_arrays(path) for path in shards]
+        points = common_point_count([part['nocs'].shape[1] for part in parts])
+        if any('color' in part for part in parts):
+            for part in parts:
+                part.setdefault('color', _no_color(len(part['nocs']), points))
+                part.setdefault('colored', np.zeros(len(part['nocs']), dtype=np.bool_))
+        first = np.cumsum([0, *(len(part['model_name']) for part in parts[:-1])])
+        for part, start in zip(parts, first, strict=True):
+            part['model'] = part['model'] + start
+        # Part by part, so that only one kind of array is ever there twice.
+        self._arrays = {name: np.concatenate([part.pop(name) for part in parts])
+                        for name in list(parts[0])}
+        self.category: NDArray[np.int16] = self._arrays['category']
+        self.T_camera_object: NDArray[np.float64] = self._arrays['T_camera_object']
+        self.up: NDArray[np.float64] = self._arrays['up']
+
+    def __len__(self) -> int:
+        """Return the number of samples."""
+        return len(self.category)
+
+    def take(self, index: NDArray[np.intp]) -> Crops:
+        """Return the chosen samples."""
+        return _unpacked({name: values if name in _OF_MODELS else values[index]
+                          for name, values in self._arrays.items()})
+
+
+def common_point_count(counts: Sequence[int]) -> int:
+    """Return the number of points per object of several sets of samples.
+
+    Raises:
+        ConfigurationError: If it is not the same of all.
+    """
+    found = sorted(set(counts))
+    if len(found) > 1:
+        raise ConfigurationError(f'crops with {" and ".join(map(str, found))} points per object '
+                                 'cannot be mixed; make all with the same --points')
+    return found[0]
+
+
+def _arrays(path: Path) -> dict[str, NDArray[Any]]:
+    with opened_shard(path) as stored:
+        return dict(stored)
+
+
+def _unpacked(stored: Mapping[str, NDArray[Any]]) -> Crops:
+    """Return the samples whose arrays `pack_crops` gave."""
+    offset, model = stored['offset'].astype(np.float32), stored['model']
+    return Crops(
+        offset + stored['center'][:, None],
+        stored['nocs'].astype(np.float32) * np.float32(_NOCS_STEP),
+        np.unpackbits(stored['member'], axis=1, count=offset.shape[1]).astype(np.bool_),
+        stored['category'].astype(np.int64), stored['T_camera_object'], stored['size'],
+        stored['model_points'][model], stored['visibility'], stored['handle_visibility'],
+        stored['model_name'][model], stored['up'],
+        *((stored['color'], stored['colored']) if 'color' in stored else
+          (_no_color(*offset.shape[:2]), np.zeros(len(offset), dtype=np.bool_))))

@@ -13,7 +13,7 @@ from torch import Tensor
 from pose_estimation_ros.backends.point_preparation import normalize_points
 from pose_estimation_ros.core.categories import CATEGORIES, Category
 from pose_estimation_ros.core.errors import ConfigurationError
-from pose_estimation_ros.synthetic.crops import Crops
+from pose_estimation_ros.synthetic.crop_samples import Crops, common_point_count
 from pose_estimation_ros.training.category_traits import CategoryTraits, category_traits
 from pose_estimation_ros.training.point_recoloring import recolored
 
@@ -91,10 +91,7 @@ def join(parts: Sequence[Crops]) -> Crops:
     Raises:
         ConfigurationError: If they have different numbers of points.
     """
-    counts = sorted({part.points.shape[1] for part in parts})
-    if len(counts) > 1:
-        raise ConfigurationError(f'crops with {" and ".join(map(str, counts))} points per object '
-                                 'cannot be mixed; make all with the same --points')
+    common_point_count([part.points.shape[1] for part in parts])
     return Crops(*(np.concatenate([getattr(part, field.name) for part in parts])
                    for field in fields(Crops)))
 

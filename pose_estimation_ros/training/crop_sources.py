@@ -11,12 +11,12 @@ from numpy.typing import NDArray
 
 from pose_estimation_ros.core.categories import Category
 from pose_estimation_ros.core.errors import ConfigurationError
-from pose_estimation_ros.synthetic.crop_samples import Crops, read_crop_shard
+from pose_estimation_ros.synthetic.crop_samples import Crops, PackedCrops, read_crop_shard
 from pose_estimation_ros.synthetic.crops import crop_shard, iterate_crops
 from pose_estimation_ros.synthetic.object_source import categories_of
 from pose_estimation_ros.synthetic.shard_files import list_shards, read_description
 from pose_estimation_ros.training.batch_plan import WeightedOrder
-from pose_estimation_ros.training.crop_batches import join, take
+from pose_estimation_ros.training.crop_batches import join
 from pose_estimation_ros.training.sources import (
     Items,
     RenderedSamples,
@@ -41,16 +41,11 @@ def stored_crops(folder: Path, categories: tuple[Category, ...]) -> Crops:
     Raises:
         ConfigurationError: If there are none, or they are of other categories.
     """
-    shards = list_shards(folder)
-    if not shards:
-        raise ConfigurationError(f'{folder} holds no crops; make some with: pose-estimation '
-                                 f'dataset crops {folder}')
-    _check_categories(str(folder), categories_of(read_description(folder, 'crops')), categories)
-    return join([read_crop_shard(path) for path in shards])
+    return join([read_crop_shard(path) for path in _shards(folder, categories)])
 
 
 def crop_source(source: str, data: TrainingData, points: int, categories: tuple[Category, ...],
-                weights: Callable[[Crops], NDArray[np.floating]], seed: int, *,
+                weights: Callable[[PackedCrops], NDArray[np.floating]], seed: int, *,
                 colored: bool) -> SampleSource:
     """Return a source of views.
 
@@ -69,8 +64,8 @@ def crop_source(source: str, data: TrainingData, points: int, categories: tuple[
     """
     world = synthetic_world(source)
     if world is None:
-        crops = stored_crops(data_path(source)[0], categories)
-        return StoredSamples(partial(take, crops), WeightedOrder(weights(crops)))
+        crops = PackedCrops(_shards(data_path(source)[0], categories))
+        return StoredSamples(crops.take, WeightedOrder(weights(crops)))
     _check_categories(source, world.objects.categories, categories)
     views = partial(iterate_crops, world.domain, 'train', seed, point_count=points,
                     source=world.objects, colored=colored)
@@ -103,6 +98,15 @@ def check_colors(sources: Sequence[str], network: str) -> None:
         '`pose-estimation dataset crops --colored`, or train spd-lite, which sees points alone')
 
 
+def _shards(folder: Path, categories: tuple[Category, ...]) -> list[Path]:
+    shards = list_shards(folder)
+    if not shards:
+        raise ConfigurationError(f'{folder} holds no crops; make some with: pose-estimation '
+                                 f'dataset crops {folder}')
+    _check_categories(str(folder), categories_of(read_description(folder, 'crops')), categories)
+    return shards
+
+
 def _check_categories(source: str, found: tuple[Category, ...],
                       wanted: tuple[Category, ...]) -> None:
     if found != wanted:
@@ -114,9 +118,9 @@ def _check_categories(source: str, found: tuple[Category, ...],
 
 
 def _take_from_shards(paths: tuple[Path, ...], items: Items) -> Crops:
-    return take(_joined(paths), items)
+    return _joined(paths).take(items)
 
 
 @lru_cache(maxsize=2)
-def _joined(paths: tuple[Path, ...]) -> Crops:
-    return join([read_crop_shard(path) for path in paths])
+def _joined(paths: tuple[Path, ...]) -> PackedCrops:
+    return PackedCrops(paths)

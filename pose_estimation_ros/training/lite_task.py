@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from pose_estimation_ros.core.categories import Category
 from pose_estimation_ros.core.errors import ConfigurationError
-from pose_estimation_ros.synthetic.crops import Crops
+from pose_estimation_ros.synthetic.crop_samples import Crops, PackedCrops
 from pose_estimation_ros.training.batch_plan import BatchRequest
 from pose_estimation_ros.training.crop_batches import (
     CropAugmentation,
@@ -170,7 +170,7 @@ def lite_data(data: TrainingData, settings: TrainingSettings, network: str,
     return LiteData(sources, validation, priors, every=every)
 
 
-def view_weights(categories: tuple[Category, ...], crops: Crops) -> NDArray[np.float64]:
+def view_weights(categories: tuple[Category, ...], crops: PackedCrops) -> NDArray[np.float64]:
     """Return (S,) how often each of the stored views is drawn."""
     by_category = np.array([_CATEGORY_WEIGHTS.get(category.name, 1.0) for category in categories])
     lying = (crops.up * crops.T_camera_object[:, :3, 1]).sum(axis=1) < 0.95

@@ -1,6 +1,7 @@
 """Pose samples: geometry, balance, storage."""
 
 from collections import Counter
+from dataclasses import fields
 from itertools import islice
 
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 from pose_estimation_ros.core.categories import CATEGORIES
 from pose_estimation_ros.core.errors import ConfigurationError
 from pose_estimation_ros.core.se3 import is_rigid
+from pose_estimation_ros.synthetic.crop_samples import PackedCrops
 from pose_estimation_ros.synthetic.crops import (
     Crops,
     iterate_crops,
@@ -100,6 +102,25 @@ def test_shards_keep_samples_to_a_tenth_of_a_millimetre(tmp_path):
     np.testing.assert_array_equal(stored.T_camera_object, truth.T_camera_object)
     np.testing.assert_array_equal(stored.shape, truth.shape)
     assert stored.name.tolist() == truth.name.tolist()
+
+
+def test_packed_samples_are_those_of_their_shards(tmp_path):
+    paths = write_crop_shards(tmp_path / 'plain', 8, 'primary', 'val', point_count=64,
+                              shard_size=4)
+    paths += write_crop_shards(tmp_path / 'colored', 4, 'primary', 'val', seed=1, point_count=64,
+                               shard_size=4, colored=True)
+    packed, shards = PackedCrops(paths), [read_crop_shard(path) for path in paths]
+    assert len(packed) == 12
+    chosen = np.array([9, 0, 6, 6, 11])
+    taken = packed.take(chosen)
+    for field in fields(Crops):
+        joined = np.concatenate([getattr(shard, field.name) for shard in shards])
+        np.testing.assert_array_equal(getattr(taken, field.name), joined[chosen])
+
+    other = write_crop_shards(tmp_path / 'other', 4, 'primary', 'val', point_count=32,
+                              shard_size=4)
+    with pytest.raises(ConfigurationError, match='32 and 64 points'):
+        PackedCrops(paths + other)
 
 
 def test_colours_come_with_the_same_points_and_are_those_of_the_object(tmp_path):
