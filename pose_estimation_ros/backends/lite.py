@@ -35,8 +35,8 @@ from pose_estimation_ros.runtime import InferenceSession, Model
 
 # Fewer points than this do not determine a pose; SPD draws the same line (spec section 3).
 MINIMUM_POINTS = 32
-# The network offers several placements. One that it finds less probable than this, unless its
-# manifest has another limit, is compared with the next one, which costs a second run.
+# The network offers several placements. One that it finds less probable than this is compared
+# with the next one, which costs a second run.
 _SURE = 0.5
 # What every network gives; entropy and error may be missing.
 _OUTPUTS = frozenset({'nocs', 'shape', 'membership', 'probability'})
@@ -100,10 +100,6 @@ class LiteBackend:
         if self.every < 1 or self.points % self.every:
             raise ModelError(f'input.every of model {manifest.name!r} is {self.every}, which is '
                              f'no divisor of its {self.points} points; export it again')
-        self._sure = float(manifest.input.get('sure', _SURE))
-        if not 0.0 <= self._sure <= 1.0:
-            raise ModelError(f'input.sure of model {manifest.name!r} is {self._sure}, which is no '
-                             'probability from 0 to 1; export it again')
         self._model = model
         self.takes_color = bool(manifest.input.get('color', False))
         self._confidence = manifest.confidence_model()
@@ -179,7 +175,7 @@ class LiteBackend:
         prepared = normalize_points(objects.points, directions)
         category = np.array([self.categories.index(label) for label in labels], dtype=np.int64)
         answers = self._answers(objects, prepared, category, np.arange(count), 0)
-        unsure = np.flatnonzero(answers.probability < self._sure)
+        unsure = np.flatnonzero(answers.probability < _SURE)
         if unsure.size:
             answers = answers.improved(
                 unsure, self._answers(objects, prepared, category, unsure, 1))

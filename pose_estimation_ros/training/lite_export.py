@@ -28,9 +28,6 @@ OUTPUTS = ('nocs', 'shape', 'membership', 'probability')
 _MANY_POINTS, _USUAL_POINTS = 512, 256
 # Points that a picture is drawn of, which cost little.
 _PICTURED_POINTS = 1024
-# Networks with a picture are unsure of few objects only, so more of their placements can be
-# compared with the next one.
-_PICTURED_SURE = 0.7
 
 
 class _SpdRuntime(nn.Module):
@@ -167,21 +164,20 @@ def export_model(name: str, checkpoint: Path, out: Path, training: Mapping[str, 
     network, notes = load_trained(name, checkpoint)
     lite = LITE_NETWORKS[name]
     path = out / f'{lite.backend}_lite.onnx'
-    has_picture = notes['config'].get('encoder', {}).get('picture') == 'on'
-    points = _PICTURED_POINTS if has_picture else lite.points
+    encoder = notes['config'].get('encoder', {})
+    points = _PICTURED_POINTS if encoder.get('picture') == 'on' else lite.points
     every = points // lite.points
     export_onnx(name, network, points, path, every)
-    if has_picture:
+    if encoder.get('picture') == 'on':
         # Two thirds of the weights are those of convolutions.
         halve_weights(path)
     categories = _categories(notes)
-    pictured = {'every': every, 'sure': _PICTURED_SURE} if has_picture else {}
     colored = {'color': True} if 'color' in lite.runtime.inputs else {}
     manifest = ModelManifest(
         name=out.name, task='pose', backend=lite.backend, size='lite',
         files={'network': ModelFile.of(path, out)},
         categories=tuple(category.name for category in categories),
-        input={'points': points, **pictured, **colored,
+        input={'points': points, **({'every': every} if every > 1 else {}), **colored,
                'frame': 'view frame (+y up), centred, divided by the radius'},
         parameters=notes['config'],
         training={**notes['training'], **training},

@@ -83,12 +83,11 @@ def create(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Create:
     monkeypatch.setattr(lite, 'InferenceSession', TruthfulSession)
     (tmp_path / 'spd.onnx').write_bytes(b'network')
 
-    def _create(size: str = 'lite', upright_tolerance: float = 8.0,
-                **inputs: float) -> LiteBackend:
+    def _create(size: str = 'lite', upright_tolerance: float = 8.0) -> LiteBackend:
         manifest = ModelManifest(
             'ours', 'pose', 'spd', size,
             {'network': ModelFile.of(tmp_path / 'spd.onnx', tmp_path)}, CATEGORY_NAMES,
-            input={'points': 512, **inputs})
+            input={'points': 512})
         backend = LiteBackend(Model(manifest, tmp_path),
                               BackendOptions(upright_tolerance=upright_tolerance))
 
@@ -284,23 +283,6 @@ def test_a_sure_placement_is_not_compared_with_another(create: Create) -> None:
     backend.estimate(_frame(), [_detection('can'), _detection('mug', offset=(10, 10))])
 
     assert backend._session.batches == [2]
-
-
-@pytest.mark.parametrize(('sure', 'runs'), [(0.95, 2), (0.9, 1), (0.0, 1)])
-def test_a_model_says_from_where_on_it_is_sure(create: Create, sure: float, runs: int) -> None:
-    backend = create(sure=sure)
-    backend._session.probability = 0.92
-    backend._session.batches.clear()
-
-    _estimate_one(backend, _detection('can'))
-
-    assert backend._session.batches == [1] * runs
-
-
-@pytest.mark.parametrize('sure', [-0.1, 1.5, float('nan')])
-def test_a_model_that_is_sure_of_no_probability_is_refused(create: Create, sure: float) -> None:
-    with pytest.raises(ModelError, match=f"input.sure of model 'ours' is {sure}, .* 0 to 1"):
-        create(sure=sure)
 
 
 def test_the_score_is_the_calibrated_probability_when_the_model_has_one(
