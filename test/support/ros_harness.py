@@ -255,20 +255,33 @@ class Client:
     def now(self):
         return self.node.get_clock().now().nanoseconds
 
-    def call(self, service_type, name, request, meanwhile=None):
+    def call(self, service_type, name, request, meanwhile=None, tries=1):
+        """Return the answer of a service; one that may be asked again is, if no answer comes."""
         client = self.node.create_client(service_type, name)
         self.wait_for(client.service_is_ready, f'service {name}')
         # A server that does not know its client's reader yet sends the answer to nobody, and no
         # client is told that it does.
         time.sleep(_DISCOVERY_SECONDS)
-        future = client.call_async(request)
-        self.wait_for(future.done, f'an answer of {name}', meanwhile=meanwhile)
+        futures = []
+
+        def answered():
+            return next((future for future in futures if future.done()), None)
+
+        for last in [False] * (tries - 1) + [True]:
+            futures.append(client.call_async(request))
+            try:
+                answer = self.wait_for(answered, f'an answer of {name}', PATIENCE / tries,
+                                       meanwhile)
+                break
+            except AssertionError:
+                if last:
+                    raise
         self.node.destroy_client(client)
-        return future.result()
+        return answer.result()
 
     def state(self):
-        return self.call(GetState, 'pose_estimator/get_state', GetState.Request()
-                         ).current_state.label
+        return self.call(GetState, 'pose_estimator/get_state', GetState.Request(),
+                         tries=3).current_state.label
 
     def transition(self, label):
         request = ChangeState.Request()
@@ -281,7 +294,8 @@ class Client:
         return self.call(SetParameters, 'pose_estimator/set_parameters', request).results[0]
 
     def estimate(self, meanwhile=None):
-        return self.call(Trigger, 'pose_estimator/estimate', Trigger.Request(), meanwhile)
+        return self.call(Trigger, 'pose_estimator/estimate', Trigger.Request(), meanwhile,
+                         tries=3)
 
     def close(self):
         self.executor.shutdown()
