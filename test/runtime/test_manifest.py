@@ -14,6 +14,8 @@ from pose_estimation_ros.runtime.manifest import (
     write_manifest,
 )
 
+ROOT = Path(__file__).resolve().parents[2]
+
 
 @pytest.fixture
 def manifest(tmp_path: Path) -> ModelManifest:
@@ -112,3 +114,10 @@ def test_a_faulty_calibration_names_the_manifest_and_the_fault(
     with pytest.raises(ModelError, match='model.yaml: mean of confidence must be 1 finite.*'
                                          'remove the entry confidence'):
         read_manifest(path)
+
+
+@pytest.mark.parametrize('path', sorted(ROOT.glob('models/*/model.yaml')),
+                         ids=lambda path: path.parent.name)
+def test_the_commands_of_shipped_models_name_no_path_of_one_machine(path: Path):
+    commands = read_manifest(path).training.get('commands', [])
+    assert not [word for command in commands for word in command.split() if word.startswith('/')]
