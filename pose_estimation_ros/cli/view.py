@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
-import threading
 from pathlib import Path
+from queue import SimpleQueue
 from typing import TYPE_CHECKING
 
 import typer
@@ -98,13 +98,18 @@ def _show_graph(log: RerunLog, estimator: str, seconds: float, *, with_grasps: b
                    for name, value in fastdds_environment().items()}
     from pose_estimation_ros.viewing.live_view import LiveView
 
-    stopping = threading.Event()
+    # Entered in C: Python's own handlers may interrupt each other and wait for each other's lock.
+    signals: SimpleQueue[int] = SimpleQueue()
     for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stopping.set())
+        signal.signal(number, signals.put)
+
+    def is_stopped() -> bool:
+        return not signals.empty()
+
     with LiveView(log, with_grasps=with_grasps, rectified=rectified) as live:
-        if not live.find(estimator, _LOOK_SECONDS, stopping):
+        if not live.find(estimator, _LOOK_SECONDS, is_stopped):
             raise PoseEstimationError(
                 f'no active node {estimator} within {_LOOK_SECONDS:g} s; start it, set '
                 'ROS_DOMAIN_ID as it has it, or name it: --estimator /namespace/name')
-        live.show(seconds or float('inf'), stopping)
+        live.show(seconds or float('inf'), is_stopped)
         return live.count

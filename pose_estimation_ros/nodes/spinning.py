@@ -7,7 +7,8 @@ import signal
 import sys
 import threading
 from collections.abc import Callable
-from typing import Protocol, cast
+from queue import SimpleQueue
+from typing import NoReturn, Protocol, cast
 
 import rclpy
 from rclpy.exceptions import InvalidParameterTypeException, InvalidParameterValueException
@@ -46,9 +47,12 @@ def run_node(create: Callable[[], Startable]) -> None:
     """
     # Not rclpy's handlers: they shut ROS down under the feet of threads that still publish.
     rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
-    stopping = threading.Event()
+    # Entered in C: Python's own handlers interrupt each other when signals follow quickly, and an
+    # Event's lock would wait for itself. `put` takes the number; the frame it takes for `block`,
+    # which it has no use for.
+    endings: SimpleQueue[int] = SimpleQueue()
     for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stopping.set())
+        signal.signal(number, endings.put)
     try:
         node = create()
     except (PoseEstimationError, InvalidParameterValueException,
@@ -59,26 +63,29 @@ def run_node(create: Callable[[], Startable]) -> None:
     executor = SingleThreadedExecutor()
     executor.add_node(cast(Node, node))
     faults: list[BaseException] = []
+    is_stopping = False
 
     def spin() -> None:
         try:
             executor.spin()
         except BaseException as error:
             # One that is told to end destroys what its own thread may still be using.
-            if not stopping.is_set():
+            if not is_stopping:
                 faults.append(error)
-        stopping.set()
+        endings.put(0)
 
     spinner = threading.Thread(target=spin, name='executor', daemon=True)
     node.start()
     spinner.start()
-    stopping.wait()
+    endings.get()
+    is_stopping = True
     # First the executor: rclpy fails when entities that it waits on are destroyed meanwhile.
     executor.shutdown(timeout_sec=_SHUTDOWN_SECONDS)
     spinner.join(_SHUTDOWN_SECONDS)
     node.close()
     cast(Node, node).destroy_node()
-    rclpy.try_shutdown()
+    # Uninstalling handlers, which are not installed, rclpy sets the default ones for a moment.
+    rclpy.try_shutdown(uninstall_handlers=False)
     if faults and not isinstance(faults[0], PoseEstimationError):
         raise faults[0]
     if faults:
@@ -86,18 +93,13 @@ def run_node(create: Callable[[], Startable]) -> None:
     _end_process(2 if faults else 0)
 
 
-def _end_process(code: int) -> None:
-    """End with an exit code, also while threads are at work.
+def _end_process(code: int) -> NoReturn:
+    """End with an exit code at once.
 
     A network that runs or a model that loads cannot be interrupted, and Python would wait for it
-    or end in a crash.
+    or end in a crash. It would also give signals back their default while it ends: a second
+    Ctrl-C, or that of a launch beside that of the terminal, would kill what has ended well.
     """
-    # Python gives signals back their default while it ends: a second Ctrl-C, or that of a launch
-    # beside that of the terminal, would kill what has ended well.
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, signal.SIG_IGN)
     sys.stdout.flush()
     sys.stderr.flush()
-    if threading.active_count() > 1:
-        os._exit(code)
-    sys.exit(code)
+    os._exit(code)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import threading
+from collections.abc import Callable
 from types import TracebackType
 
 from diagnostic_msgs.msg import DiagnosticStatus
@@ -43,14 +43,14 @@ class LiveView:
         self._frame_id = ''
         self._said: dict[str, str] = {}
 
-    def find(self, estimator: str, timeout: float, stopping: threading.Event) -> bool:
+    def find(self, estimator: str, timeout: float, is_stopped: Callable[[], bool]) -> bool:
         """Subscribe to an estimator's topics; return whether it is active within `timeout` s."""
         return self._listener.spin_until(
-            lambda: stopping.is_set() or self._subscribe(estimator), timeout)
+            lambda: is_stopped() or self._subscribe(estimator), timeout)
 
-    def show(self, seconds: float, stopping: threading.Event) -> None:
-        """Show what passes, for a time or until the event is set."""
-        self._listener.spin_until(stopping.is_set, seconds)
+    def show(self, seconds: float, is_stopped: Callable[[], bool]) -> None:
+        """Show what passes, for a time or until `is_stopped` says so."""
+        self._listener.spin_until(is_stopped, seconds)
 
     def __enter__(self) -> LiveView:
         return self

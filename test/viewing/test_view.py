@@ -2,7 +2,6 @@
 
 import subprocess
 import sys
-import threading
 import time
 
 import numpy as np
@@ -168,20 +167,20 @@ def test_the_running_graph_is_shown(tmp_path):
 def test_grasps_of_the_running_graph_end_with_their_objects(tmp_path, monkeypatch):
     monkeypatch.setenv('ROS_DOMAIN_ID', str(DOMAIN_ID))
     full = Frame((((20, 30, 30, 40), RED), ((60, 40, 90, 70), RED)))
-    client, never = Client(), threading.Event()
+    client = Client()
     node = NodeProcess('pose_estimator', tmp_path / 'log', STAND_IN)
     log = RerunLog(tmp_path / 'live.rrd')
     try:
         client.wait_until_active()
         with LiveView(log, with_grasps=True, rectified=False) as live:
-            assert live.find('pose_estimator', 60.0, never)
+            assert live.find('pose_estimator', 60.0, lambda: False)
             client.wait_for(lambda: client.node.count_subscribers('grasp_poses'), 'the viewer')
             for frame in (full, Frame(())):
                 count = live.count
 
                 def show(frame=frame):
                     client.send(frame)
-                    live.show(0.1, never)
+                    live.show(0.1, lambda: False)
 
                 client.wait_for(lambda count=count: live.count >= count + 3, 'frames',
                                 meanwhile=show)
