@@ -6,11 +6,13 @@ With start_camera:=false the camera, or anything that publishes on its topics, r
 from pathlib import Path
 
 from launch import LaunchDescription
-from launch.actions import DeclareLaunchArgument, GroupAction, IncludeLaunchDescription
+from launch.actions import DeclareLaunchArgument, IncludeLaunchDescription
 from launch.conditions import IfCondition
 from launch.launch_description_sources import PythonLaunchDescriptionSource
 from launch.substitutions import LaunchConfiguration, PathJoinSubstitution
 from launch_ros.substitutions import FindPackageShare
+
+from pose_estimation_ros.nodes.driver_launch import driver_group
 
 CORE = str(Path(__file__).with_name('pose_estimation.launch.py'))
 PRESET = str(Path(__file__).parents[1] / 'config' / 'cameras' / 'oak.yaml')
@@ -19,6 +21,7 @@ CAMERA = ['/', LaunchConfiguration('camera_name')]
 
 def generate_launch_description():
     """Declare the camera's arguments; the estimator's are those of pose_estimation.launch.py."""
+    core = IncludeLaunchDescription(PythonLaunchDescriptionSource(CORE))
     driver = IncludeLaunchDescription(
         PythonLaunchDescriptionSource(PathJoinSubstitution(
             [FindPackageShare('depthai_ros_driver'), 'launch', 'rgbd_pcl.launch.py'])),
@@ -26,8 +29,6 @@ def generate_launch_description():
             'name': LaunchConfiguration('camera_name'),
             # The estimator takes the rectified images: depth fits no others.
             'rectify_rgb': 'true',
-            # The driver has arguments of the same names as the estimator.
-            'namespace': '',
             'params_file': LaunchConfiguration('driver_params_file'),
         }.items(),
     )
@@ -53,7 +54,6 @@ def generate_launch_description():
         DeclareLaunchArgument('depth_info', default_value=[*CAMERA, '/stereo/camera_info'],
                               description="topic of the depth image's calibration"),
         # Before the driver, so that its process gets the shared memory profile too.
-        IncludeLaunchDescription(PythonLaunchDescriptionSource(CORE)),
-        # A group: what the driver's arguments are set to stays there.
-        GroupAction([driver], condition=IfCondition(LaunchConfiguration('start_camera'))),
+        core,
+        driver_group(core, driver),
     ])

@@ -6,11 +6,12 @@ With start_camera:=false the camera, or anything that publishes on its topics, r
 from pathlib import Path
 
 from launch import LaunchDescription
-from launch.actions import DeclareLaunchArgument, GroupAction, IncludeLaunchDescription
-from launch.conditions import IfCondition
+from launch.actions import DeclareLaunchArgument, IncludeLaunchDescription
 from launch.launch_description_sources import PythonLaunchDescriptionSource
 from launch.substitutions import LaunchConfiguration, PathJoinSubstitution, PythonExpression
 from launch_ros.substitutions import FindPackageShare
+
+from pose_estimation_ros.nodes.driver_launch import driver_group
 
 CORE = str(Path(__file__).with_name('pose_estimation.launch.py'))
 PRESET = str(Path(__file__).parents[1] / 'config' / 'cameras' / 'realsense.yaml')
@@ -22,6 +23,7 @@ DEPTH = [*CAMERA, '/aligned_depth_to_color']
 
 def generate_launch_description():
     """Declare the camera's arguments; the estimator's are those of pose_estimation.launch.py."""
+    core = IncludeLaunchDescription(PythonLaunchDescriptionSource(CORE))
     driver = IncludeLaunchDescription(
         PythonLaunchDescriptionSource(PathJoinSubstitution(
             [FindPackageShare('realsense2_camera'), 'launch', 'rs_launch.py'])),
@@ -31,8 +33,6 @@ def generate_launch_description():
             # Both are off by default, and the estimator needs both.
             'align_depth.enable': 'true',
             'enable_sync': 'true',
-            # The driver has an argument of the same name as the estimator.
-            'log_level': 'info',
         }.items(),
     )
     return LaunchDescription([
@@ -53,7 +53,6 @@ def generate_launch_description():
         DeclareLaunchArgument('depth_info', default_value=[*DEPTH, '/camera_info'],
                               description="topic of the depth image's calibration"),
         # Before the driver, so that its process gets the shared memory profile too.
-        IncludeLaunchDescription(PythonLaunchDescriptionSource(CORE)),
-        # A group: what the driver's arguments are set to stays there.
-        GroupAction([driver], condition=IfCondition(LaunchConfiguration('start_camera'))),
+        core,
+        driver_group(core, driver),
     ])

@@ -30,7 +30,7 @@ from pose_estimation_ros.nodes.conversions import (
 from pose_estimation_ros.nodes.depth_registrar import DepthRegistrar, refuse
 from pose_estimation_ros.nodes.diagnostics import Monitor
 from pose_estimation_ros.nodes.input_health import InputFacts
-from pose_estimation_ros.nodes.ros_compat import subscription_events
+from pose_estimation_ros.nodes.ros_compat import subscription_events, with_message_info
 from pose_estimation_ros.nodes.stream_guards import FrameOrder, SenderWatch
 from pose_estimation_ros.nodes.synchronizer import StampSynchronizer
 from pose_estimation_ros.pipeline import DepthUse
@@ -254,7 +254,8 @@ class FrameInput:
                 callback(message)
 
         self._subscriptions[name] = self._node.create_subscription(
-            message_type, topic, receive, QoSProfile(depth=_QUEUE, reliability=reliability),
+            message_type, topic, with_message_info(receive),
+            QoSProfile(depth=_QUEUE, reliability=reliability),
             qos_overriding_options=QoSOverridingOptions.with_default_policies(),
             event_callbacks=subscription_events(
                 incompatible_qos=lambda policy: self._monitor.incompatible(name, policy),

@@ -91,9 +91,10 @@ class PoseEstimator(LifecycleNodeMixin, Node):
             self.executor.create_task(self._bring_up)
 
     async def _bring_up(self) -> None:
-        done = await self._transitions.run('configure', self.trigger_configure)
+        refused = TransitionCallbackReturn.ERROR
+        done = await self._transitions.run('configure', self.trigger_configure, refused)
         if done == TransitionCallbackReturn.SUCCESS:
-            await self._transitions.run('activate', self.trigger_activate)
+            await self._transitions.run('activate', self.trigger_activate, refused)
 
     def close(self) -> None:
         """Stop everything within a second or so, whatever the state is; a process ends then."""

@@ -12,12 +12,14 @@ from collections.abc import Callable
 from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from rclpy.duration import Duration
 from rclpy.node import Node
 from rclpy.qos import qos_policy_name_from_kind
+from rclpy.subscription import Subscription
 from rclpy.time import Time
 
 from pose_estimation_ros.core.errors import ConfigurationError, InvalidInputError
@@ -30,7 +32,7 @@ except ImportError:  # Humble
     from rclpy.qos_event import SubscriptionEventCallbacks
 
 __all__ = ['TransformLookup', 'fastdds_environment', 'fastdds_variable', 'share_file',
-           'share_folder', 'subscription_events']
+           'share_folder', 'subscription_events', 'with_message_info']
 
 PACKAGE = 'pose_estimation_ros'
 # As in launch/pose_estimation.launch.py.
@@ -122,6 +124,20 @@ def subscription_events(incompatible_qos: Callable[[str], None],
         incompatible_qos=lambda event: incompatible_qos(
             qos_policy_name_from_kind(event.last_policy_kind).lower()),
         message_lost=lambda event: message_lost(event.total_count_change))
+
+
+def with_message_info(receive: Callable[[Any, dict[str, Any]], None]) -> Callable[..., None]:
+    """Return a subscription's callback of a function of a message and what is known of it.
+
+    Humble's callbacks get the message alone: there nothing is known.
+    """
+    if hasattr(Subscription, 'CallbackType'):
+        return receive
+
+    def receive_alone(message: Any) -> None:
+        receive(message, {})
+
+    return receive_alone
 
 
 def share_folder(package: str) -> Path:

@@ -15,6 +15,7 @@ from rclpy.exceptions import InvalidParameterTypeException, InvalidParameterValu
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
+from rclpy.utilities import try_shutdown
 
 from pose_estimation_ros.core.errors import PoseEstimationError
 
@@ -58,7 +59,7 @@ def run_node(create: Callable[[], Startable]) -> None:
     except (PoseEstimationError, InvalidParameterValueException,
             InvalidParameterTypeException) as error:
         sys.stderr.write(f'cannot start: {error}\n')
-        rclpy.try_shutdown()
+        try_shutdown()
         sys.exit(2)
     executor = SingleThreadedExecutor()
     executor.add_node(cast(Node, node))
@@ -84,8 +85,9 @@ def run_node(create: Callable[[], Startable]) -> None:
     spinner.join(_SHUTDOWN_SECONDS)
     node.close()
     cast(Node, node).destroy_node()
-    # Uninstalling handlers, which are not installed, rclpy sets the default ones for a moment.
-    rclpy.try_shutdown(uninstall_handlers=False)
+    # Not rclpy.try_shutdown: to uninstall handlers it sets the default ones for a moment, also
+    # where it has installed none.
+    try_shutdown()
     if faults and not isinstance(faults[0], PoseEstimationError):
         raise faults[0]
     if faults:

@@ -13,16 +13,18 @@ from typing import Any
 
 from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState
+from rclpy.impl.implementation_singleton import rclpy_implementation
 from rclpy.node import Node
 from rclpy.task import Future
 
 from pose_estimation_ros.nodes.background import in_thread
 
+RCLError = rclpy_implementation.RCLError
+
 _NAMES = {Transition.TRANSITION_CONFIGURE: 'configure', Transition.TRANSITION_CLEANUP: 'cleanup',
           Transition.TRANSITION_ACTIVATE: 'activate',
           Transition.TRANSITION_DEACTIVATE: 'deactivate',
-          Transition.TRANSITION_UNCONFIGURED_SHUTDOWN: 'shutdown',
-          Transition.TRANSITION_INACTIVE_SHUTDOWN: 'shutdown',
+          # Those of other states must not end an active session before they are refused.
           Transition.TRANSITION_ACTIVE_SHUTDOWN: 'shutdown'}
 
 
@@ -48,17 +50,19 @@ class PreparedTransitions:
         async def change_when_prepared(request: ChangeState.Request,
                                        response: ChangeState.Response) -> Any:
             wanted = request.transition
-            name = _NAMES.get(wanted.id, wanted.label) if wanted.id else wanted.label
-            return await self.run(name, lambda: change(request, response))
+            # As rclpy has it, a label outweighs the number.
+            name = wanted.label or _NAMES.get(wanted.id, '')
+            return await self.run(name, lambda: change(request, response), refused=response)
 
         service.callback = change_when_prepared
 
-    async def run(self, name: str, change: Callable[[], Any]) -> Any:
+    async def run(self, name: str, change: Callable[[], Any], refused: Any) -> Any:
         """Prepare a transition and make it; await it in the executor.
 
         Args:
             name: Of the transition.
             change: Makes it.
+            refused: Returned if the state does not allow it.
 
         Returns:
             What `change` returns.
@@ -72,5 +76,9 @@ class PreparedTransitions:
             if work is not None:
                 await in_thread(self._node, name, work)
             return change()
+        except RCLError as error:
+            # Humble and Jazzy raise where later versions log.
+            self._node.get_logger().error(f'{name or "transition"}: {error}')
+            return refused
         finally:
             mine.set_result(None)

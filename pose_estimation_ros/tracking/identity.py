@@ -135,11 +135,13 @@ class IdentityTracker:
         for row in rows:
             self._note_sighting(self._tracks[row], stamp_ns)
         published = self._published(poses, rows, T_nearest, inverse(T_fixed))
+        # Frames that are further apart than what may be missed lose nothing that they show.
+        found = {self._tracks[row].key for row in rows}
         withheld = tuple(self._why_withheld(self._tracks[row]) for row in rows
                          if self._tracks[row].state is TrackState.TENTATIVE)
         self._keep([track.state is not TrackState.TENTATIVE or track.last_seen_ns == stamp_ns
                     for track in self._tracks])
-        return TrackedPoses(published, lost, withheld,
+        return TrackedPoses(published, tuple(key for key in lost if key not in found), withheld,
                             tuple(track.status(stamp_ns) for track in self._tracks))
 
     def _end_all(self) -> tuple[TrackKey, ...]:
@@ -174,13 +176,12 @@ class IdentityTracker:
         for track in self._tracks:
             if track.state is TrackState.REREGISTERED:
                 track.state = TrackState.TRACKED
-            if track.state is not TrackState.LOST and stamp_ns - track.last_seen_ns > missed_ns:
+            # A tentative one ends with the first frame without it, however late that comes.
+            if track.state is TrackState.TRACKED and stamp_ns - track.last_seen_ns > missed_ns:
                 track.state = TrackState.LOST
-                if track.track_id >= 0:
-                    lost.append(track.key)
+                lost.append(track.key)
         self._keep([track.state is not TrackState.LOST
-                    or (track.track_id >= 0 and stamp_ns - track.last_seen_ns <= remember_ns)
-                    for track in self._tracks])
+                    or stamp_ns - track.last_seen_ns <= remember_ns for track in self._tracks])
         return tuple(lost)
 
     def _assign(self, poses: Sequence[ObjectPose], seen: SeenPoses,

@@ -37,6 +37,8 @@ _SLOWNESS = 1.0 / np.array([1.0 ** 2] * 3 + [3.0 ** 2] * 3)
 # A velocity counts as far as it explains more than noise does: three, for its three unknowns.
 _NOISE_EXPLAINS = 3.0
 _VELOCITY_MEMORY = 0.5
+# Least share that is left of a sighting.
+_FAINTEST = 1e-9
 _LONGEST_PREDICTION = 0.5
 # Sightings from which it is known how noisy poses are.
 _NOISE_MEMORY = 20.0
@@ -293,8 +295,9 @@ def _aged(motion: Motion, seconds: FloatArray, fading: FloatArray
 
 def _fading(seconds: FloatArray, memory: float) -> FloatArray:
     """Return (N, 2) factors by which sightings fade, for the pose and for the velocity."""
-    return np.asarray(
-        np.exp(-seconds[:, None] / np.array([memory, max(memory, _VELOCITY_MEMORY)])))
+    faded = np.exp(-seconds[:, None] / np.array([memory, max(memory, _VELOCITY_MEMORY)]))
+    # What is left of a long absence can still be inverted.
+    return np.asarray(np.maximum(faded, _FAINTEST))
 
 
 def _information(covariance: FloatArray, rotation_counts: NDArray[np.bool_]) -> FloatArray:

@@ -69,7 +69,7 @@ def test_a_launch_file_needs_launch_and_nothing_heavy(path):
                 for name in ([alias.name for alias in node.names]
                              if isinstance(node, ast.Import)
                              else [node.module] if isinstance(node, ast.ImportFrom) else [])}
-    assert imported <= {'launch', 'launch_ros', 'os', 'pathlib', 'yaml'}
+    assert imported <= {'launch', 'launch_ros', 'os', 'pathlib', 'pose_estimation_ros', 'yaml'}
 
 
 @pytest.mark.parametrize('path', LAUNCH_FILES, ids=lambda path: path.name)

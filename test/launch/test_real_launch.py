@@ -195,6 +195,7 @@ ARGUMENTS = {arguments!r}
 
 def tell(context):
     given = {{name: LaunchConfiguration(name).perform(context) for name in ARGUMENTS}}
+    given['others'] = sorted(set(context.launch_configurations) - set(ARGUMENTS))
     open({told!r}, 'w').write(json.dumps(given))
     return [Shutdown()]
 
@@ -210,9 +211,10 @@ SWITCH = ['true', 'false']
 @pytest.mark.parametrize(('launch_file', 'package', 'driver', 'declared', 'expected'), [
     ('realsense', 'realsense2_camera', 'rs_launch.py',
      {'align_depth.enable': ('false', None), 'enable_sync': ('false', None),
-      'log_level': ('info', None), 'serial_no': ("''", None), 'camera_name': ('camera', None)},
+      'log_level': ('info', None), 'serial_no': ("''", None), 'camera_name': ('camera', None),
+      'tf_prefix': ('', None)},
      {'align_depth.enable': 'true', 'enable_sync': 'true', 'log_level': 'info',
-      'serial_no': '_7', 'camera_name': 'camera'}),
+      'serial_no': '_7', 'camera_name': 'camera', 'tf_prefix': ''}),
     ('azure_kinect', 'azure_kinect_ros_driver', 'driver.launch.py',
      {'color_enabled': ('true', None), 'depth_unit': ('16UC1', None), 'fps': ('5', None)},
      {'color_enabled': 'true', 'depth_unit': '16UC1', 'fps': '15'}),
@@ -242,12 +244,21 @@ def test_the_driver_gets_its_own_arguments_and_not_those_of_the_estimator(
     variables['AMENT_PREFIX_PATH'] += f'{os.pathsep}{tmp_path}'
     result = subprocess.run(
         ros2_launch(f'{launch_file}.launch.py', 'log_level:=error', 'namespace:=left',
-                    'autostart:=false', f'params_file:={params_file}', 'serial_no:=_7'),
+                    'tf_prefix:=left_', 'autostart:=false', f'params_file:={params_file}',
+                    'serial_no:=_7'),
         env=variables, capture_output=True, text=True, check=False, timeout=PATIENCE)
     assert told.exists(), result.stdout + result.stderr
     expected = {name: value.format(prefix=share) for name, value in expected.items()}
     given = json.loads(told.read_text())
+    others = given.pop('others')
     assert given == expected
+    # Drivers warn of what they do not know; the user's own arguments are for them.
+    core = subprocess.run(ros2_launch('pose_estimation.launch.py', '--show-args'), check=True,
+                          env=variables, capture_output=True, text=True).stdout
+    kept = {'use_sim_time'} if launch_file == 'zed' else set()
+    assert not {name for name in others if f"'{name}':" in core} - kept
+    assert 'start_camera' not in others
+    assert 'serial_no' in others or 'serial_no' in given
 
 
 def test_replay_runs_in_a_namespace_with_room_for_images_and_leaves_no_process(

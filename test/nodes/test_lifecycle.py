@@ -9,12 +9,16 @@ from pathlib import Path
 import cv2
 import pytest
 from geometry_msgs.msg import PoseStamped
+from lifecycle_msgs.msg import Transition
+from lifecycle_msgs.srv import ChangeState
+from rclpy.lifecycle import LifecycleNode
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from ros_harness import RED, Client, Frame, center, position
 from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Header
 
 from pose_estimation_ros.nodes.conversions import ns_to_stamp
+from pose_estimation_ros.nodes.transitions import PreparedTransitions, RCLError
 
 SMALL_TF = Path(__file__).parent / 'small_tf'
 
@@ -32,6 +36,35 @@ def test_without_autostart_it_waits_for_its_manager(client: Client, node):
     client.wait_until_active()
     _, detections = client.result_of(Frame())
     assert [d.results[0].hypothesis.class_id for d in detections.detections] == ['can']
+
+
+@pytest.mark.parametrize('number', [Transition.TRANSITION_CONFIGURE,
+                                    Transition.TRANSITION_UNCONFIGURED_SHUTDOWN,
+                                    Transition.TRANSITION_INACTIVE_SHUTDOWN])
+def test_a_transition_of_another_state_is_refused_and_ends_nothing(client: Client, node, number):
+    node()
+    client.wait_until_active()
+    request = ChangeState.Request()
+    request.transition.id = number
+    assert not client.call(ChangeState, 'pose_estimator/change_state', request).success
+    assert client.state() == 'active'
+    assert len(client.result_of(Frame())[1].detections) == 1
+
+
+def test_where_rclpy_raises_at_a_transition_of_another_state_it_is_refused(client: Client):
+    lifecycle_node = LifecycleNode('refusing', context=client.context)
+    transitions = PreparedTransitions(lifecycle_node, lambda name: None)
+
+    def change():
+        raise RCLError('not registered')
+
+    client.executor.add_node(lifecycle_node)
+    answers = [client.executor.create_task(transitions.run('configure', how, 'refused'))
+               for how in (change, lambda: 'done')]
+    client.wait_for(lambda: all(answer.done() for answer in answers), 'answers')
+    client.executor.remove_node(lifecycle_node)
+    lifecycle_node.destroy_node()
+    assert [answer.result() for answer in answers] == ['refused', 'done']
 
 
 def test_settings_change_between_deactivation_and_activation(client: Client, node):

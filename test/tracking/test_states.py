@@ -9,6 +9,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 from sightings import SECOND, SIZE, ids, pose
 
 from pose_estimation_ros.core.detection import Detection
+from pose_estimation_ros.core.rotation import axis_rotation
 from pose_estimation_ros.tracking.identity import (
     IdentityTracker,
     TrackerOptions,
@@ -120,3 +121,25 @@ def test_other_options_keep_the_tracks():
     tracker.retune(TrackerOptions(max_distance=0.05, smoothing_seconds=0.0))
     assert ids(tracker.update(1, [pose('can', [0.04, 0, 1])])) == [1]
     assert ids(tracker.update(2, [pose('can', [0.04, 0, 1]), pose('can', [0.1, 0, 1])])) == [1, 2]
+
+
+@pytest.mark.parametrize(('smoothing', 'seconds'), [(0.1, 90), (0.01, 8)])
+def test_an_object_that_returns_turned_after_a_long_absence_is_known_again(smoothing, seconds):
+    tracker = IdentityTracker(TrackerOptions(smoothing_seconds=smoothing, remember_seconds=120.0))
+    can = pose('can', [0.5, 0, 1])
+    tracker.update(0, [can, pose('laptop', [0, 0, 1])])
+    for second in range(1, seconds):
+        tracker.update(second * SECOND, [can])
+    turned = pose('laptop', [0, 0, 1], R=axis_rotation((0, 1, 0), 1.0))
+    back = tracker.update(seconds * SECOND, [can, turned])
+    assert ids(back) == [1, 2]
+    np.testing.assert_allclose(back.poses[1].T_camera_object, turned.T_camera_object, atol=1e-6)
+    assert all(np.isfinite(pose.T_camera_object).all() for pose in back.poses)
+
+
+def test_frames_may_be_further_apart_than_what_may_be_missed():
+    tracker = IdentityTracker(TrackerOptions(max_missed_seconds=1.0, min_sightings=2))
+    seen = [tracker.update(round(1.2 * SECOND * frame), [pose('can', [0, 0, 1])])
+            for frame in range(4)]
+    assert [ids(tracked) for tracked in seen] == [[], [1], [1], [1]]
+    assert [tracked.lost for tracked in seen] == [()] * 4
