@@ -102,7 +102,8 @@ def main() -> None:
     except ModuleNotFoundError as error:
         missing = (error.name or '').partition('.')[0]
         if missing in _OPTIONAL:
-            cure = f'run pip install {_DISTRIBUTIONS.get(missing, missing)}'
+            cure = (f'run pip install {_DISTRIBUTIONS.get(missing, missing)}, best in a virtual '
+                    'environment')
         elif missing == 'rclpy' or missing.endswith('_msgs'):
             cure = 'source the setup file of ROS 2, or run make setup and use .venv'
         else:
