@@ -86,7 +86,9 @@ def _near_the_middle(depth: NDArray[np.float32], known: Mask, extent: float) -> 
     if not (known & middle).any():
         return known
     # The lower median: between two depths there may be nothing.
-    distance = np.quantile(depth[known & middle], 0.5, method='lower')
+    depths = depth[known & middle]
+    lower = (depths.size - 1) // 2
+    distance = np.partition(depths, lower)[lower]
     away = np.abs(np.where(known, depth, np.inf) - distance)
     return np.asarray(away < _HALF_EXTENT * extent, dtype=np.bool_)
 

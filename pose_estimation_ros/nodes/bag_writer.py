@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,10 @@ from pose_estimation_ros.core.errors import ConfigurationError
 from pose_estimation_ros.nodes.graph_listener import Arrival
 from pose_estimation_ros.nodes.message_types import type_name
 from pose_estimation_ros.nodes.ros_compat import share_folder
+
+# sensor_msgs/Range has grown since Humble.
+_STORE = (Stores.ROS2_HUMBLE if os.environ.get('ROS_DISTRO') == 'humble'
+          else Stores.ROS2_KILTED)
 
 
 class BagWriter:
@@ -30,7 +35,7 @@ class BagWriter:
             ConfigurationError: If the folder exists or cannot be made.
         """
         self.folder = folder
-        self._types = get_typestore(Stores.ROS2_KILTED)
+        self._types = get_typestore(_STORE)
         self._connections: dict[str, Connection] = {}
         try:
             # Of the versions that rosbags writes the one that Humble reads, too.

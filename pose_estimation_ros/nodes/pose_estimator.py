@@ -264,6 +264,9 @@ class PoseEstimator(LifecycleNodeMixin, Node):
             found = pipeline.reload_objects()
         except PoseEstimationError as error:
             return Answer(success=False, message=str(error))
+        except Exception as error:
+            # Some versions of rclpy would tell nobody, and leave the caller without an answer.
+            return Answer(success=False, message=f'internal error: {error!r}')
         return Answer(success=not found.refused, message='. '.join([
             f'{len(found.names)} objects: {", ".join(found.names)}', *found.refused]))
 

@@ -13,13 +13,10 @@ from typing import Any
 
 from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState
-from rclpy.impl.implementation_singleton import rclpy_implementation
 from rclpy.node import Node
 from rclpy.task import Future
 
 from pose_estimation_ros.nodes.background import in_thread
-
-RCLError = rclpy_implementation.RCLError
 
 _NAMES = {Transition.TRANSITION_CONFIGURE: 'configure', Transition.TRANSITION_CLEANUP: 'cleanup',
           Transition.TRANSITION_ACTIVATE: 'activate',
@@ -62,7 +59,7 @@ class PreparedTransitions:
         Args:
             name: Of the transition.
             change: Makes it.
-            refused: Returned if the state does not allow it.
+            refused: Returned if that fails, as where the state does not allow it.
 
         Returns:
             What `change` returns.
@@ -76,9 +73,10 @@ class PreparedTransitions:
             if work is not None:
                 await in_thread(self._node, name, work)
             return change()
-        except RCLError as error:
-            # Humble and Jazzy raise where later versions log.
-            self._node.get_logger().error(f'{name or "transition"}: {error}')
+        except Exception as error:
+            # Humble and Jazzy raise where later versions log; and where rclpy resumes what awaits,
+            # nobody would hear of it.
+            self._node.get_logger().error(f'{name or "transition"}: {error!r}')
             return refused
         finally:
             mine.set_result(None)

@@ -11,6 +11,7 @@ import pytest
 from geometry_msgs.msg import PoseStamped
 from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState
+from rclpy.impl.implementation_singleton import rclpy_implementation
 from rclpy.lifecycle import LifecycleNode
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from ros_harness import RED, Client, Frame, center, position
@@ -18,7 +19,7 @@ from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Header
 
 from pose_estimation_ros.nodes.conversions import ns_to_stamp
-from pose_estimation_ros.nodes.transitions import PreparedTransitions, RCLError
+from pose_estimation_ros.nodes.transitions import PreparedTransitions
 
 SMALL_TF = Path(__file__).parent / 'small_tf'
 
@@ -56,7 +57,7 @@ def test_where_rclpy_raises_at_a_transition_of_another_state_it_is_refused(clien
     transitions = PreparedTransitions(lifecycle_node, lambda name: None)
 
     def change():
-        raise RCLError('not registered')
+        raise rclpy_implementation.RCLError('not registered')
 
     client.executor.add_node(lifecycle_node)
     answers = [client.executor.create_task(transitions.run('configure', how, 'refused'))
