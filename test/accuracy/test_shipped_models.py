@@ -35,9 +35,9 @@ def damaged(model: Model, folder: Path) -> Model:
     generator = np.random.default_rng(0)
     for tensor in network.graph.initializer:
         values = numpy_helper.to_array(tensor)
-        if values.dtype == np.float32 and values.ndim >= 2:
+        if values.dtype in (np.float32, np.float16) and values.ndim >= 2:
             noise = 1.0 + 0.3 * generator.standard_normal(values.shape)
-            tensor.CopyFrom(numpy_helper.from_array((values * noise).astype(np.float32),
+            tensor.CopyFrom(numpy_helper.from_array((values * noise).astype(values.dtype),
                                                     tensor.name))
     onnx.save(network, str(path))
     files = {**model.manifest.files, 'network': ModelFile.of(path, folder)}

@@ -200,7 +200,7 @@ def test_the_rectified_camera_is_compared_with_the_rectified_depth():
     color = camera_intrinsics(info(), rectified=True)
     assert misalignment(color, depth_intrinsics(info(), rectified=True)) is None
     # A driver whose depth info has no P: K is what its image shows.
-    without_p = info(p=np.zeros(12), k=[580.0, 0, 310, 0, 580.0, 230, 0, 0, 1])
+    without_p = info(p=np.zeros(12), k=[580.0, 0.0, 310.0, 0.0, 580.0, 230.0, 0.0, 0.0, 1.0])
     assert misalignment(color, depth_intrinsics(without_p, rectified=True)) is None
 
 

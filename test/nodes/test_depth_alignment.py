@@ -105,7 +105,7 @@ def test_depth_without_camera_info_cannot_be_projected():
 def test_an_info_of_another_stream_than_the_depth_image_is_told():
     frame = raw_frame()
     info = CameraInfo(header=frame.depth_info.header, width=320, height=240,
-                      k=[240.0, 0, 159.5, 0, 240.0, 119.5, 0, 0, 1])
+                      k=[240.0, 0.0, 159.5, 0.0, 240.0, 119.5, 0.0, 0.0, 1.0])
     wrong = RawFrame(frame.color, frame.depth, frame.color_info, info)
     with pytest.raises(InvalidInputError, match='depth image is 80x60 but its camera_info says'):
         wrong.read(rectified=False, registrar=DepthRegistrar(Transforms().find))
