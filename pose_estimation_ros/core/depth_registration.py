@@ -19,8 +19,8 @@ _Floats = NDArray[np.float32]
 _OVERLAP = 0.5
 # Nearer to the colour camera nothing is seen, and a patch would be as large as the image.
 _NEAREST = 0.05
-# Of a patch along each side: a colour camera has no more than eight times the resolution.
-_MOST_PIXELS = 8
+# Of a patch along each side: 4K beside binned depth of a wide view has nine times the resolution.
+_MOST_PIXELS = 16
 
 
 class DepthRegistration:

@@ -73,6 +73,18 @@ class ObjectPose:
         object.__setattr__(self, 'T_camera_object', pose)
         object.__setattr__(self, 'size', size)
 
+    def box(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return (3,) middle and (3,) size of what the object fills, metres, object frame.
+
+        Of categories that is the box of `size`. The origin of a CAD model may be anywhere, and
+        `size` then reaches as far on both sides of it.
+        """
+        if self.points is None or self.faces is None:
+            return np.zeros(3), self.size
+        vertices = self.points.astype(np.float64)
+        low, high = vertices.min(axis=0), vertices.max(axis=0)
+        return 0.5 * (low + high), high - low
+
 
 def _check_covariance(label: str, covariance: NDArray[np.float64]) -> None:
     """Check shape, values and symmetry.

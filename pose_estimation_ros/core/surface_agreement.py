@@ -56,10 +56,11 @@ def surface_agreement(frame: RGBDFrame, pose: ObjectPose,
     detection = pose.detection
     if frame.depth is None or detection is None:
         return float('nan')
-    tolerance = max(_TOLERANCE * float(np.linalg.norm(pose.size)), _LEAST_TOLERANCE)
+    diagonal = float(np.linalg.norm(pose.box()[1]))
     if surface is None or not len(surface):
+        tolerance = max(_TOLERANCE * diagonal, _LEAST_TOLERANCE)
         return _within_box(frame.depth, frame.intrinsics, pose, detection, tolerance)
-    return _of_surface(frame.depth, frame.intrinsics, pose, detection, tolerance, surface)
+    return _of_surface(frame.depth, frame.intrinsics, pose, detection, diagonal, surface)
 
 
 def surface_points(pose: ObjectPose) -> NDArray[np.float32] | None:
@@ -113,13 +114,13 @@ class AgreementCheck:
 
 
 def _of_surface(depth: NDArray[np.float32], camera: CameraIntrinsics, pose: ObjectPose,
-                detection: Detection, tolerance: float,
+                detection: Detection, diagonal: float,
                 surface: NDArray[np.floating]) -> float:
     T = pose.T_camera_object
     x, y, z = T[:3, :3] @ surface.T + T[:3, 3:]
     if z.min() < _NEAREST:
         return 0.0
-    diagonal = float(np.linalg.norm(pose.size))
+    tolerance = max(_TOLERANCE * diagonal, _LEAST_TOLERANCE)
     column, row = camera.fx * x / z + camera.cx, camera.fy * y / z + camera.cy
     scale = diagonal * camera.fx / float(np.median(z))
     height, width = depth.shape

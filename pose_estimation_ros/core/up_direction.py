@@ -27,7 +27,8 @@ _LEAST_UPWARD = 0.15
 _STRAIGHT_DOWN = 0.95
 _CANDIDATES = 192
 _VOTE_ANGLE = np.radians(8.0)
-_REFINE_ANGLES = np.radians((8.0, 6.0, 5.0))
+# Wide at first: of a ground at the border of what counts as upward only a part was voted for.
+_REFINE_ANGLES = np.radians((20.0, 14.0, 10.0, 8.0, 6.0, 5.0))
 _LEAST_VOTES = 150
 _LEAST_SHARE = 0.08
 
@@ -58,7 +59,7 @@ def estimate_up(depth: NDArray[np.float32], intrinsics: CameraIntrinsics,
     if votes.max() < max(_LEAST_VOTES, _LEAST_SHARE * len(normals)):
         return None
     for angle in _REFINE_ANGLES:
-        mean = upward[upward @ up > np.cos(angle)].sum(axis=0)
+        mean = normals[normals @ up > np.cos(angle)].sum(axis=0)
         up = mean / np.linalg.norm(mean)
     return np.asarray(up, dtype=np.float64)
 

@@ -72,14 +72,15 @@ def candidates_of(pose: ObjectPose, affordance: Affordance, shape: ObjectShape,
         shape: Its surface.
         gripper: That shall hold it.
     """
+    middle, size = pose.box()
     if not affordance.is_round:
-        parts = list(_box(pose.size))
+        parts = list(_box(middle, size))
         if affordance.has_rim:
             parts += _straight_rim(pose.size, shape)
         return _joined(parts)
     turns = 1 if pose.symmetry.axis is not None else _TURNS
     centre = np.array([affordance.axis_x(pose.size), 0.0, 0.0])
-    parts = list(_round_body(centre, pose.size[1], turns))
+    parts = list(_round_body(centre + [0.0, middle[1], 0.0], size[1], turns))
     if affordance.has_rim:
         parts += _round_rim(centre, shape, turns)
     if affordance.has_handle:
@@ -136,7 +137,7 @@ def _round_body(centre: FloatArray, height: float, turns: int) -> Iterator[_Part
                               centre + [0.0, up * (0.5 * height - depth), 0.0], BODY)
 
 
-def _box(size: FloatArray) -> Iterator[_Part]:
+def _box(middle: FloatArray, size: FloatArray) -> Iterator[_Part]:
     """Yield grasps across a box from its six sides, side by side along the third axis."""
     axes = np.eye(3)
     for approach in range(3):
@@ -144,7 +145,7 @@ def _box(size: FloatArray) -> Iterator[_Part]:
             along = 3 - approach - closing
             for sign in (1.0, -1.0):
                 reach = 0.5 * size[approach] - min(_BEFORE_FAR_SIDE, 0.5 * size[approach])
-                t = (sign * reach * axes[approach]
+                t = (middle + sign * reach * axes[approach]
                      + np.outer(0.5 * size[along] * _OFFSETS, axes[along]))
                 yield _Part(sign * axes[approach], axes[closing], t, BODY)
 

@@ -147,11 +147,12 @@ class GraspPlanner:
         least = np.cos(np.arctan(limits.friction))
         # What is between the fingers should be near the centre of the object, its weight.
         middle = contacts.t - 0.5 * contacts.depth[:, None] * candidates.R[:, :, 2]
-        distance = np.linalg.norm(middle, axis=1)
+        centre, size = pose.box()
+        distance = np.linalg.norm(middle - centre, axis=1)
         score = (_ALIGNMENT * np.clip((contacts.alignment - least) / (1 - least), 0, 1)
                  + _CLEARANCE * np.clip(0.5 * (contacts.opening - contacts.width)
                                         / _EASY_CLEARANCE, 0, 1)
-                 + _BALANCE * np.clip(1 - 2 * distance / np.linalg.norm(pose.size), 0, 1))
+                 + _BALANCE * np.clip(1 - 2 * distance / np.linalg.norm(size), 0, 1))
         opening = np.minimum(contacts.opening, contacts.width + 2 * _EASY_CLEARANCE)
         return _Checked(candidates.R, contacts.t, contacts.width, opening, score,
                         candidates.kind).take(contacts.fault == '')

@@ -32,9 +32,10 @@ def in_depth_frame(normal, offset):
 @pytest.mark.parametrize('color_camera', [
     COLOR_CAMERA, CameraIntrinsics.pinhole(80, 60, 70.0, 70.0, 40.0, 30.0),
     CameraIntrinsics.pinhole(640, 480, 600.0, 600.0, 320.0, 240.0),
+    CameraIntrinsics.pinhole(1600, 1200, 1200.0, 1200.0, 800.0, 600.0),
     CameraIntrinsics(200, 150, COLOR_CAMERA.K, 'rational_polynomial',
                      np.array([0.4, -0.3, 0.001, -0.0005, 0.05, 0.38, -0.28, 0.04])),
-], ids=['larger', 'smaller', 'four times as large', 'distorted'])
+], ids=['larger', 'smaller', 'four times as large', 'nine times as large', 'distorted'])
 @pytest.mark.parametrize('normal', [(0.0, 0.0, 1.0), (0.3, -0.5, 0.8)], ids=['wall', 'slanted'])
 def test_a_plane_has_its_depth_in_the_colour_image_without_cracks(color_camera, normal):
     normal = np.array(normal) / np.linalg.norm(normal)

@@ -79,6 +79,22 @@ def test_a_pose_further_off_never_agrees_more_than_the_true_one(reach, angle, he
     assert agreement(frame, pose_at(CENTER + shift, mask)) <= true + 0.05
 
 
+@pytest.mark.parametrize('origin', [(0.0, 0.0, 0.0), (0.04, 0.04, 0.04), (0.0, 0.0, 0.3)],
+                         ids=['middle', 'corner', 'outside'])
+def test_where_the_origin_of_a_mesh_lies_does_not_matter(origin):
+    depth = np.full((120, 160), WALL)
+    columns, rows = np.rint(CAMERA.project(np.array([[-0.04, -0.04, 0.5],
+                                                     [0.04, 0.04, 0.5]]))).astype(int).T
+    mask = np.zeros(depth.shape, bool)
+    mask[rows[0]:rows[1], columns[0]:columns[1]] = True
+    depth[mask] = 0.5
+    vertices = CUBE - np.float32(origin)
+    for shift, least, most in ((0.0, 0.8, 1.0), (0.01, 0.0, 0.2)):
+        pose = pose_at(np.array([0.0, 0.0, 0.54 + shift]) + origin, mask, points=vertices,
+                       faces=CUBE_FACES, size=2.0 * np.abs(vertices).max(axis=0))
+        assert least <= agreement(frame_of(depth), pose) <= most
+
+
 def test_an_object_that_another_hides_by_half_still_agrees():
     frame, mask = sphere_scene()
     depth = frame.depth.copy()

@@ -47,6 +47,20 @@ def test_a_noisy_table_gives_its_normal(tilt: float, roll: float, seed: int) -> 
     assert angle(estimate, up) < 1.0
 
 
+@pytest.mark.parametrize('noise', [0.05, 0.1, 0.15])
+@pytest.mark.parametrize(('tilt', 'roll'), [(8, 180), (10, 180), (15, 135), (20, 90), (25, 0)])
+def test_a_camera_that_looks_down_past_the_vertical_sees_no_leaning_table(
+        tilt: float, roll: float, noise: float) -> None:
+    up = looking_down(np.radians(90 - tilt), np.radians(roll))
+    depth = plane_depth(up, 0.8)
+    disparity = 15.0 / depth + np.random.default_rng(0).normal(0, noise, depth.shape)
+
+    estimate = estimate_up((15.0 / disparity).astype(np.float32), CAMERA)
+
+    # Where too little of it counts as upward, it is not seen.
+    assert estimate is None or angle(estimate, up) < 1.0
+
+
 def test_a_wall_that_fills_more_of_the_image_is_not_taken_for_the_ground() -> None:
     up = looking_down(0.5, 0.0)
     wall = np.array([0.0, np.sin(0.5), -np.cos(0.5)])

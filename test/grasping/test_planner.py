@@ -215,3 +215,30 @@ def test_the_gripper_is_above_the_table_before_it_advances(category):
         R, t = grasp.T_camera_pregrasp[:3, :3], grasp.T_camera_pregrasp[:3, 3]
         low = t @ UP + centres @ (UP @ R) - halves @ np.abs(UP @ R)
         assert low.min() >= table - 1e-6
+
+
+@pytest.mark.parametrize('height', [0.02, 0.04, 0.1])
+def test_where_the_origin_of_a_cad_model_lies_changes_no_grasp(height):
+    half = np.array([0.03, 0.03, 0.5 * height])
+    signs = np.array([[x, y, z] for x in (-1, 1) for y in (-1, 1) for z in (-1, 1)])
+    faces = np.array([[0, 1, 3], [0, 3, 2], [4, 6, 7], [4, 7, 5], [0, 4, 5], [0, 5, 1],
+                      [2, 3, 7], [2, 7, 6], [0, 2, 6], [0, 6, 4], [1, 5, 7], [1, 7, 3]])
+    standing = UPRIGHT[:3, :3] @ axis_rotation((1, 0, 0), -0.5 * np.pi)
+
+    def grasps(origin):
+        vertices = half * signs - origin
+        T = make_transform(standing, np.array([0.0, 0.1, 0.7]) + standing @ origin)
+        pose = ObjectPose('part', 1.0, T, 2 * np.abs(vertices).max(axis=0), NO_SYMMETRY, 'mrc',
+                          points=vertices, faces=faces)
+        return plan(pose).grasps
+
+    centred, based, cornered = (grasps(half * place)
+                                for place in ([0, 0, 0], [0, 0, -1], [-1, -1, -1]))
+    assert centred
+    for others in (based, cornered):
+        assert {grasp.kind for grasp in others} == {grasp.kind for grasp in centred}
+        assert len(others) == pytest.approx(len(centred), abs=2)
+        # Of equally good ones, any may come first.
+        assert others[0].score == pytest.approx(centred[0].score, abs=0.05)
+        held = others[0].T_camera_grasp[:3, 3] - np.array([0.0, 0.1, 0.7])
+        assert np.all(np.abs(standing.T @ held) <= half + 1e-9)
