@@ -96,12 +96,17 @@ def run_node(create: Callable[[], Startable]) -> None:
 
 
 def _end_process(code: int) -> NoReturn:
-    """End with an exit code at once.
+    """End with an exit code, also while threads are at work.
 
     A network that runs or a model that loads cannot be interrupted, and Python would wait for it
-    or end in a crash. It would also give signals back their default while it ends: a second
-    Ctrl-C, or that of a launch beside that of the terminal, would kill what has ended well.
+    or end in a crash. Otherwise the middleware takes back what it holds in shared memory.
     """
+    # Python gives signals back their default while it ends: a second Ctrl-C, or that of a launch
+    # beside that of the terminal, would kill what has ended well.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
     sys.stdout.flush()
     sys.stderr.flush()
-    os._exit(code)
+    if threading.active_count() > 1:
+        os._exit(code)
+    sys.exit(code)

@@ -355,6 +355,7 @@ def test_a_signal_that_is_sent_again_and_again_ends_it_as_cleanly(client: Client
     deadline = time.monotonic() + 20
     while process.process.poll() is None and time.monotonic() < deadline:
         process.process.send_signal(number)
+        time.sleep(0.001)
     assert process.process.poll() == 0
     assert 'Traceback' not in process.log
 
