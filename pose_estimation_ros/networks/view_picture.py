@@ -133,7 +133,7 @@ class PictureReader(nn.Module):
             nn.Sequential(_convolution(below + above, above, 1), _convolution(above, above, 3))
             for above, below in zip(coarser[-2::-1], coarser[:0:-1], strict=True))
         self.finest = _convolution(coarser[0] + fine, POINT_FEATURES, 1)
-        # A training step takes a quarter less time so on a CPU.
+        # Convolutions train faster so on a CPU.
         self.to(memory_format=torch.channels_last)
 
     def forward(self, points: Tensor, condition: Tensor, category: Tensor, color: Tensor,

@@ -1,5 +1,6 @@
 """The life of the node: states, changes of parameters, requests, signals."""
 
+import re
 import signal
 import time
 from importlib.util import find_spec
@@ -358,6 +359,19 @@ def test_a_signal_that_is_sent_again_and_again_ends_it_as_cleanly(client: Client
         time.sleep(0.001)
     assert process.process.poll() == 0
     assert 'Traceback' not in process.log
+
+
+def test_one_that_ends_leaves_no_images_in_shared_memory(client: Client, node):
+    memory = Path('/dev/shm')
+    before = {path.name for path in memory.iterdir()}
+    process = node()
+    client.wait_until_active()
+    mapped = Path(f'/proc/{process.process.pid}/maps').read_text()
+    # Ports are places in the domain, which the next one takes again.
+    own = set(re.findall(r'/dev/shm/(fastdds_(?!port)\S+)', mapped)) - before
+    assert own
+    assert process.stop() == 0
+    assert own.isdisjoint(path.name for path in memory.iterdir())
 
 
 def test_a_start_value_out_of_range_ends_it_with_the_reason(client: Client, node):
