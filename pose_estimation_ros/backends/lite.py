@@ -20,10 +20,11 @@ from pose_estimation_ros.backends.correspondences import align_members, aligned_
 from pose_estimation_ros.backends.lite_answers import LiteAnswers, evidence_in_frame
 from pose_estimation_ros.backends.point_preparation import (
     NormalizedPoints,
-    choose_points,
     masked_pixels,
     normalize_points,
+    spread_points,
 )
+from pose_estimation_ros.backends.second_look import SecondLooks
 from pose_estimation_ros.core.alignment import Alignment
 from pose_estimation_ros.core.detection import Detection
 from pose_estimation_ros.core.errors import ModelError
@@ -35,9 +36,6 @@ from pose_estimation_ros.runtime import InferenceSession, Model
 
 # Fewer points than this do not determine a pose; SPD draws the same line (spec section 3).
 MINIMUM_POINTS = 32
-# The network offers several placements. One that it finds less probable than this is compared
-# with the next one, which costs a second run.
-_SURE = 0.5
 # What every network gives; entropy and error may be missing.
 _OUTPUTS = frozenset({'nocs', 'shape', 'membership', 'probability'})
 
@@ -102,6 +100,7 @@ class LiteBackend:
                              f'no divisor of its {self.points} points; export it again')
         self._model = model
         self.takes_color = bool(manifest.input.get('color', False))
+        self._second = SecondLooks.of(manifest)
         self._confidence = manifest.confidence_model()
         self._seed = options.seed
         self._upright = np.radians(options.upright_tolerance)
@@ -125,9 +124,6 @@ class LiteBackend:
         objects = ObjectPoints.stack([entry for entry, _ in seen])
         known = [detection for _, detection in seen]
         answers = self.solve(objects, [detection.label for detection in known], frame.up)
-        if self._upright > 0 and frame.up is not None:
-            answers = answers.stood_upright(objects.points[:, ::self.every], frame.up,
-                                            self._upright)
         confidence = self._judge(frame, known, answers)
         poses = iter([self._pose(detection, answers, row, float(confidence[row]))
                       for row, detection in enumerate(known)])
@@ -145,7 +141,7 @@ class LiteBackend:
             return rejections.few_points(detection, MINIMUM_POINTS)
         # A generator each: the answer for an object does not depend on the others.
         generator = np.random.default_rng(self._seed)
-        chosen = choose_points(len(rows), self.points, generator)
+        chosen = spread_points(len(rows), self.points, generator)
         # Of the mask, as in training: what else a detector's box holds says nothing of the size.
         box = np.array([columns.min(), rows.min(), columns.max() + 1, rows.max() + 1])
         rows, columns = rows[chosen], columns[chosen]
@@ -168,17 +164,23 @@ class LiteBackend:
                 each object; None = unknown.
 
         Returns:
-            The answer for each object, that of the better placement where the network is unsure.
+            The answer for each object: where the network is unsure it looks twice, see
+            `second_look`, and what nearly stands is turned upright.
         """
         count = len(objects.points)
         directions = np.broadcast_to(np.full(3, np.nan) if up is None else up, (count, 3))
         prepared = normalize_points(objects.points, directions)
         category = np.array([self.categories.index(label) for label in labels], dtype=np.int64)
-        answers = self._answers(objects, prepared, category, np.arange(count), 0)
-        unsure = np.flatnonzero(answers.probability < _SURE)
-        if unsure.size:
-            answers = answers.improved(
-                unsure, self._answers(objects, prepared, category, unsure, 1))
+        answers = self._first_look(objects, prepared, category)
+        rows, mirrored = self._second.wanted(category, answers.probability)
+        if rows.size:
+            others = self._second_look(objects, prepared, category, rows, mirrored)
+            answers = answers.improved(rows[~mirrored], others.rows(~mirrored))
+            answers = answers.joined(rows[mirrored], others.rows(mirrored),
+                                     self._second.is_round[category[rows[mirrored]]],
+                                     self._observed(objects.rows(rows[mirrored])), self._seed)
+        if self._upright > 0:
+            answers = answers.stood_upright(self._observed(objects), directions, self._upright)
         return answers
 
     def describe(self) -> dict[str, str]:
@@ -192,21 +194,33 @@ class LiteBackend:
         if self._graph is not None:
             self._graph.close()
 
-    def _answers(self, objects: ObjectPoints, prepared: NormalizedPoints,
-                 category: NDArray[np.int64], rows: NDArray[np.intp], rank: int) -> LiteAnswers:
-        """Return the answers for some of the objects with the placement of some rank."""
-        given = objects.rows(rows)
-        inputs: dict[str, NDArray[np.generic]] = {
-            'points': prepared.points[rows], 'condition': prepared.condition[rows],
-            'category': category[rows], 'rank': np.full(len(rows), rank, dtype=np.int64)}
-        if given.colors is not None:
-            inputs['color'] = given.colors
-        observed = given.points[:, ::self.every]
-        output, alignment = self._aligned(inputs, observed)
-        poses = aligned_poses(alignment, observed, output['nocs'], output['shape'])
-        return LiteAnswers(poses, output['nocs'], output['shape'],
-                           _membership(output['membership']), output['probability'],
-                           output.get('entropy'), output.get('error'))
+    def _first_look(self, objects: ObjectPoints, prepared: NormalizedPoints,
+                    category: NDArray[np.int64]) -> LiteAnswers:
+        """Return the answers with the most probable placements."""
+        rank = np.zeros(len(category), dtype=np.int64)
+        observed = self._observed(objects)
+        output, alignment = self._aligned(
+            _inputs(prepared.points, prepared.condition, category, rank, objects.colors), observed)
+        return _answers(output, alignment, observed)
+
+    def _second_look(self, objects: ObjectPoints, prepared: NormalizedPoints,
+                     category: NDArray[np.int64], rows: NDArray[np.intp],
+                     mirrored: NDArray[np.bool_]) -> LiteAnswers:
+        """Return the answers for some objects in a mirror, or with the next placement."""
+        objects, category = objects.rows(rows), category[rows]
+        output = self._session.run(_inputs(
+            self._second.reflected(prepared.points[rows], mirrored), prepared.condition[rows],
+            category, (~mirrored).astype(np.int64), objects.colors))
+        for name in ('nocs', 'shape'):
+            output[name] = self._second.restored(output[name], mirrored, category)
+        observed = self._observed(objects)
+        return _answers(output, align_members(observed, output['nocs'],
+                                              _membership(output['membership']), self._seed),
+                        observed)
+
+    def _observed(self, objects: ObjectPoints) -> NDArray[np.float32]:
+        """Return the (B, M, 3) points that get coordinates, metres, camera optical frame."""
+        return objects.points[:, ::self.every]
 
     def _aligned(self, inputs: Mapping[str, NDArray[np.generic]], points: NDArray[np.float32]
                  ) -> tuple[dict[str, NDArray[Any]], Alignment]:
@@ -251,6 +265,23 @@ class LiteBackend:
             nocs=answers.nocs[row],
             inlier_ratio=float(poses.inlier_ratio[row]),
             residual=float(poses.residual[row]))
+
+
+def _inputs(points: NDArray[np.float32], condition: NDArray[np.float32],
+            category: NDArray[np.int64], rank: NDArray[np.int64],
+            colors: NDArray[np.float32] | None) -> dict[str, NDArray[np.generic]]:
+    """Return the network's inputs; `rank` is of the placement, 0 the most probable."""
+    inputs: dict[str, NDArray[np.generic]] = {
+        'points': points, 'condition': condition, 'category': category, 'rank': rank}
+    return inputs if colors is None else {**inputs, 'color': colors}
+
+
+def _answers(output: Mapping[str, NDArray[Any]], alignment: Alignment,
+             observed: NDArray[np.float32]) -> LiteAnswers:
+    poses = aligned_poses(alignment, observed, output['nocs'], output['shape'])
+    return LiteAnswers(poses, output['nocs'], output['shape'],
+                       _membership(output['membership']), output['probability'],
+                       output.get('entropy'), output.get('error'))
 
 
 def _membership(logits: NDArray[np.float32]) -> NDArray[np.float32]:

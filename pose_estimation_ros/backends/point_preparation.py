@@ -74,6 +74,15 @@ def choose_points(count: int, number: int, generator: np.random.Generator) -> ND
     return np.resize(np.arange(count), number)
 
 
+def spread_points(count: int, number: int, generator: np.random.Generator) -> NDArray[np.intp]:
+    """Return `number` sorted indices into `count` points, each as often as any other or once more.
+
+    As in training, where repeated points are random ones: no side of an object counts twice.
+    """
+    rest = generator.choice(count, number % count, replace=False)
+    return np.sort(np.concatenate([np.tile(np.arange(count), number // count), rest]))
+
+
 def normalize_points(points: NDArray[np.floating], up: FloatArray) -> NormalizedPoints:
     """Centre B point clouds, turn them to their view frames and scale them.
 

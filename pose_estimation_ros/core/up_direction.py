@@ -104,21 +104,22 @@ def upright_turn(R: FloatArray, up: FloatArray, tolerance: float) -> FloatArray:
 
     Args:
         R: (B, 3, 3) rotations of object frames with +y up, as all categories have.
-        up: (3,) unit direction away from the ground, in the frame that they rotate to.
+        up: (3,) or (B, 3) unit directions away from the ground, in the frame that they rotate
+            to; NaN where unknown.
         tolerance: How far from upright an object may be to be turned, radians.
 
     Returns:
-        From the left of R; the identity where an object leans by more.
+        From the left of R; the identity where an object leans by more, or nobody knows.
     """
     y = R[:, :, 1]
     # Up, or down for what stands on its head.
-    vertical = np.where((y @ up)[:, None] < 0, -up, up)
+    vertical = np.where((y * up).sum(axis=1, keepdims=True) < 0, -up, up)
     axis = np.cross(y, vertical)
     sine = np.linalg.norm(axis, axis=1)
     lean = np.arctan2(sine, (y * vertical).sum(axis=1))
     turned = (lean < tolerance) & (sine > 0)
-    angle = np.where(turned, lean / np.where(sine > 0, sine, 1.0), 0.0)
-    return axis_angle_to_matrix(angle[:, None] * axis)
+    angle = np.where(turned, lean / np.where(turned, sine, 1.0), 0.0)
+    return axis_angle_to_matrix(angle[:, None] * np.where(turned[:, None], axis, 0.0))
 
 
 def _surface_normals(depth: NDArray[np.float32],

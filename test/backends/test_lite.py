@@ -24,7 +24,7 @@ from pose_estimation_ros.core.errors import ConfigurationError, ModelError
 from pose_estimation_ros.core.frame import RGBDFrame
 from pose_estimation_ros.core.object_pose import ObjectPose, Rejection
 from pose_estimation_ros.core.pose_confidence import ConfidenceModel
-from pose_estimation_ros.core.rotation import axis_rotation
+from pose_estimation_ros.core.rotation import angle_between, axis_rotation
 from pose_estimation_ros.core.se3 import make_transform
 from pose_estimation_ros.runtime import Model, ModelFile, ModelManifest
 
@@ -75,6 +75,26 @@ class TruthfulSession:
         self.batches.append(-1)
 
 
+class BiasedSession(TruthfulSession):
+    """Turns coordinates about the vertical, one way as they are and the other way in a mirror."""
+
+    turns = (0.0, 0.0)
+    probabilities = (0.9, 0.9)
+
+    def run(self, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        in_mirror = self.prepared is not None and not np.allclose(inputs['points'],
+                                                                  self.prepared.points)
+        if in_mirror:
+            inputs = {**inputs, 'points': inputs['points'] * np.float32([-1.0, 1.0, 1.0])}
+        self.probability = self.probabilities[in_mirror]
+        output = super().run(inputs)
+        turn = axis_rotation((0.0, 1.0, 0.0), np.radians(self.turns[in_mirror]))
+        output['nocs'] = (output['nocs'] @ turn).astype(np.float32)
+        if in_mirror:
+            output['nocs'] *= np.float32([1.0, 1.0, -1.0])
+        return output
+
+
 Create = Callable[..., LiteBackend]
 
 
@@ -83,11 +103,12 @@ def create(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Create:
     monkeypatch.setattr(lite, 'InferenceSession', TruthfulSession)
     (tmp_path / 'spd.onnx').write_bytes(b'network')
 
-    def _create(size: str = 'lite', upright_tolerance: float = 8.0) -> LiteBackend:
+    def _create(size: str = 'lite', upright_tolerance: float = 8.0,
+                **given_input: float) -> LiteBackend:
         manifest = ModelManifest(
             'ours', 'pose', 'spd', size,
             {'network': ModelFile.of(tmp_path / 'spd.onnx', tmp_path)}, CATEGORY_NAMES,
-            input={'points': 512})
+            input={'points': 512, **given_input})
         backend = LiteBackend(Model(manifest, tmp_path),
                               BackendOptions(upright_tolerance=upright_tolerance))
 
@@ -283,6 +304,36 @@ def test_a_sure_placement_is_not_compared_with_another(create: Create) -> None:
     backend.estimate(_frame(), [_detection('can'), _detection('mug', offset=(10, 10))])
 
     assert backend._session.batches == [2]
+
+
+def _off(pose: ObjectPose) -> float:
+    """Return by how many degrees a pose is turned wrongly."""
+    return float(np.degrees(angle_between(pose.T_camera_object[:3, :3], T_CAMERA_BOX[:3, :3])))
+
+
+def test_what_is_seen_in_a_mirror_is_averaged_with_what_is_seen_without(
+        create: Create, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lite, 'InferenceSession', BiasedSession)
+    backend = create(mirrored_below=0.99)
+    monkeypatch.setattr(BiasedSession, 'turns', (6.0, -6.0))
+
+    both, camera = (_estimate_one(backend, _detection(label)) for label in ('mug', 'camera'))
+
+    assert _off(both) < 0.1
+    # The mirror image of a camera is none.
+    assert _off(camera) == pytest.approx(6.0, abs=0.1)
+
+
+@pytest.mark.parametrize(('probabilities', 'right'), [((0.9, 0.6), 0), ((0.6, 0.9), 1)])
+def test_where_the_mirror_shows_another_placement_the_likelier_one_is_taken(
+        create: Create, monkeypatch: pytest.MonkeyPatch, probabilities: tuple[float, float],
+        right: int) -> None:
+    monkeypatch.setattr(lite, 'InferenceSession', BiasedSession)
+    backend = create(mirrored_below=0.99)
+    monkeypatch.setattr(BiasedSession, 'turns', (0.0, 90.0) if right == 0 else (90.0, 0.0))
+    monkeypatch.setattr(BiasedSession, 'probabilities', probabilities)
+
+    assert _off(_estimate_one(backend, _detection('mug'))) < 0.1
 
 
 def test_the_score_is_the_calibrated_probability_when_the_model_has_one(

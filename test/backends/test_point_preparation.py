@@ -9,6 +9,7 @@ from pose_estimation_ros.backends.point_preparation import (
     choose_points,
     masked_pixels,
     normalize_points,
+    spread_points,
 )
 from pose_estimation_ros.core.camera import CameraIntrinsics
 from pose_estimation_ros.core.detection import Detection
@@ -108,3 +109,20 @@ def test_many_points_are_thinned_without_repetition_and_few_are_repeated() -> No
     assert len(set(many)) == 256
     assert len(few) == 256
     assert set(few) == set(range(40))
+
+
+@pytest.mark.parametrize('count', [32, 40, 255, 256, 257, 1000])
+def test_spread_points_favour_no_part_of_an_object(count: int) -> None:
+    chosen = spread_points(count, 256, np.random.default_rng(0))
+
+    assert len(chosen) == 256
+    assert (np.diff(chosen) >= 0).all()
+    times = np.bincount(chosen, minlength=count)
+    assert times.max() - times.min() <= 1
+    # What is left over is drawn from all of it, not from where the image begins.
+    once_more = np.flatnonzero(times == times.max())
+    if 8 < len(once_more) < count:
+        assert abs(once_more.mean() / count - 0.5) < 0.2
+    # Of every so many points all are still seen, where there are fewer than that.
+    if count <= 64:
+        assert len(set(chosen[::4])) == count
