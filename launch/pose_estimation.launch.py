@@ -42,7 +42,7 @@ ARGUMENTS = (
      'parameters that suit the camera, over those of params_file; empty: none', None),
     ('namespace', '', 'namespace of the estimator and of its topics', None),
     ('tf_prefix', '',
-     'begins the names of TF frames, with several cameras one each; empty: as params_file says',
+     'begins TF frames and ids in MoveIt, one for each camera; empty: as params_file says',
      None),
     ('color_image', 'color/image_raw', 'topic of the colour images', None),
     ('color_info', 'color/camera_info', "topic of the colour camera's calibration", None),
@@ -53,6 +53,8 @@ ARGUMENTS = (
     ('depth_transport', '', 'how depth images are sent; empty: as params_file says',
      ['', 'raw', 'compressedDepth']),
     ('rviz', 'false', 'show cloud, overlay, boxes, shapes, grasps and TF in RViz', SWITCH),
+    ('rviz_frame', '',
+     'TF frame that RViz draws in; empty: output_frame, or else camera_color_optical_frame', None),
     ('planning_scene', 'false', 'tell MoveIt which objects there are; needs moveit_msgs', SWITCH),
     ('record', 'false', 'record inputs and outputs as a bag (MCAP) that can be replayed', SWITCH),
     ('record_to', '', 'folder of the bag; empty: recording_<date and time> where launch runs',
@@ -83,7 +85,13 @@ def start_nodes(context):
                   for name, parameter in PARAMETERS.items() if value[name]}
     file = [value['params_file']] if value['params_file'] else []
     preset = [value['camera_preset']] if value['camera_preset'] else []
-    uses_sim_time = {'use_sim_time': value['use_sim_time'] == 'true'}
+    # Without a word in the arguments the parameter file's counts for all nodes.
+    sim_time = ([{'use_sim_time': value['use_sim_time'] == 'true'}]
+                if value['use_sim_time'] else [])
+    # Objects of several cameras are one scene, so their ids differ as their TF frames do.
+    scene_prefix = [{'prefix': value['tf_prefix']}] if value['tf_prefix'] else []
+    rviz_frame = value['rviz_frame'] or value['output_frame']
+    fixed_frame = ['--fixed-frame', rviz_frame] if rviz_frame else []
     color_image, depth_image = value['color_image'], value['depth_image']
     recorder = Node(
         package='pose_estimation_ros',
@@ -91,7 +99,7 @@ def start_nodes(context):
         name='recorder',
         namespace=value['namespace'],
         output='screen',
-        parameters=[*file, uses_sim_time,
+        parameters=[*file, *sim_time,
                     {'output': ParameterValue(value['record_to'], value_type=str)}],
         condition=IfCondition(value['record']),
     )
@@ -118,7 +126,7 @@ def start_nodes(context):
         name='planning_scene_bridge',
         namespace=value['namespace'],
         output='screen',
-        parameters=[*file, uses_sim_time],
+        parameters=[*file, *sim_time, *scene_prefix],
         # MoveIt's is the same wherever the estimator is.
         remappings=[('collision_object', '/collision_object')],
         condition=IfCondition(value['planning_scene']),
@@ -128,8 +136,8 @@ def start_nodes(context):
         executable='rviz2',
         name='rviz',
         namespace=value['namespace'],
-        arguments=['-d', str(CONFIG / 'rviz' / 'pose_estimation.rviz')],
-        parameters=[uses_sim_time],
+        arguments=['-d', str(CONFIG / 'rviz' / 'pose_estimation.rviz'), *fixed_frame],
+        parameters=sim_time,
         remappings=[
             ('/object_markers', 'object_markers'),
             ('/object_points', 'object_points'),

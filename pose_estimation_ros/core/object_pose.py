@@ -85,6 +85,18 @@ class ObjectPose:
         low, high = vertices.min(axis=0), vertices.max(axis=0)
         return 0.5 * (low + high), high - low
 
+    def placed_box(self, T: NDArray[np.float64]
+                   ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return (4, 4) pose of the middle of `box` and its (3,) size, metres.
+
+        Args:
+            T: (4, 4) object to the frame that the box is wanted in.
+        """
+        middle, size = self.box()
+        T = T.copy()
+        T[:3, 3] += T[:3, :3] @ middle
+        return T, size
+
 
 def _check_covariance(label: str, covariance: NDArray[np.float64]) -> None:
     """Check shape, values and symmetry.

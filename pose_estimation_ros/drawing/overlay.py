@@ -62,21 +62,24 @@ def draw_overlay(rgb: NDArray[np.uint8], intrinsics: CameraIntrinsics,
         for detection in detections:
             draw_mask(image, detection, label_color(detection.label), style.mask_opacity)
     # The nearest object is drawn last, on top.
-    for pose in sorted(poses, key=lambda p: -p.T_camera_object[2, 3]):
-        draw_box(image, intrinsics, pose.T_camera_object, pose.size, label_color(pose.label),
-                 style.thickness)
+    boxes = [pose.placed_box(pose.T_camera_object) for pose in poses]
+    for pose, (T_box, size) in sorted(zip(poses, boxes, strict=True),
+                                      key=lambda placed: -placed[1][0][2, 3]):
+        draw_box(image, intrinsics, T_box, size, label_color(pose.label), style.thickness)
         draw_axes(image, intrinsics, pose.T_camera_object,
-                  style.axes_share * float(np.linalg.norm(pose.size)), style.thickness)
-    draw_tags(image, [_pose_tag(pose, intrinsics) for pose in poses
-                      if pose.T_camera_object[2, 3] > _TAGGED_NEAR])
+                  style.axes_share * float(np.linalg.norm(size)), style.thickness)
+    draw_tags(image, [_pose_tag(pose, T_box, size, intrinsics)
+                      for pose, (T_box, size) in zip(poses, boxes, strict=True)
+                      if T_box[2, 3] > _TAGGED_NEAR])
     return image
 
 
-def _pose_tag(pose: ObjectPose, intrinsics: CameraIntrinsics) -> Tag:
+def _pose_tag(pose: ObjectPose, T_box: NDArray[np.float64], size: NDArray[np.float64],
+              intrinsics: CameraIntrinsics) -> Tag:
     name = pose.label if pose.track_id < 0 else f'{pose.label} {pose.track_id}'
-    width, height, depth = (100.0 * pose.size).tolist()
+    width, height, depth = (100.0 * size).tolist()
     lines = (f'{name}  {pose.score:.2f}', f'{width:.1f} x {height:.1f} x {depth:.1f} cm')
-    corners = box_corners(pose.T_camera_object, pose.size)
+    corners = box_corners(T_box, size)
     corners[:, 2] = np.maximum(corners[:, 2], _TAGGED_NEAR)
     pixels = intrinsics.project(corners)
     x_min, y_min = pixels.min(axis=0).tolist()

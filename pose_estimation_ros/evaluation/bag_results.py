@@ -141,9 +141,12 @@ def _checked(values: Mapping[str, Any], source: str) -> dict[str, Any]:
 
 
 def _estimated_object(detection: Detection3D) -> EstimatedObject:
-    best = detection.results[0].hypothesis
-    return EstimatedObject(detection.id, best.class_id, pose_matrix(detection.bbox.center),
-                           box_size(detection), best.score)
+    best = detection.results[0]
+    T, middle = pose_matrix(best.pose.pose), pose_matrix(detection.bbox.center)[:3, 3]
+    # About the origin, as sizes of poses are: that of a CAD model need not be the box's middle.
+    size = box_size(detection) + 2.0 * np.abs(T[:3, :3].T @ (middle - T[:3, 3]))
+    return EstimatedObject(detection.id, best.hypothesis.class_id, T, size,
+                           best.hypothesis.score)
 
 
 def box_size(detection: Detection3D) -> NDArray[np.float64]:

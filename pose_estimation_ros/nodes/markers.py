@@ -105,10 +105,10 @@ class _CornerCache:
 
 
 def _markers(item: PlacedObject, fallback: str) -> list[Marker]:
-    label, size = item.pose.label, item.pose.size
+    label, (T_box, size) = item.pose.label, item.pose.placed_box(item.T)
     # Who sees it in RViz should know that no depth was looked at.
     remark = f' ({item.pose.source}, no depth)' if fallback else ''
-    corners = box_corners(item.T, size)
+    corners = box_corners(T_box, size)
     box = _lines(f'{label}/box', corners[np.array(BOX_EDGES)].reshape(-1, 3))
     box.color = _color(label_color(label))
     length = 0.5 * float(np.linalg.norm(size))
@@ -121,8 +121,8 @@ def _markers(item: PlacedObject, fallback: str) -> list[Marker]:
                   color=_color(label_color(label)))
     text.scale.z = _TEXT_HEIGHT
     # Above the object's upper side, where its box does not hide it.
-    above = item.T.copy()
-    above[:3, 3] += (0.5 * size[1] + _TEXT_HEIGHT) * item.T[:3, 1]
+    above = T_box.copy()
+    above[:3, 3] += (0.5 * size[1] + _TEXT_HEIGHT) * T_box[:3, 1]
     text.pose = pose_message(above, (0.0, 0.0, 0.0, 1.0))
     return [box, axes, text]
 

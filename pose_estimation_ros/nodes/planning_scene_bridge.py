@@ -31,7 +31,7 @@ from pose_estimation_ros.nodes.spinning import run_node
 _QUEUE = 10
 # MoveIt must not miss one, and reads them all at its own pace.
 _SCENE_QUEUE = 200
-_EXPIRY_PERIOD = 0.5
+_LISTENING_PERIOD = 0.5
 
 
 class PlanningSceneBridge(Node):
@@ -58,7 +58,7 @@ class PlanningSceneBridge(Node):
         self._with_hulls = self._value('shape') == 'hull'
         if self._with_hulls:
             self.create_subscription(PointCloud2, 'object_points', self._on_points, _QUEUE)
-        self.create_timer(_EXPIRY_PERIOD, self._expire)
+        self.create_timer(_LISTENING_PERIOD, self._listen)
 
     def start(self) -> None:
         """Do nothing more; everything happens in callbacks."""
@@ -88,22 +88,23 @@ class PlanningSceneBridge(Node):
         self._header = message.header
         self._mirror.limits = SceneLimits(
             values['min_motion'], values['min_rotation'],
-            max_missed_seconds=values['max_missed_seconds'])
-        objects = [_object(detection) for detection in message.detections
+            max_missed_seconds=values['max_missed_seconds'],
+            max_silent_seconds=values['max_silent_seconds'])
+        objects = [_object(detection, values['prefix']) for detection in message.detections
                    if _wanted(detection, _names(values['labels']), values['min_score'])]
         if points is not None:
             objects = with_hulls(objects, points)
         self._mirror.leave_alone(frozenset(_names(values['held'])))
         self._tell(self._mirror.update(self._now(), objects))
 
-    def _expire(self) -> None:
-        """Remove objects also when no detections come, and tell all to whoever has just come."""
+    def _listen(self) -> None:
+        """Tell all to whoever has just come, and judge the silence where no detections come."""
         listeners = self._publisher.get_subscription_count()
         if listeners > self._listeners:
             self._mirror.forget()
         self._listeners = listeners
         self._mirror.leave_alone(frozenset(_names(self._value('held'))))
-        self._tell(self._mirror.expire(self._now()))
+        self._tell(self._mirror.listen(self._now()))
 
     def _tell(self, changes: Sequence[SceneChange]) -> None:
         if not self.context.ok():
@@ -133,9 +134,9 @@ def _wanted(detection: Detection3D, labels: Sequence[str], min_score: float) -> 
     return hypothesis.score >= min_score and (not labels or hypothesis.class_id in labels)
 
 
-def _object(detection: Detection3D) -> SceneObject:
+def _object(detection: Detection3D, prefix: str) -> SceneObject:
     size = detection.bbox.size
-    return SceneObject(detection.id, detection.results[0].hypothesis.class_id,
+    return SceneObject(prefix + detection.id, detection.results[0].hypothesis.class_id,
                        pose_matrix(detection.bbox.center), np.array([size.x, size.y, size.z]))
 
 

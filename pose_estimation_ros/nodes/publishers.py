@@ -249,11 +249,12 @@ def turned_covariance(covariance: NDArray[np.float64] | None,
 
 def _detection_3d(item: PlacedObject, header: Header) -> Detection3D:
     pose = pose_message(item.T, item.quaternion)
-    width, height, depth = item.pose.size.tolist()
+    T_box, size = item.pose.placed_box(item.T)
     hypothesis = ObjectHypothesisWithPose(
         hypothesis=ObjectHypothesis(class_id=item.pose.label, score=float(item.pose.score)),
         pose=PoseWithCovariance(pose=pose, covariance=item.covariance.reshape(-1)))
-    box = BoundingBox3D(center=pose, size=Vector3(x=width, y=height, z=depth))
+    box = BoundingBox3D(center=pose_message(T_box, item.quaternion),
+                        size=Vector3(**dict(zip('xyz', size.tolist(), strict=True))))
     return Detection3D(header=header, results=[hypothesis], bbox=box, id=item.name)
 
 

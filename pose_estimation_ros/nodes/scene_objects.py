@@ -86,13 +86,16 @@ class SceneLimits:
         min_motion: Smallest step that is told, metres.
         min_rotation: Smallest turn that is told, radians.
         min_growth: Smallest relative change of a length of the box that is told.
-        max_missed_seconds: An object unseen for longer is removed.
+        max_missed_seconds: An object that detections leave out for longer is removed.
+        max_silent_seconds: Everything is removed when there are no detections for longer; 0 =
+            silence says nothing about what is there.
     """
 
     min_motion: float = 0.01
     min_rotation: float = 0.1
     min_growth: float = 0.1
     max_missed_seconds: float = 2.0
+    max_silent_seconds: float = 0.0
 
 
 @dataclass
@@ -109,15 +112,20 @@ class SceneMirror:
         self.limits = limits or SceneLimits()
         self._known: dict[str, _Known] = {}
         self._held: frozenset[str] = frozenset()
+        self._heard_ns = 0
 
-    def leave_alone(self, names: frozenset[str]) -> None:
+    def leave_alone(self, held: frozenset[str]) -> None:
         """Tell no more of some objects, as those that a robot has grasped, seen or not.
 
         MoveIt has taken them out of the scene by attaching them.
+
+        Args:
+            held: Names of objects, or labels: what is hidden in the hand for long comes back
+                under another name.
         """
-        self._held = names
-        for name in names:
-            self._known.pop(name, None)
+        self._held = held
+        for name in [name for name, known in self._known.items() if self._is_held(known.told)]:
+            del self._known[name]
 
     def update(self, now_ns: int, seen: Iterable[SceneObject]) -> list[SceneChange]:
         """Return what has changed with a frame.
@@ -126,9 +134,10 @@ class SceneMirror:
             now_ns: When the frame came, nanoseconds.
             seen: All objects of the frame.
         """
+        self._heard_ns = now_ns
         changes = []
         for item in seen:
-            if item.name in self._held:
+            if self._is_held(item):
                 continue
             known = self._known.get(item.name)
             operation = (Operation.ADD if known is None or known.tell_again
@@ -140,14 +149,16 @@ class SceneMirror:
                 item = replace(item, size=known.told.size, hull=known.told.hull)
             self._known[item.name] = _Known(item, now_ns)
             changes.append(SceneChange(operation or Operation.ADD, item))
-        return changes + self.expire(now_ns)
-
-    def expire(self, now_ns: int) -> list[SceneChange]:
-        """Return the removal of objects that were not seen for too long, or after a jump back."""
         limit = round(self.limits.max_missed_seconds * 1e9)
         gone = [name for name, known in self._known.items()
                 if not -limit <= now_ns - known.seen_ns <= limit]
-        return self._remove(gone)
+        return changes + self._remove(gone)
+
+    def listen(self, now_ns: int) -> list[SceneChange]:
+        """Return the removal of everything after too long a silence, or a jump back in time."""
+        silent_ns, limits = now_ns - self._heard_ns, self.limits
+        is_over = 0 < round(limits.max_silent_seconds * 1e9) < silent_ns
+        return self.clear() if is_over or silent_ns < -limits.max_missed_seconds * 1e9 else []
 
     def forget(self) -> None:
         """Tell everything anew when it is seen again, or that it is lost."""
@@ -157,6 +168,9 @@ class SceneMirror:
     def clear(self) -> list[SceneChange]:
         """Return the removal of everything."""
         return self._remove(list(self._known))
+
+    def _is_held(self, item: SceneObject) -> bool:
+        return item.name in self._held or item.label in self._held
 
     def _remove(self, names: Sequence[str]) -> list[SceneChange]:
         return [SceneChange(Operation.REMOVE, self._known.pop(name).told) for name in names]

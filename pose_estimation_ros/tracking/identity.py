@@ -326,7 +326,8 @@ class IdentityTracker:
         """Return poses with their identities, smoothed if that is wanted; no tentative ones.
 
         Points and NOCS coordinates are turned along with the choice of an equal rotation, so
-        that without smoothing they stay where they are in the camera frame.
+        that without smoothing they stay where they are in the camera frame. The corners of a
+        CAD model stay what its file has: any equal rotation is one of the file's frame.
 
         Args:
             poses: As they were given.
@@ -351,7 +352,8 @@ class IdentityTracker:
                 size=sizes[i] if is_smooth else pose.size,
                 covariance=(with_unknown_spin(covariances[i], T[i, :3, :3], pose.symmetry)
                             if is_known else pose.covariance),
-                points=_spun(pose.points, spin), nocs=_spun(pose.nocs, spin)))
+                points=pose.points if pose.faces is not None else _spun(pose.points, spin),
+                nocs=_spun(pose.nocs, spin)))
         return tuple(published)
 
     def _why_withheld(self, track: Track) -> str:

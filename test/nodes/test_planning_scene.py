@@ -175,8 +175,17 @@ def test_a_lost_object_is_removed_after_its_time_and_comes_back_whole():
     mirror.update(0, [mug(), mug(name='mug_4')])
     assert mirror.update(1 * SECOND, [mug()]) == []
     assert operations(mirror.update(3 * SECOND, [mug()])) == [('REMOVE', 'mug_4')]
-    assert operations(mirror.expire(6 * SECOND)) == [('REMOVE', 'mug_3')]
+    assert operations(mirror.update(6 * SECOND, [])) == [('REMOVE', 'mug_3')]
     assert operations(mirror.update(7 * SECOND, [mug()])) == [('ADD', 'mug_3')]
+
+
+def test_silence_says_nothing_about_what_is_there_unless_that_is_wanted():
+    mirror = SceneMirror(SceneLimits(max_missed_seconds=2.0))
+    mirror.update(0, [mug()])
+    assert mirror.listen(100 * SECOND) == []
+    mirror.limits = SceneLimits(max_missed_seconds=2.0, max_silent_seconds=30.0)
+    assert mirror.listen(30 * SECOND) == []
+    assert operations(mirror.listen(31 * SECOND)) == [('REMOVE', 'mug_3')]
 
 
 def test_who_comes_later_is_told_everything_also_what_is_lost_meanwhile():
@@ -185,13 +194,13 @@ def test_who_comes_later_is_told_everything_also_what_is_lost_meanwhile():
     mirror.forget()
     assert operations(mirror.update(SECOND, [mug()])) == [('ADD', 'mug_3')]
     assert operations(mirror.update(SECOND, [mug()])) == []
-    assert operations(mirror.expire(2 * SECOND + 1)) == [('REMOVE', 'mug_4')]
+    assert operations(mirror.update(2 * SECOND + 1, [mug()])) == [('REMOVE', 'mug_4')]
 
 
 def test_everything_goes_when_time_jumps_back_or_the_node_ends():
     mirror = SceneMirror()
     mirror.update(100 * SECOND, [mug()])
-    assert operations(mirror.expire(0)) == [('REMOVE', 'mug_3')]
+    assert operations(mirror.listen(0)) == [('REMOVE', 'mug_3')]
     mirror.update(0, [mug()])
     assert operations(mirror.clear()) == [('REMOVE', 'mug_3')]
     assert mirror.clear() == []
@@ -210,7 +219,16 @@ def test_an_object_that_the_hand_hides_is_left_alone_as_long_as_it_is_held():
     mirror = SceneMirror()
     mirror.update(0, [mug()])
     mirror.leave_alone(frozenset({'mug_3'}))
-    assert mirror.expire(9 * SECOND) == []
+    assert mirror.update(9 * SECOND, []) == []
+
+
+def test_what_is_held_by_its_label_is_left_alone_under_any_name():
+    mirror = SceneMirror()
+    mirror.update(0, [mug()])
+    mirror.leave_alone(frozenset({'mug'}))
+    assert mirror.update(SECOND, [mug(name='mug_9')]) == []
+    mirror.leave_alone(frozenset({'can'}))
+    assert operations(mirror.update(SECOND, [mug(name='mug_9')])) == [('ADD', 'mug_9')]
 
 
 def test_a_shape_that_comes_later_takes_the_place_of_the_box():

@@ -17,6 +17,7 @@ from pose_estimation_ros.core.object_pose import ObjectPose
 from pose_estimation_ros.core.rotation import axis_rotation, random_rotation
 from pose_estimation_ros.core.se3 import make_transform
 from pose_estimation_ros.core.symmetry import NO_SYMMETRY
+from pose_estimation_ros.evaluation.bag_results import box_size, frame_result
 from pose_estimation_ros.nodes.conversions import pose_matrix
 from pose_estimation_ros.nodes.naming import ros_name
 from pose_estimation_ros.nodes.parameters import MOST_OBJECTS
@@ -66,6 +67,36 @@ def test_outputs_are_moved_into_the_output_frame(client: Client, publisher):
     np.testing.assert_allclose(pose_matrix(pose.pose), T_base_camera @ T, atol=1e-9)
     (transform,) = client.received['/tf'][-1].transforms
     assert (transform.header.frame_id, transform.child_frame_id) == ('base_link', 'mug_7')
+
+
+def test_the_box_of_a_mesh_is_about_its_middle_and_the_pose_is_of_its_origin(
+        client: Client, publisher):
+    # A part of 4 x 10 x 20 cm whose file has the origin in a corner.
+    corners = np.array([[0.0, 0.0, 0.0], [0.04, 0.0, 0.0], [0.0, 0.1, 0.0], [0.0, 0.0, 0.2]])
+    T = make_transform(axis_rotation((1.0, 2.0, 0.5), 0.8), [0.1, 0.2, 0.7])
+    part = ObjectPose('part', 0.9, T, 2.0 * corners.max(axis=0), NO_SYMMETRY, 'test', track_id=3,
+                      points=corners.astype(np.float32),
+                      faces=np.array([[0, 1, 2], [0, 2, 3]], np.int32))
+    client.wait_for(lambda: client.node.count_subscribers('object_markers'), 'ourselves')
+
+    pose, message = published(client, publisher, replace(result(T), poses=(part,)), 'camera',
+                              np.eye(4))
+
+    (detection,) = message.detections
+    middle = T[:3, :3] @ [0.02, 0.05, 0.1] + T[:3, 3]
+    np.testing.assert_allclose(pose_matrix(pose.pose), T, atol=1e-7)
+    np.testing.assert_allclose(pose_matrix(detection.results[0].pose.pose), T, atol=1e-7)
+    np.testing.assert_allclose(pose_matrix(detection.bbox.center)[:3, 3], middle, atol=1e-7)
+    np.testing.assert_allclose(box_size(detection), [0.04, 0.1, 0.2], atol=1e-7)
+    # Recordings are read back as what the pipeline found.
+    (read,) = frame_result(message, 0).objects
+    np.testing.assert_allclose(read.T_camera_object, T, atol=1e-7)
+    np.testing.assert_allclose(read.size, part.size, atol=1e-7)
+    client.wait_for(lambda: client.received['object_markers'], 'markers')
+    (box,) = [marker for marker in client.received['object_markers'][-1].markers
+              if marker.ns == 'part/box']
+    drawn = np.array([[point.x, point.y, point.z] for point in box.points])
+    np.testing.assert_allclose(drawn.mean(axis=0), middle, atol=1e-6)
 
 
 def test_quaternions_do_not_jump_in_sign_along_a_track(client: Client, publisher):

@@ -1,4 +1,5 @@
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -113,6 +114,17 @@ def test_points_stay_where_they_are_when_the_rotation_is_exchanged():
     np.testing.assert_allclose(now.T_camera_object[:3, :3], np.eye(3), atol=1e-9)
     np.testing.assert_allclose(transform_points(now.T_camera_object, now.points),
                                transform_points(spun.T_camera_object, points), atol=1e-6)
+
+
+def test_a_mesh_stays_what_its_file_has_when_the_rotation_is_exchanged():
+    corners = np.random.default_rng(0).standard_normal((3, 3)).astype(np.float32)
+    mesh = {'points': corners, 'faces': np.array([[0, 1, 2]], np.int32)}
+    tracker = IdentityTracker()
+    tracker.update(0, [replace(pose('can', [0, 0, 1]), **mesh)])
+    spun = replace(pose('can', [0, 0, 1], axis_rotation((0, 1, 0), 2.0)), **mesh)
+    (now,) = tracker.update(1, [spun]).poses
+    np.testing.assert_allclose(now.T_camera_object[:3, :3], np.eye(3), atol=1e-9)
+    assert now.points is corners
 
 
 def test_an_object_without_symmetry_keeps_its_rotation():
