@@ -98,6 +98,19 @@ class DepthRegistration:
                 x = np.clip(left[chosen] + right, -1, width) + 1
                 y = np.clip(top[chosen] + down, -1, height) + 1
                 pixel = (y * (width + 2) + x).astype(np.intp)
-                np.minimum.at(flat, pixel, z[chosen])
+                _lower(flat, pixel, z[chosen])
         registered[np.isinf(registered)] = np.nan
         return np.ascontiguousarray(registered[1:-1, 1:-1])
+
+
+def _lower(flat: _Floats, pixel: NDArray[np.intp], z: _Floats) -> None:
+    """Lower the entries of `flat` at pixels, which may repeat, to the least z of each.
+
+    As `np.minimum.at`, which NumPy before 1.25 does one by one; few pixels repeat.
+    """
+    while True:
+        nearer = np.flatnonzero(flat[pixel] > z)
+        if not nearer.size:
+            return
+        pixel, z = pixel[nearer], z[nearer]
+        flat[pixel] = z

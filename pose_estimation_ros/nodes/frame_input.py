@@ -212,9 +212,11 @@ class FrameInput:
         publishers = self._node.count_publishers(subscription.topic_name)
         if not publishers:
             cure = self._other_transport(name, subscription.topic_name) or cure
+        missed = (self._options.depth == 'preferred' if name == 'depth' else
+                  name == 'depth camera_info' and not publishers
+                  and self._last_depth_ns is not None)
         return InputFacts(name, subscription.topic_name, publishers, cure, needed,
-                          '' if wanted_name in types else ', '.join(sorted(types)),
-                          missed=name == 'depth' and self._options.depth == 'preferred')
+                          '' if wanted_name in types else ', '.join(sorted(types)), missed)
 
     def _other_transport(self, name: str, topic: str) -> str:
         """Return what to do if an image is sent in another way; '' if it is not."""
@@ -281,16 +283,10 @@ class FrameInput:
             self._complete(message, None)
             return
         pair = self._pairs.add_color(stamp_to_ns(message.header.stamp), message)
-        gap = self._pairs.lasting_gap()
         if pair is not None:
             self._complete(*pair)
-        elif gap is not None:
-            self._on_fault(
-                f'colour and depth stamps are {gap:.3g} s apart, more than '
-                f'{self._pairs.limit_ns / 1e9:.3g} s (sync.slop, at most half the time between '
-                'two images); switch synchronisation on in the camera (RealSense: '
-                'enable_sync:=true) or raise sync.slop (launch files of cameras set it by '
-                'camera_preset)')
+        elif (fault := self._pairs.fault()) is not None:
+            self._on_fault(fault)
 
     def _waits_for_depth(self) -> bool:
         if self._options.depth in {'none', 'needed'}:

@@ -6,7 +6,9 @@ from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from pose_estimation_ros.nodes.ros_compat import fastdds_variable
+from rclpy.utilities import get_rmw_implementation_identifier
+
+from pose_estimation_ros.nodes.ros_compat import fastdds_variable, share_file
 
 _WINDOW = 30
 # Of the last messages; a few are lost whenever a subscription begins.
@@ -159,6 +161,9 @@ def _silence(fact: InputFacts, record: InputRecord) -> str:
 
 
 def _transport_cure() -> str:
-    return ('its images may exceed the shared memory of Fast DDS: start it with '
-            f'{fastdds_variable()}=config/fastdds.xml of this package, or set input_reliability '
-            'to reliable')
+    if 'fastrtps' in get_rmw_implementation_identifier():
+        return ('its images may exceed the shared memory of Fast DDS: start it with '
+                f'{fastdds_variable()}={share_file("config/fastdds.xml")}, or set '
+                'input_reliability to reliable')
+    return ('its images may exceed the buffers of the network: raise net.core.rmem_max as your '
+            'middleware recommends, or set input_reliability to reliable')

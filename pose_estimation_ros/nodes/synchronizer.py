@@ -10,7 +10,8 @@ import numpy as np
 Color = TypeVar('Color')
 Depth = TypeVar('Depth')
 
-_QUEUE_LENGTH = 10
+# Depth that is compressed or sent far may come half a second after its colour.
+_QUEUE_LENGTH = 20
 # A gap is worth a word only when it lasts: depth may simply come a little later than colour.
 _PATIENCE = 3
 _JUMP_BACK_NS = 1_000_000_000
@@ -63,15 +64,29 @@ class StampSynchronizer(Generic[Color, Depth]):
         found = _nearest(self._colors, stamp_ns, self.limit_ns)
         return None if found is None else self._pair(found, (stamp_ns, depth))
 
-    def lasting_gap(self) -> float | None:
-        """Return the seconds between the newest colour and its nearest depth if none fits.
+    def fault(self) -> str | None:
+        """Return why colour and depth, which both come, make no pairs, and the cure.
 
         None while pairs are found, or while one of the two is missing altogether.
         """
         if self._unpaired_colors < _PATIENCE or not self._colors or not self._depths:
             return None
-        newest = self._colors[-1][0]
-        return min(abs(newest - stamp) for stamp, _ in self._depths) / 1e9
+        newest, latest_depth = self._colors[-1][0], self._depths[-1][0]
+        oldest = self._colors[0][0]
+        if len(self._colors) == _QUEUE_LENGTH and latest_depth < oldest - self.limit_ns:
+            return (f'depth arrives {(newest - latest_depth) / 1e9:.3g} s after the colour of its '
+                    f'stamp, which is kept for {(newest - oldest) / 1e9:.3g} s; make it faster '
+                    '(less compression, a nearer republisher) or the camera slower, and let both '
+                    'stamps be of one clock')
+        gap = min(abs(newest - stamp) for stamp, _ in self._depths) / 1e9
+        limit_ns = self.limit_ns
+        apart = f'colour and depth stamps are {gap:.3g} s apart, more than {limit_ns / 1e9:.3g} s'
+        cure = 'switch synchronisation on in the camera (RealSense: enable_sync:=true)'
+        if limit_ns < self.slop_ns:
+            return (f'{apart}, half the time between two images, beyond which other images are '
+                    f'nearer; {cure}, or let both streams have one rate')
+        return (f'{apart} (sync.slop); {cure} or raise sync.slop (launch files of cameras set it '
+                'by camera_preset)')
 
     def clear(self) -> None:
         """Forget everything."""

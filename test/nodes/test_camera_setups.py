@@ -24,6 +24,16 @@ def test_rectified_images_are_read_with_p_and_without_distortion(client: Client,
                                atol=1e-5)
 
 
+def test_depth_whose_camera_info_was_not_remapped_is_used_with_a_warning(client: Client, node):
+    node(remappings=['depth/camera_info:=nobody/camera_info'])
+    client.wait_until_active()
+    client.wait_for_sentence(
+        'input', 'no depth camera_info: nobody publishes /nobody/camera_info; remap '
+        'depth/camera_info to its topic, so that alignment can be checked',
+        lambda: client.send(Frame([(PATCH, RED)], 0.5)))
+    assert client.received['object_poses']
+
+
 def see(client, name, box):
     """Show one object to the estimator of a namespace; return the parents of its TF frames."""
     frame = Frame([(box, RED)], 0.5)

@@ -1,3 +1,4 @@
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -23,13 +24,40 @@ def test_the_nearest_partner_wins():
 
 def test_a_lasting_gap_is_measured_and_ends_with_a_pair():
     pairs = StampSynchronizer(slop_ns=5 * MS)
-    assert pairs.lasting_gap() is None
+    assert pairs.fault() is None
     for k in range(4):
         pairs.add_depth((100 * k + 40) * MS, 'd')
         pairs.add_color(100 * k * MS, 'c')
-    assert pairs.lasting_gap() == 0.04
+    assert 'stamps are 0.04 s apart, more than 0.005 s (sync.slop)' in pairs.fault()
+    assert 'raise sync.slop' in pairs.fault()
     assert pairs.add_depth(302 * MS, 'd') is not None
-    assert pairs.lasting_gap() is None
+    assert pairs.fault() is None
+
+
+def test_a_slop_that_is_not_what_limits_is_no_cure():
+    pairs = StampSynchronizer(slop_ns=90 * MS)
+    for k in range(6):
+        pairs.add_depth((100 * k + 5000) * MS, 'd')
+        pairs.add_color(100 * k * MS, 'c')
+    assert 'half the time between two images' in pairs.fault()
+    assert 'sync.slop' not in pairs.fault()
+
+
+@pytest.mark.parametrize('late', [15, 25])
+def test_depth_that_comes_late_finds_its_colour_as_long_as_that_is_kept(late):
+    pairs = StampSynchronizer(slop_ns=10 * MS)
+    found = []
+    for k in range(60):
+        pairs.add_color(33 * k * MS, k)
+        if k >= late and (pair := pairs.add_depth(33 * (k - late) * MS, k - late)):
+            found.append(pair)
+    if late == 15:
+        assert found == [(k, k) for k in range(45)]
+        assert pairs.fault() is None
+    else:
+        assert not found
+        assert 'depth arrives 0.825 s after' in pairs.fault()
+        assert 'kept for 0.627 s' in pairs.fault()
 
 
 def test_a_jump_back_forgets_what_came_before():

@@ -13,6 +13,7 @@ from pose_estimation_ros.nodes.depth_registrar import refuse
 from pose_estimation_ros.nodes.diagnostics import FrameOutcome, Monitor
 from pose_estimation_ros.nodes.frame_input import CURES_OF_SILENCE
 from pose_estimation_ros.nodes.input_health import InputFacts, InputRecord, problems
+from pose_estimation_ros.nodes.ros_compat import share_file
 from pose_estimation_ros.segmentation.mask_rcnn import Miss
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -27,7 +28,8 @@ def sentence_of(name, publishers, record, wrong_type='', now_ns=10 * SECOND):
     topic = {'colour': '/color/image_raw', 'depth': '/depth/image_raw'}[name]
     fact = InputFacts(name, topic, publishers, CURES_OF_SILENCE[name], wrong_type=wrong_type)
     (problem,) = problems([fact], {name: record}, now_ns, SECOND)
-    return problem.sentence
+    # The page cannot know where the package is installed.
+    return problem.sentence.replace(str(share_file('config/fastdds.xml').parent), '<share>/config')
 
 
 def heard(lost=0):
