@@ -11,7 +11,7 @@ from launch.launch_description_sources import PythonLaunchDescriptionSource
 from launch.substitutions import LaunchConfiguration, PathJoinSubstitution
 from launch_ros.substitutions import FindPackageShare
 
-from pose_estimation_ros.nodes.driver_launch import driver_group
+from pose_estimation_ros.nodes.driver_launch import driver_group, driver_installed
 
 CORE = str(Path(__file__).with_name('pose_estimation.launch.py'))
 PRESET = str(Path(__file__).parents[1] / 'config' / 'cameras' / 'azure_kinect.yaml')
@@ -59,6 +59,7 @@ def generate_launch_description():
                               description="topic of the depth image's calibration"),
         DeclareLaunchArgument('rviz_frame', default_value='rgb_camera_link',
                               description='TF frame that RViz draws in'),
+        driver_installed('azure_kinect_ros_driver'),
         # Before the driver, so that its process gets the shared memory profile too.
         core,
         driver_group(core, driver),

@@ -12,7 +12,7 @@ from launch.launch_description_sources import PythonLaunchDescriptionSource
 from launch.substitutions import LaunchConfiguration, PathJoinSubstitution
 from launch_ros.substitutions import FindPackageShare
 
-from pose_estimation_ros.nodes.driver_launch import driver_group
+from pose_estimation_ros.nodes.driver_launch import driver_group, driver_installed
 
 CORE = str(Path(__file__).with_name('pose_estimation.launch.py'))
 PRESET = str(Path(__file__).parents[1] / 'config' / 'cameras' / 'oak.yaml')
@@ -56,6 +56,7 @@ def generate_launch_description():
         DeclareLaunchArgument('rviz_frame', default_value=[
             LaunchConfiguration('camera_name'), '_rgb_camera_optical_frame'],
                               description='TF frame that RViz draws in'),
+        driver_installed('depthai_ros_driver'),
         # Before the driver, so that its process gets the shared memory profile too.
         core,
         driver_group(core, driver),

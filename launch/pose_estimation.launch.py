@@ -48,6 +48,11 @@ ARGUMENTS = (
     ('color_info', 'color/camera_info', "topic of the colour camera's calibration", None),
     ('depth_image', 'depth/image_raw', 'topic of the depth images, aligned to colour', None),
     ('depth_info', 'depth/camera_info', "topic of the depth image's calibration", None),
+    ('color_rectified', '', 'images are rectified: no distortion; empty: as params_file says',
+     ['', *SWITCH]),
+    ('color_rotation', '',
+     'degrees clockwise that make the images upright; empty: as params_file says',
+     ['', '0', '90', '180', '270']),
     ('color_transport', '', 'how colour images are sent; empty: as params_file says',
      ['', 'raw', 'compressed']),
     ('depth_transport', '', 'how depth images are sent; empty: as params_file says',
@@ -73,19 +78,23 @@ PARAMETERS = {
     'tf_prefix': 'tf.prefix',
     'use_sim_time': 'use_sim_time',
     'autostart': 'autostart',
+    'color_rectified': 'color.rectified',
+    'color_rotation': 'color.rotation',
     'color_transport': 'color.transport',
     'depth_transport': 'depth.transport',
 }
+# Those that are no text.
+TYPED = ('use_sim_time', 'autostart', 'color_rectified', 'color_rotation')
 
 
 def start_nodes(context):
     """Make the actions from the values of the arguments."""
     value = {name: LaunchConfiguration(name).perform(context) for name, *_ in ARGUMENTS}
-    parameters = {parameter: yaml.safe_load(value[name]) if value[name] in SWITCH else value[name]
+    parameters = {parameter: yaml.safe_load(value[name]) if name in TYPED else value[name]
                   for name, parameter in PARAMETERS.items() if value[name]}
     file = [value['params_file']] if value['params_file'] else []
     preset = [value['camera_preset']] if value['camera_preset'] else []
-    # Without a word in the arguments the parameter file's counts for all nodes.
+    # Without a word in the arguments the parameter file's counts.
     sim_time = ([{'use_sim_time': value['use_sim_time'] == 'true'}]
                 if value['use_sim_time'] else [])
     # Objects of several cameras are one scene, so their ids differ as their TF frames do.
@@ -148,8 +157,9 @@ def start_nodes(context):
         ],
         condition=IfCondition(value['rviz']),
     )
-    # The recorder before the estimator, so that its first frames are in the bag.
-    return [recorder, estimator, planning_scene, rviz]
+    # What other packages bring first: if it is missing nothing has been started. The recorder
+    # before the estimator, so that its first frames are in the bag.
+    return [rviz, planning_scene, recorder, estimator]
 
 
 def generate_launch_description():

@@ -11,7 +11,7 @@ from launch.launch_description_sources import PythonLaunchDescriptionSource
 from launch.substitutions import LaunchConfiguration, PathJoinSubstitution, PythonExpression
 from launch_ros.substitutions import FindPackageShare
 
-from pose_estimation_ros.nodes.driver_launch import driver_group
+from pose_estimation_ros.nodes.driver_launch import driver_group, driver_installed
 
 CORE = str(Path(__file__).with_name('pose_estimation.launch.py'))
 PRESET = str(Path(__file__).parents[1] / 'config' / 'cameras' / 'realsense.yaml')
@@ -55,6 +55,7 @@ def generate_launch_description():
         DeclareLaunchArgument('rviz_frame', default_value=[
             LaunchConfiguration('camera_name'), '_color_optical_frame'],
                               description='TF frame that RViz draws in'),
+        driver_installed('realsense2_camera'),
         # Before the driver, so that its process gets the shared memory profile too.
         core,
         driver_group(core, driver),

@@ -54,6 +54,8 @@ def replay(
 
 def _estimated(recording: Bag, stamps: set[int], values: dict[str, Any]) -> Iterator[FrameResult]:
     """Yield what the pipeline says of the frames with the given stamps."""
+    from pose_estimation_ros.core.camera import turned_camera
+    from pose_estimation_ros.core.se3 import inverse
     from pose_estimation_ros.datasets.bag_camera import CameraTopics, choose_camera
     from pose_estimation_ros.evaluation.bag_results import FrameResult
     from pose_estimation_ros.evaluation.demo_report import EstimatedObject
@@ -70,16 +72,18 @@ def _estimated(recording: Bag, stamps: set[int], values: dict[str, Any]) -> Iter
             'and compare with --with')
     settings = EstimatorSettings.from_values(values)
     topics = choose_camera(recording, CameraTopics())
+    T_camera_turned = inverse(turned_camera(settings.input.quarters))
     pipeline = create_pipeline(settings.pipeline)
     try:
         for entry in frames_of(recording, topics, settings.input.slop_ns):
             if entry.color.stamp_ns not in stamps:
                 continue
-            frame = raw_frame(entry).read(rectified=settings.input.rectified)
+            frame = raw_frame(entry).read(rectified=settings.input.rectified,
+                                          quarters=settings.input.quarters)
             result = pipeline.process(frame)
             yield FrameResult(frame.stamp_ns, frame.frame_id, tuple(
-                EstimatedObject(object_name(pose, index), pose.label, pose.T_camera_object,
-                                pose.size, pose.score)
+                EstimatedObject(object_name(pose, index), pose.label,
+                                T_camera_turned @ pose.T_camera_object, pose.size, pose.score)
                 for index, pose in enumerate(result.poses)))
     finally:
         pipeline.close()

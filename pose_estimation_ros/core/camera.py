@@ -146,6 +146,27 @@ class CameraIntrinsics:
         """
         return self._scale(width / self.width, height / self.height, width, height)
 
+    def turned(self, quarters: int) -> CameraIntrinsics:
+        """Return the intrinsics of the image turned clockwise by so many quarters of a turn.
+
+        Its camera is turned as `turned_camera` says. What belongs to rectification, R and P, is
+        that of a single camera.
+        """
+        camera = self
+        for _ in range(quarters % 4):
+            camera = camera._quarter_turned()
+        return camera
+
+    def _quarter_turned(self) -> CameraIntrinsics:
+        """Return the intrinsics of the image in which (u, v) has become (height - 1 - v, u)."""
+        K = np.array([[self.fy, 0.0, self.height - 1 - self.cy], [0.0, self.fx, self.cx],
+                      [0.0, 0.0, 1.0]])
+        D = self.D.copy()
+        if self.distortion_model != 'equidistant' and D.size >= 4:
+            # A decentred lens leans elsewhere; everything else is the same all around.
+            D[2], D[3] = self.D[3], -self.D[2]
+        return CameraIntrinsics(self.height, self.width, K, self.distortion_model, D)
+
     def _scale(self, sx: float, sy: float, width: int, height: int) -> CameraIntrinsics:
         scale = np.array([[sx, 0.0, 0.5 * sx - 0.5], [0.0, sy, 0.5 * sy - 0.5], [0.0, 0.0, 1.0]])
         return replace(self, width=width, height=height, K=scale @ self.K,
@@ -267,6 +288,18 @@ class CameraIntrinsics:
         xy = self.undistort_points((pixels - (self.cx, self.cy)) / (self.fx, self.fy))
         z = np.asarray(depth, dtype=np.float64)[..., None]
         return np.concatenate([xy * z, z], axis=-1)
+
+
+def turned_camera(quarters: int) -> FloatArray:
+    """Return the (4, 4) T_turned_camera of an image turned clockwise by quarters of a turn.
+
+    What was up in the image lies to the right in it after one, x has become y and y has become
+    -x.
+    """
+    T = np.eye(4)
+    for _ in range(quarters % 4):
+        T[:2] = np.stack([-T[1], T[0]])
+    return T
 
 
 def _check_distortion(model: str, D: FloatArray) -> None:

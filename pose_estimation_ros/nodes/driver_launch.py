@@ -13,8 +13,21 @@ from launch.actions import (
 )
 from launch.conditions import IfCondition
 from launch.substitutions import LaunchConfiguration
+from launch_ros.substitutions import FindPackageShare
 
 _SWITCH = 'start_camera'
+
+
+def driver_installed(package: str) -> OpaqueFunction:
+    """Return what ends the launch if a driver is to be started whose package is missing.
+
+    To be placed before the estimator: launch leaves behind what it has started when a later
+    action fails.
+    """
+    def find(context: LaunchContext) -> None:
+        FindPackageShare(package).perform(context)
+
+    return OpaqueFunction(function=find, condition=IfCondition(LaunchConfiguration(_SWITCH)))
 
 
 def driver_group(core: IncludeLaunchDescription, driver: IncludeLaunchDescription,

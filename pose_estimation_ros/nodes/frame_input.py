@@ -71,6 +71,7 @@ class InputOptions:
         depth_transport: One of `DEPTH_TRANSPORTS`.
         reliable: Ask for reliable transport; False receives from every publisher.
         rectified: Images are rectified: the camera is P without distortion.
+        quarters: Quarters of a turn clockwise that make the images upright.
         slop_ns: Largest difference of the stamps of colour and depth, nanoseconds.
         register: Depth that is not aligned to colour is projected into the colour image.
         depth: Whether depth is subscribed: 'none', 'needed', 'if_any' = colour waits for it
@@ -82,6 +83,7 @@ class InputOptions:
     depth_transport: str
     reliable: bool
     rectified: bool
+    quarters: int
     register: bool
     slop_ns: int
     depth: DepthUse
@@ -104,11 +106,14 @@ class RawFrame:
     color_info: CameraInfo
     depth_info: CameraInfo | None
 
-    def read(self, *, rectified: bool, registrar: DepthRegistrar | None = None) -> RGBDFrame:
+    def read(self, *, rectified: bool, quarters: int = 0,
+             registrar: DepthRegistrar | None = None) -> RGBDFrame:
         """Return the frame as a plain value.
 
         Args:
             rectified: Images are rectified: the camera is P without distortion.
+            quarters: Quarters of a turn clockwise by which the images are turned; the frame is
+                then that of `core.camera.turned_camera`, though its name stays.
             registrar: Projects depth that is not aligned to colour; None = it is refused.
 
         Raises:
@@ -121,6 +126,9 @@ class RawFrame:
         depth = None
         if self.depth is not None:
             depth = self._aligned_depth(self.depth, intrinsics, registrar, rectified=rectified)
+        if quarters:
+            rgb, intrinsics = _turned(rgb, quarters), intrinsics.turned(quarters)
+            depth = None if depth is None else _turned(depth, quarters)
         return RGBDFrame(stamp_ns, header.frame_id, rgb, depth, intrinsics)
 
     def _aligned_depth(self, message: _AnyImage, color: CameraIntrinsics,
@@ -384,6 +392,11 @@ class _Infos:
         before = [info for info in infos if stamp_to_ns(info.header.stamp) <= stamp_ns]
         after = infos[len(before):]
         return before[-1] if before else None, after[0] if after else None
+
+
+def _turned(image: NDArray[Any], quarters: int) -> NDArray[Any]:
+    """Return an image turned clockwise."""
+    return np.ascontiguousarray(np.rot90(image, -quarters))
 
 
 def _is_same_camera(one: CameraInfo, other: CameraInfo) -> bool:

@@ -29,6 +29,7 @@ class ParameterSpec:
         default: Its type is the parameter's type.
         description: One line for people.
         limits: Smallest and largest value of a number.
+        step: Whole numbers must be a multiple of this.
         choices: Allowed values of a string.
         read_only: Set at the start only.
         inactive_only: May change while the node is not active; used at the next activation.
@@ -41,6 +42,7 @@ class ParameterSpec:
     choices: tuple[str, ...] = ()
     read_only: bool = False
     inactive_only: bool = False
+    step: int = 1
 
     @property
     def may_change(self) -> str:
@@ -55,6 +57,8 @@ class ParameterSpec:
             return f'{self.name} is {value!r}; choose one of {", ".join(self.choices)}'
         if self.limits is not None and not self.limits[0] <= float(value) <= self.limits[1]:
             return f'{self.name} is {value}; it must lie in {_range_text(self.limits)}'
+        if isinstance(value, int) and value % self.step:
+            return f'{self.name} is {value}; it must be a multiple of {self.step}'
         return None
 
     def descriptor(self) -> ParameterDescriptor:
@@ -67,7 +71,8 @@ class ParameterSpec:
                 FloatingPointRange(from_value=self.limits[0], to_value=self.limits[1])]
         elif self.limits is not None:
             descriptor.integer_range = [
-                IntegerRange(from_value=int(self.limits[0]), to_value=int(self.limits[1]), step=1)]
+                IntegerRange(from_value=int(self.limits[0]), to_value=int(self.limits[1]),
+                             step=self.step)]
         return descriptor
 
 
@@ -175,6 +180,9 @@ ESTIMATOR_PARAMETERS: tuple[ParameterSpec, ...] = (
     ParameterSpec('color.rectified', default=False, inactive_only=True,
                   description='The images are rectified: the camera is P of camera_info without '
                   'distortion. Otherwise K and D, and the node undistorts.'),
+    ParameterSpec('color.rotation', 0, 'Degrees clockwise by which the images must be turned to '
+                  'be upright: 90 or 270 for a camera on its side, 180 for one upside down.',
+                  limits=(0, 270), step=90, inactive_only=True),
     ParameterSpec('depth.transport', 'raw', 'Subscribe to depth/image_raw, or to '
                   'depth/image_raw/compressedDepth.', choices=('raw', 'compressedDepth'),
                   inactive_only=True),

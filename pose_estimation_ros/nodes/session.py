@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from rclpy.node import Node
 from rclpy.task import Future
 
+from pose_estimation_ros.core.camera import turned_camera
 from pose_estimation_ros.core.errors import InvalidInputError, PoseEstimationError
 from pose_estimation_ros.core.frame import RGBDFrame
 from pose_estimation_ros.core.se3 import inverse
@@ -239,6 +240,9 @@ class EstimationSession:
             if T_output_camera is None:
                 T_output_camera = self._place(frame.frame_id, frame.stamp_ns,
                                               max(0.0, self._settings.tf_timeout - queued))
+            # Turned images are those of a turned camera.
+            T_output_camera = T_output_camera @ inverse(
+                turned_camera(self._settings.input.quarters))
             timings = {'queue': queued, 'read': read - started, 'tf': time.perf_counter() - read}
             return _HalfJob(self._pipeline.segment(frame),
                             self._settings.output_frame or frame.frame_id, T_output_camera,
@@ -252,13 +256,15 @@ class EstimationSession:
         Raises:
             InvalidInputError: If anything else cannot be used, or depth is needed.
         """
-        rectified = self._settings.input.rectified
+        options = self._settings.input
         try:
-            return raw.read(rectified=rectified, registrar=self._registrar), ''
+            return raw.read(rectified=options.rectified, quarters=options.quarters,
+                            registrar=self._registrar), ''
         except InvalidInputError as error:
             if raw.depth is None or self._pipeline.depth_use != 'if_any':
                 raise
-            frame = replace(raw, depth=None).read(rectified=rectified)
+            frame = replace(raw, depth=None).read(rectified=options.rectified,
+                                                  quarters=options.quarters)
             return frame, f'{error}. Meanwhile poses come from colour alone'
 
     def _place(self, frame_id: str, stamp_ns: int, timeout: float = 0.0) -> NDArray[np.float64]:

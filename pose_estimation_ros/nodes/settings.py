@@ -82,7 +82,8 @@ class EstimatorSettings:
                 color_transport=values['color.transport'],
                 depth_transport=values['depth.transport'],
                 reliable=values['input_reliability'] == 'reliable',
-                rectified=values['color.rectified'], register=values['depth.register'],
+                rectified=values['color.rectified'],
+                quarters=values['color.rotation'] // 90, register=values['depth.register'],
                 slop_ns=round(values['sync.slop'] * 1e9), depth='needed',
                 patience_ns=round(values['sync.timeout'] * 1e9)),
             output=OutputOptions(

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+from pose_estimation_ros.core.camera import turned_camera
 from pose_estimation_ros.core.errors import InvalidInputError
 from pose_estimation_ros.core.frame import RGBDFrame
 from pose_estimation_ros.datasets import open_frames
@@ -35,6 +36,7 @@ _TRUTH = 'ground_truth_poses'
 _RECORDING_OF_DEMO = 'recording'
 _SLOP = 'sync.slop'
 _RECTIFIED = 'color.rectified'
+_ROTATION = 'color.rotation'
 
 
 def bag_at(path: Path) -> Bag | None:
@@ -80,8 +82,11 @@ def frames_in_bag(bag: Bag, topics: CameraTopics, pipeline: Pipeline | None
                 seen = seen_frame(name, undistorter.undistort(frame), results[stamp_ns], remarks,
                                   true)
             else:
-                frame = raw_frame(entry).read(rectified=values[_RECTIFIED])
-                seen = _estimated(name, frame, pipeline, true)
+                quarters = values[_ROTATION] // 90
+                frame = raw_frame(entry).read(rectified=values[_RECTIFIED], quarters=quarters)
+                seen = _estimated(name, frame, pipeline, tuple(
+                    replace(one, T_camera_object=turned_camera(quarters) @ one.T_camera_object)
+                    for one in true))
         except InvalidInputError as error:
             yield LostFrame(f'{number} ({name})', stamp_ns, str(error))
         else:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pose_estimation_ros.core.camera import CameraIntrinsics
+from pose_estimation_ros.core.camera import CameraIntrinsics, turned_camera
 from pose_estimation_ros.core.errors import InvalidInputError
 
 CAMERA = CameraIntrinsics.pinhole(640, 480, 600.0, 610.0, 321.0, 239.0)
@@ -165,3 +165,38 @@ def test_a_camera_that_cannot_be_is_told_with_the_cure(changes: dict[str, float]
     values = {'fx': 600.0, 'fy': 600.0, 'cx': 321.0, 'cy': 239.0} | changes
     with pytest.raises(InvalidInputError, match=f'camera is not calibrated: .*{told}.*calibrate'):
         CameraIntrinsics.pinhole(640, 480, **values).check_plausible()
+
+
+@pytest.mark.parametrize(('model', 'D'), [('plumb_bob', PLUMB_BOB), ('plumb_bob', np.zeros(0)),
+                                          ('rational_polynomial', RATIONAL),
+                                          ('equidistant', FISHEYE)])
+@pytest.mark.parametrize('quarters', [0, 1, 2, 3])
+def test_a_turned_camera_sees_points_where_the_turned_image_shows_them(
+        model: str, D: np.ndarray, quarters: int) -> None:
+    camera = CameraIntrinsics(640, 480, CAMERA.K, model, D)
+    points = np.random.default_rng(0).uniform((-0.4, -0.3, 0.8), (0.4, 0.3, 2.0), (50, 3))
+    turned = camera.turned(quarters)
+
+    seen = turned.project(points @ turned_camera(quarters)[:3, :3].T)
+
+    # NumPy turns images counter-clockwise: ask it where every pixel goes.
+    v, u = np.mgrid[:480, :640]
+    where = np.rot90(np.stack([u, v], axis=2), -quarters)
+    assert where.shape[:2] == (turned.height, turned.width)
+    rows, columns = np.mgrid[:turned.height, :turned.width]
+    to_turned = np.empty((480, 640, 2))
+    to_turned[where[..., 1], where[..., 0]] = np.stack([columns, rows], axis=2)
+    origin, right, down = to_turned[0, 0], to_turned[0, 1], to_turned[1, 0]
+    shown = origin + camera.project(points) @ np.stack([right - origin, down - origin])
+    np.testing.assert_allclose(seen, shown, atol=1e-9)
+
+
+def test_four_quarters_are_a_whole_turn() -> None:
+    camera = CameraIntrinsics(640, 480, CAMERA.K, 'plumb_bob', PLUMB_BOB)
+    np.testing.assert_allclose(camera.turned(4).turned(-4).K, camera.K)
+    around = camera
+    for _ in range(4):
+        around = around.turned(1)
+    np.testing.assert_allclose(around.K, camera.K)
+    np.testing.assert_allclose(around.D, camera.D)
+    np.testing.assert_allclose(turned_camera(3) @ turned_camera(1), np.eye(4), atol=1e-12)

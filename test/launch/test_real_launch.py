@@ -6,6 +6,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import cv2
@@ -259,6 +260,30 @@ def test_the_driver_gets_its_own_arguments_and_not_those_of_the_estimator(
     assert not {name for name in others if f"'{name}':" in core} - kept
     assert 'start_camera' not in others
     assert 'serial_no' in others or 'serial_no' in given
+
+
+@pytest.mark.parametrize(('launch_file', 'argument', 'package'), [
+    ('realsense', 'rviz:=false', 'realsense2_camera'), ('zed', 'rviz:=false', 'zed_wrapper'),
+    ('rgbd', 'rviz:=true', 'rviz2')])
+def test_a_missing_package_is_named_and_nothing_is_left_running(
+        launch_file, argument, package, params_file):
+    from ament_index_python.packages import PackageNotFoundError, get_package_prefix
+
+    with suppress(PackageNotFoundError, OSError):
+        pytest.skip(f'{package} is installed in {get_package_prefix(package)}')
+    variables = launch_environment()
+    variables['A_MISSING_PACKAGE'] = marker = f'{package}-{os.getpid()}'
+    result = subprocess.run(
+        ros2_launch(f'{launch_file}.launch.py', argument, f'params_file:={params_file}'),
+        env=variables, capture_output=True, text=True, check=False, timeout=PATIENCE)
+    assert result.returncode == 1
+    assert f"'{package}' not found" in result.stdout + result.stderr
+    left = []
+    for environ in Path('/proc').glob('[0-9]*/environ'):
+        with suppress(OSError):
+            if marker in environ.read_text(errors='replace'):
+                left.append(environ.parent.name)
+    assert not left
 
 
 def test_replay_runs_in_a_namespace_with_room_for_images_and_leaves_no_process(

@@ -1,7 +1,11 @@
 """Cameras that rectify, and two cameras at once: what a preset or a namespace is for."""
 
 import numpy as np
+import pytest
 from ros_harness import RED, STAND_IN, Client, Frame, NodeProcess, center, position
+
+from pose_estimation_ros.core.camera import turned_camera
+from pose_estimation_ros.nodes.conversions import pose_matrix
 
 PATCH = (60, 40, 100, 80)
 
@@ -22,6 +26,23 @@ def test_rectified_images_are_read_with_p_and_without_distortion(client: Client,
     _, message = client.result_of(frame)
     np.testing.assert_allclose(position(message.detections[0].bbox.center), center(PATCH, 0.5),
                                atol=1e-5)
+
+
+@pytest.mark.parametrize('rotation', [90, 180, 270])
+def test_what_a_turned_camera_sees_is_where_it_is(client: Client, node, rotation):
+    node(color__rotation=rotation)
+    client.wait_until_active()
+    frame = Frame([(PATCH, RED)], 0.5)
+    _, message = client.result_of(frame)
+    (detection,) = message.detections
+    np.testing.assert_allclose(position(detection.bbox.center), center(PATCH, 0.5), atol=1e-5)
+    # The method sees the object in an upright image and says that it is not turned there.
+    np.testing.assert_allclose(pose_matrix(detection.bbox.center)[:3, :3],
+                               turned_camera(rotation // 90)[:3, :3].T, atol=1e-6)
+    overlay = client.wait_for(lambda: client.received['overlay/image'], 'overlay',
+                              meanwhile=lambda: client.send(frame))[-1]
+    sizes = (overlay.width, overlay.height), (overlay.height, overlay.width)
+    assert sizes[rotation % 180 // 90] == frame.rgb.shape[1::-1]
 
 
 def test_depth_whose_camera_info_was_not_remapped_is_used_with_a_warning(client: Client, node):
