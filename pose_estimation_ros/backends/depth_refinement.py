@@ -26,7 +26,11 @@ from pose_estimation_ros.backends.point_preparation import masked_pixels
 from pose_estimation_ros.core.detection import Detection
 from pose_estimation_ros.core.frame import RGBDFrame
 from pose_estimation_ros.core.object_pose import ObjectPose
-from pose_estimation_ros.core.pose_covariance import sight_covariance, with_unknown_spin
+from pose_estimation_ros.core.pose_covariance import (
+    at_other_point,
+    sight_covariance,
+    with_unknown_spin,
+)
 from pose_estimation_ros.core.rotation import angle_between
 from pose_estimation_ros.rendering.mesh import Mesh, SurfaceSamples
 
@@ -58,14 +62,16 @@ _LEAST_DEVIATION, _LEAST_TURN = 0.002, np.radians(1.0)
 
 @dataclass(frozen=True, eq=False)
 class ModelSurface:
-    """The surface of a known object.
+    """The surface of a known object about the middle of its box, wherever its file's origin is.
 
     Attributes:
-        samples: Points of it with their normals, in the object's frame.
-        diagonal: Of its box, metres.
+        middle: (3,) of the box, metres, object's frame.
+        samples: Points of the surface with their normals; their origin is that middle.
+        diagonal: Of the box, metres.
         tree: Of the points.
     """
 
+    middle: FloatArray
     samples: SurfaceSamples
     diagonal: float
     tree: cKDTree
@@ -74,7 +80,9 @@ class ModelSurface:
     def of(cls, mesh: Mesh) -> ModelSurface:
         """Draw points from a mesh, the same ones each time."""
         samples = mesh.sample_surface(_SURFACE_POINTS, np.random.default_rng(0))
-        return cls(samples, float(np.linalg.norm(np.ptp(mesh.bounds, axis=0))),
+        middle = mesh.bounds.mean(axis=0, dtype=np.float64)
+        samples = replace(samples, points=(samples.points - middle).astype(np.float32))
+        return cls(middle, samples, float(np.linalg.norm(np.ptp(mesh.bounds, axis=0))),
                    cKDTree(samples.points))
 
     def distances(self, T: FloatArray, seen: FloatArray) -> FloatArray:
@@ -134,10 +142,28 @@ def refined(pose: ObjectPose, surface: ModelSurface, frame: RGBDFrame) -> Object
     """
     if frame.depth is None or pose.detection is None:
         return pose
-    seen = _seen(frame, pose.detection)
-    if not has_no_mask(pose.detection):
+    # Turned about a far origin, a well placed object would seem to be moved.
+    about_middle = _about(pose, surface.middle)
+    best = _best_fit(about_middle, pose.detection, surface, frame)
+    return pose if best is about_middle else _about(best, -surface.middle)
+
+
+def _about(pose: ObjectPose, shift: FloatArray) -> ObjectPose:
+    """Return a pose told by another point of the object, (3,) metres from its origin."""
+    T = pose.T_camera_object.copy()
+    lever = T[:3, :3] @ shift
+    T[:3, 3] += lever
+    return replace(pose, T_camera_object=T, covariance=None if pose.covariance is None
+                   else at_other_point(pose.covariance, lever))
+
+
+def _best_fit(pose: ObjectPose, detection: Detection, surface: ModelSurface,
+              frame: RGBDFrame) -> ObjectPose:
+    """Return what `refined` does, of a pose about the surface's middle."""
+    seen = _seen(frame, detection)
+    if not has_no_mask(detection):
         return _fitted(pose, surface, seen)
-    found = with_mask(frame, pose.detection, surface.diagonal)
+    found = with_mask(frame, detection, surface.diagonal)
     answers = [_fitted(replace(pose, detection=found), surface, _seen(frame, found)),
                _fitted(pose, surface, seen), pose]
     agreements = [surface.agreement(answer.T_camera_object, seen) for answer in answers]
@@ -182,7 +208,9 @@ def _moved(pose: ObjectPose, moved: FloatArray, surface: ModelSurface) -> Object
     before, position = pose.T_camera_object[:3, 3], pose.covariance[:3, :3]
     sight = before / np.linalg.norm(before)
     across = max((np.trace(position) - sight @ position @ sight) / 2.0, 0.0) ** 0.5
-    covariance = pose.covariance.copy()
+    # What is known of the middle's place says nothing about the rotation.
+    covariance = np.zeros((6, 6))
+    covariance[3:, 3:] = pose.covariance[3:, 3:]
     covariance[:3, :3] = sight_covariance(
         moved[:3, 3], _MOVED_DEVIATION * surface.diagonal,
         across * float(moved[2, 3] / before[2]), 0.0)[:3, :3]

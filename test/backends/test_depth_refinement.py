@@ -15,7 +15,7 @@ from pose_estimation_ros.core.camera import CameraIntrinsics
 from pose_estimation_ros.core.detection import Detection
 from pose_estimation_ros.core.frame import RGBDFrame
 from pose_estimation_ros.core.object_pose import ObjectPose
-from pose_estimation_ros.core.pose_covariance import sight_covariance
+from pose_estimation_ros.core.pose_covariance import at_other_point, sight_covariance
 from pose_estimation_ros.core.rotation import (
     angle_between,
     axis_angle_to_matrix,
@@ -205,3 +205,34 @@ def test_without_depth_nothing_changes() -> None:
     for depth in (None, np.full((240, 320), np.nan, np.float32)):
         frame = RGBDFrame(0, 'camera', np.zeros((240, 320, 3), np.uint8), depth, CAMERA)
         assert refined(pose, ModelSurface.of(mesh), frame) is pose
+
+
+@pytest.mark.parametrize('shown', [1.0, 0.1])
+def test_where_the_file_has_its_origin_makes_no_difference(shown: float) -> None:
+    mesh = bracket()
+    shift = np.array([0.2, -0.3, 0.1])
+    elsewhere = Mesh(mesh.vertices + shift.astype(np.float32), mesh.faces)
+    T_file_origin = make_transform(np.eye(3), shift)
+    generator = np.random.default_rng(4)
+    for _ in range(4):
+        T = make_transform(random_rotation(generator), np.array([0.03, -0.02, 0.6]))
+        depth = depth_of(mesh, T)
+        mask = np.isfinite(depth)
+        mask &= np.arange(mask.shape[1]) <= np.quantile(np.nonzero(mask)[1], shown)
+        off = T.copy()
+        off[:3, :3] = axis_angle_to_matrix(np.radians([4.8, -5.1, 3.8])) @ T[:3, :3]
+        off[:3, 3] *= 1.08
+        covariance = sight_covariance(off[:3, 3], 0.03, 0.005, 0.05)
+        frame = RGBDFrame(0, 'camera', np.zeros((240, 320, 3), np.uint8), depth, CAMERA)
+        usual = refined(replace(pose_at(off, mask), covariance=covariance),
+                        ModelSurface.of(mesh), frame)
+        far_off = off @ np.linalg.inv(T_file_origin)
+        far = refined(replace(pose_at(far_off, mask), covariance=at_other_point(
+            covariance, far_off[:3, 3] - off[:3, 3])), ModelSurface.of(elsewhere), frame)
+        np.testing.assert_allclose(far.T_camera_object @ T_file_origin, usual.T_camera_object,
+                                   atol=2e-3)
+        assert usual.covariance is not None and far.covariance is not None
+        assert np.linalg.eigvalsh(far.covariance).min() > 0
+        # One lever away, where it is not turned.
+        back = at_other_point(far.covariance, far.T_camera_object[:3, :3] @ shift)
+        np.testing.assert_allclose(np.diag(back), np.diag(usual.covariance), rtol=0.05)
