@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pose_estimation_ros.core.object_pose import ObjectPose
-from pose_estimation_ros.core.pose_covariance import turned, with_unknown_spin
+from pose_estimation_ros.core.pose_covariance import at_other_point, turned, with_unknown_spin
 from pose_estimation_ros.core.se3 import inverse
 from pose_estimation_ros.core.symmetry import nearest_equivalents
 from pose_estimation_ros.tracking.appearance import appearances
@@ -32,7 +32,7 @@ from pose_estimation_ros.tracking.motion import (
 )
 from pose_estimation_ros.tracking.options import TrackerOptions
 from pose_estimation_ros.tracking.rotation_votes import RotationVotes, first_votes, vote
-from pose_estimation_ros.tracking.seen_poses import SeenPoses
+from pose_estimation_ros.tracking.seen_poses import SeenPoses, told_by
 from pose_estimation_ros.tracking.track import (
     Track,
     TrackedPoses,
@@ -134,7 +134,8 @@ class IdentityTracker:
             rows[new] = self._begin(new, poses, seen, is_doubted, stamp_ns)
         for row in rows:
             self._note_sighting(self._tracks[row], stamp_ns)
-        published = self._published(poses, rows, T_nearest, inverse(T_fixed))
+        published = self._published(poses, rows, told_by(T_nearest, -seen.middle), seen.middle,
+                                    inverse(T_fixed))
         # Frames that are further apart than what may be missed lose nothing that they show.
         found = {self._tracks[row].key for row in rows}
         withheld = tuple(self._why_withheld(self._tracks[row]) for row in rows
@@ -322,7 +323,7 @@ class IdentityTracker:
             self._next_id += 1
 
     def _published(self, poses: Sequence[ObjectPose], rows: IndexArray, T_nearest: FloatArray,
-                   T_camera: FloatArray) -> tuple[ObjectPose, ...]:
+                   middle: FloatArray, T_camera: FloatArray) -> tuple[ObjectPose, ...]:
         """Return poses with their identities, smoothed if that is wanted; no tentative ones.
 
         Points and NOCS coordinates are turned along with the choice of an equal rotation, so
@@ -333,11 +334,12 @@ class IdentityTracker:
             poses: As they were given.
             rows: (P,) their tracks.
             T_nearest: (P, 4, 4) equal poses nearest to the tracks', in the tracks' frame.
+            middle: (P, 3) of the objects, which tracks follow, object frames.
             T_camera: (4, 4) from that frame into the camera's.
         """
         T_seen = T_camera @ T_nearest
         is_smooth = self._options.smoothing_seconds > 0
-        T = T_camera @ self._motion.T[rows] if is_smooth else T_seen
+        T = T_camera @ told_by(self._motion.T[rows], -middle) if is_smooth else T_seen
         sizes = np.exp(self._motion.log_size[rows])
         covariances = turned(self._motion.covariance[rows], T_camera[:3, :3])
         published = []
@@ -347,10 +349,12 @@ class IdentityTracker:
                 continue
             spin = pose.T_camera_object[:3, :3].T @ T_seen[i, :3, :3]
             is_known = is_smooth and pose.covariance is not None
+            covariance = covariances[i] if not middle[i].any() else at_other_point(
+                covariances[i], -T[i, :3, :3] @ middle[i])
             published.append(replace(
                 pose, track_id=track.track_id, T_camera_object=T[i],
                 size=sizes[i] if is_smooth else pose.size,
-                covariance=(with_unknown_spin(covariances[i], T[i, :3, :3], pose.symmetry)
+                covariance=(with_unknown_spin(covariance, T[i, :3, :3], pose.symmetry)
                             if is_known else pose.covariance),
                 points=pose.points if pose.faces is not None else _spun(pose.points, spin),
                 nocs=_spun(pose.nocs, spin)))

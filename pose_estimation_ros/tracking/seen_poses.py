@@ -1,4 +1,8 @@
-"""The poses of one frame as tracking looks at them: arrays in the frame of the tracks."""
+"""The poses of one frame as tracking looks at them: arrays in the frame of the tracks.
+
+A pose is that of the object's middle, with the object's axes: a wrong rotation must not move an
+object whose CAD file has its origin far from it.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pose_estimation_ros.core.object_pose import ObjectPose
-from pose_estimation_ros.core.pose_covariance import turned
+from pose_estimation_ros.core.pose_covariance import at_other_point, turned
 from pose_estimation_ros.tracking.appearance import appearances
 from pose_estimation_ros.tracking.assignment import Sightings
 from pose_estimation_ros.tracking.motion import usable_covariances, with_settled_spin
@@ -24,13 +28,15 @@ class SeenPoses:
     """The P poses of one frame in the frame of the tracks.
 
     Attributes:
-        T: (P, 4, 4) poses.
+        T: (P, 4, 4) poses of the objects' middles.
+        middle: (P, 3) where these are, object frames, metres.
         covariance: (P, 6, 6), known for all; the spin of round objects counts as settled.
         size: (P, 3) metres.
         appearance: (P, B) histograms of colours, NaN = unknown.
     """
 
     T: FloatArray
+    middle: FloatArray
     covariance: FloatArray
     size: FloatArray
     appearance: FloatArray
@@ -46,9 +52,12 @@ class SeenPoses:
             T_fixed_camera: (4, 4) from the camera's frame into that of the tracks.
         """
         T = np.stack([pose.T_camera_object for pose in poses]) if poses else np.zeros((0, 4, 4))
-        T = T_fixed_camera @ T
+        middle = np.array([pose.box()[0] for pose in poses]).reshape(-1, 3)
+        T = told_by(T_fixed_camera @ T, middle)
         covariance = turned(usable_covariances([pose.covariance for pose in poses]),
                             T_fixed_camera[:3, :3])
+        for i in np.flatnonzero(middle.any(axis=1)):
+            covariance[i] = at_other_point(covariance[i], T[i, :3, :3] @ middle[i])
         round_ones = [i for i, pose in enumerate(poses) if pose.symmetry.axis is not None]
         if round_ones:
             axes = np.array([poses[i].symmetry.axis for i in round_ones])
@@ -56,10 +65,17 @@ class SeenPoses:
                 covariance[round_ones], (T[round_ones, :3, :3] @ axes[..., None])[..., 0])
         size = np.array([pose.size for pose in poses]).reshape(-1, 3)
         detections = [None if rgb is None else pose.detection for pose in poses]
-        return cls(T, covariance, size,
+        return cls(T, middle, covariance, size,
                    appearances(_NO_COLOURS if rgb is None else rgb, detections))
 
     def sightings(self, rows: NDArray[np.intp]) -> Sightings:
         """Return what assignment compares of some of them."""
         return Sightings(self.T[rows], np.linalg.norm(self.size[rows], axis=1),
                          self.appearance[rows])
+
+
+def told_by(T: FloatArray, point: FloatArray) -> FloatArray:
+    """Return (P, 4, 4) poses told by other points of the objects, (P, 3) in their frames."""
+    moved = T.copy()
+    moved[:, :3, 3] += (T[:, :3, :3] @ point[..., None])[..., 0]
+    return moved

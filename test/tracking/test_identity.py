@@ -12,6 +12,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 from sightings import SECOND, SIZE, ids, pose
 
 from pose_estimation_ros.core.errors import ConfigurationError
+from pose_estimation_ros.core.pose_covariance import at_other_point
 from pose_estimation_ros.core.rotation import angle_between, axis_rotation, random_rotation
 from pose_estimation_ros.core.se3 import transform_points
 from pose_estimation_ros.tracking.identity import IdentityTracker, TrackerOptions, TrackKey
@@ -117,8 +118,9 @@ def test_points_stay_where_they_are_when_the_rotation_is_exchanged():
 
 
 def test_a_mesh_stays_what_its_file_has_when_the_rotation_is_exchanged():
-    corners = np.random.default_rng(0).standard_normal((3, 3)).astype(np.float32)
-    mesh = {'points': corners, 'faces': np.array([[0, 1, 2]], np.int32)}
+    corners = np.float32([[-0.05, 0.0, 0.0], [0.05, 0.1, 0.0], [0.0, 0.1, 0.05],
+                          [0.0, 0.0, -0.05]])
+    mesh = {'points': corners, 'faces': np.array([[0, 1, 2], [0, 1, 3]], np.int32)}
     tracker = IdentityTracker()
     tracker.update(0, [replace(pose('can', [0, 0, 1]), **mesh)])
     spun = replace(pose('can', [0, 0, 1], axis_rotation((0, 1, 0), 2.0)), **mesh)
@@ -140,3 +142,22 @@ def test_an_object_without_symmetry_keeps_its_rotation():
 def test_limits_that_cannot_work_are_refused(limits):
     with pytest.raises(ConfigurationError):
         TrackerOptions(**limits)
+
+
+@pytest.mark.parametrize('origin', [(0.0, 0.0, 0.0), (0.3, -0.2, 0.1)])
+def test_a_wrong_rotation_does_not_move_an_object_wherever_its_file_has_the_origin(origin):
+    # A mesh of 10 cm whose middle is at `origin` of its file.
+    corners = np.float32(origin) + np.float32(0.05) * np.float32([
+        [-1, -1, -1], [1, 1, 1], [1, -1, 1], [-1, 1, -1]])
+    faces = np.array([[0, 1, 2], [0, 1, 3]], np.int32)
+    tracker = IdentityTracker(TrackerOptions(smoothing_seconds=0.3))
+    middle = np.array([0.0, 0.1, 0.8])
+    for frame in range(12):
+        R = axis_rotation((0, 0, 1), np.radians(90.0 if frame == 10 else 0.0))
+        seen = replace(pose('drill', middle - R @ origin, R), points=corners, faces=faces,
+                       covariance=at_other_point(1e-4 * np.eye(6), -R @ origin))
+        (now,) = tracker.update(frame * SECOND // 10, [seen]).poses
+        np.testing.assert_allclose(now.T_camera_object[:3, :3], np.eye(3), atol=1e-6)
+        np.testing.assert_allclose(now.placed_box(now.T_camera_object)[0][:3, 3], middle,
+                                   atol=1e-6)
+        assert np.linalg.eigvalsh(now.covariance).min() > 0
