@@ -58,6 +58,8 @@ SCRIPTS = (
     Script('scaling', ('threads',), ('scaling_threads',)),
     Script('alignment_speed', (), ('alignment_speed',)),
     Script('full_speed', ('--repeats', '5'), ('full_speed',)),
+    Script('full_accuracy', ('data/models/spd_full', '--frames', '112'), ('full_accuracy',),
+           'data/models/spd_full'),
     Script('mrc_full_speed', ('--repeats', '3'), ('mrc_full_speed',)),
     Script('mrc_speed', ('data/lmo/test', '--frames', '3', '--repeats', '2'), ('mrc_speed',),
            'data/lmo/test'),
