@@ -57,8 +57,8 @@ def generate_launch_description():
                               description='topic of the depth images, aligned to colour'),
         DeclareLaunchArgument('depth_info', default_value=[*CAMERA, '/depth_to_rgb/camera_info'],
                               description="topic of the depth image's calibration"),
-        DeclareLaunchArgument('rviz_frame', default_value='rgb_camera_link',
-                              description='TF frame that RViz draws in'),
+        DeclareLaunchArgument('camera_frame', default_value='rgb_camera_link',
+                              description='TF frame of the images, for RViz'),
         driver_installed('azure_kinect_ros_driver'),
         # Before the driver, so that its process gets the shared memory profile too.
         core,

@@ -59,7 +59,8 @@ ARGUMENTS = (
      ['', 'raw', 'compressedDepth']),
     ('rviz', 'false', 'show cloud, overlay, boxes, shapes, grasps and TF in RViz', SWITCH),
     ('rviz_frame', '',
-     'TF frame that RViz draws in; empty: output_frame, or else camera_color_optical_frame', None),
+     'TF frame that RViz draws in; empty: output_frame, or else camera_frame', None),
+    ('camera_frame', 'camera_color_optical_frame', 'TF frame of the images, for RViz', None),
     ('planning_scene', 'false', 'tell MoveIt which objects there are; needs moveit_msgs', SWITCH),
     ('record', 'false', 'record inputs and outputs as a bag (MCAP) that can be replayed', SWITCH),
     ('record_to', '', 'folder of the bag; empty: recording_<date and time> where launch runs',
@@ -99,8 +100,7 @@ def start_nodes(context):
                 if value['use_sim_time'] else [])
     # Objects of several cameras are one scene, so their ids differ as their TF frames do.
     scene_prefix = [{'prefix': value['tf_prefix']}] if value['tf_prefix'] else []
-    rviz_frame = value['rviz_frame'] or value['output_frame']
-    fixed_frame = ['--fixed-frame', rviz_frame] if rviz_frame else []
+    rviz_frame = value['rviz_frame'] or value['output_frame'] or value['camera_frame']
     color_image, depth_image = value['color_image'], value['depth_image']
     recorder = Node(
         package='pose_estimation_ros',
@@ -145,7 +145,8 @@ def start_nodes(context):
         executable='rviz2',
         name='rviz',
         namespace=value['namespace'],
-        arguments=['-d', str(CONFIG / 'rviz' / 'pose_estimation.rviz'), *fixed_frame],
+        arguments=['-d', str(CONFIG / 'rviz' / 'pose_estimation.rviz'),
+                   '--fixed-frame', rviz_frame],
         parameters=sim_time,
         remappings=[
             ('/object_markers', 'object_markers'),
@@ -157,8 +158,8 @@ def start_nodes(context):
         ],
         condition=IfCondition(value['rviz']),
     )
-    # What other packages bring first: if it is missing nothing has been started. The recorder
-    # before the estimator, so that its first frames are in the bag.
+    # RViz first: if it is not installed nothing has been started. The recorder before the
+    # estimator, so that its first frames are in the bag.
     return [rviz, planning_scene, recorder, estimator]
 
 

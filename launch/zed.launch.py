@@ -49,9 +49,9 @@ def generate_launch_description():
                               description='topic of the depth images, aligned to colour'),
         DeclareLaunchArgument('depth_info', default_value=[*CAMERA, '/depth/camera_info'],
                               description="topic of the depth image's calibration"),
-        DeclareLaunchArgument('rviz_frame', default_value=[
+        DeclareLaunchArgument('camera_frame', default_value=[
             LaunchConfiguration('camera_name'), '_left_camera_frame_optical'],
-                              description='TF frame that RViz draws in'),
+                              description='TF frame of the images, for RViz'),
         driver_installed('zed_wrapper'),
         # Before the driver, so that its process gets the shared memory profile too.
         core,

@@ -32,6 +32,7 @@ from pose_estimation_ros.core.pose_covariance import (
     with_unknown_spin,
 )
 from pose_estimation_ros.core.rotation import angle_between
+from pose_estimation_ros.core.se3 import at_point
 from pose_estimation_ros.rendering.mesh import Mesh, SurfaceSamples
 
 FloatArray = NDArray[np.float64]
@@ -150,11 +151,9 @@ def refined(pose: ObjectPose, surface: ModelSurface, frame: RGBDFrame) -> Object
 
 def _about(pose: ObjectPose, shift: FloatArray) -> ObjectPose:
     """Return a pose told by another point of the object, (3,) metres from its origin."""
-    T = pose.T_camera_object.copy()
-    lever = T[:3, :3] @ shift
-    T[:3, 3] += lever
-    return replace(pose, T_camera_object=T, covariance=None if pose.covariance is None
-                   else at_other_point(pose.covariance, lever))
+    T, covariance = pose.T_camera_object, pose.covariance
+    return replace(pose, T_camera_object=at_point(T, shift), covariance=None if covariance is None
+                   else at_other_point(covariance, T[:3, :3] @ shift))
 
 
 def _best_fit(pose: ObjectPose, detection: Detection, surface: ModelSurface,

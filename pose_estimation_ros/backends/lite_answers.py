@@ -104,7 +104,6 @@ class LiteAnswers:
         answers: LiteAnswers = _with_rows(self, rows[better], others, better)
         return answers
 
-
     def joined(self, rows: NDArray[np.intp], others: LiteAnswers, is_round: NDArray[np.bool_],
                points: FloatArray, seed: int) -> LiteAnswers:
         """Return the answers with those of some rows joined with second opinions.
@@ -130,6 +129,7 @@ class LiteAnswers:
                                                      (own.membership, others.membership)))
         mean = replace(own, nocs=nocs, membership=membership, poses=solve_poses(
             points, nocs, membership, own.shape, seed))
+        same &= mean.poses.valid
         better = ~same & others.poses.valid & (
             ~own.poses.valid | (others.probability > own.probability))
         chosen = same | better

@@ -2,8 +2,8 @@
 
 A network that is unsure is run again. Of most categories the mirror image of an object is one of
 them, too, and networks are trained on both (`Category.mirrors`): seen in a mirror, an object gets
-a second opinion whose errors are not those of the first. Of others the next of the placements
-that the network offers is tried.
+a second opinion whose errors are not those of the first. Of others, and by networks that were not
+trained so, the next of the placements that the network offers is tried.
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from pose_estimation_ros.core.categories import category_named
 from pose_estimation_ros.core.symmetry import Y_AXIS_SYMMETRY
 from pose_estimation_ros.runtime import ModelManifest
 
@@ -35,7 +34,7 @@ class SecondLooks:
     Attributes:
         mirrored_below: Placements less probable than this are looked at in a mirror; 0 = none,
             for networks whose probability is that of nothing but the choice.
-        mirrors: (C,) bool, which of the model's categories a mirror leaves what they are.
+        mirrors: (C,) bool, which of the model's categories it was trained on in a mirror, too.
         is_round: (C,) bool, which of them are round about +y.
     """
 
@@ -45,11 +44,10 @@ class SecondLooks:
 
     @classmethod
     def of(cls, manifest: ModelManifest) -> SecondLooks:
-        """Return what a manifest says: `input.mirrored_below`, and its categories."""
-        known = [category_named(name) for name in manifest.categories]
+        """Return what a manifest says: `input.mirrored_below` and `input.mirrors`."""
+        mirrors = manifest.input.get('mirrors', ())
         return cls(float(manifest.input.get('mirrored_below', 0.0)),
-                   np.array([category is not None and category.mirrors for category in known],
-                            dtype=np.bool_),
+                   np.array([name in mirrors for name in manifest.categories], dtype=np.bool_),
                    np.array([manifest.symmetry_of(name) == Y_AXIS_SYMMETRY
                              for name in manifest.categories], dtype=np.bool_))
 

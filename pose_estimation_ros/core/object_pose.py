@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from pose_estimation_ros.core.detection import Detection
 from pose_estimation_ros.core.errors import InvalidInputError
-from pose_estimation_ros.core.se3 import is_rigid
+from pose_estimation_ros.core.se3 import at_point, is_rigid
 from pose_estimation_ros.core.symmetry import Symmetry
 
 
@@ -93,9 +93,7 @@ class ObjectPose:
             T: (4, 4) object to the frame that the box is wanted in.
         """
         middle, size = self.box()
-        T = T.copy()
-        T[:3, 3] += T[:3, :3] @ middle
-        return T, size
+        return at_point(T, middle), size
 
 
 def _check_covariance(label: str, covariance: NDArray[np.float64]) -> None:

@@ -34,6 +34,13 @@ def transform_points(T: FloatArray, points: NDArray[np.floating]) -> FloatArray:
     return np.asarray(points @ T[:3, :3].T + T[:3, 3], dtype=np.float64)
 
 
+def at_point(T: FloatArray, point: FloatArray) -> FloatArray:
+    """Return (..., 4, 4) poses whose origins are moved to (..., 3) points of their own frames."""
+    moved = T.copy()
+    moved[..., :3, 3] += (T[..., :3, :3] @ point[..., None])[..., 0]
+    return moved
+
+
 def is_rigid(T: FloatArray, tolerance: float = _ORTHONORMAL_TOLERANCE) -> bool:
     """Return whether a (4, 4) matrix is a finite, proper rigid transform."""
     if T.shape != (4, 4):

@@ -86,25 +86,29 @@ class PlanningSceneBridge(Node):
     def _update(self, message: Detection3DArray, points: NDArray[np.float64] | None) -> None:
         values = values_of(self, PLANNING_SCENE_PARAMETERS)
         self._header = message.header
-        self._mirror.limits = SceneLimits(
-            values['min_motion'], values['min_rotation'],
-            max_missed_seconds=values['max_missed_seconds'],
-            max_silent_seconds=values['max_silent_seconds'])
+        self._follow_parameters()
         objects = [_object(detection, values['prefix']) for detection in message.detections
                    if _wanted(detection, _names(values['labels']), values['min_score'])]
         if points is not None:
             objects = with_hulls(objects, points)
-        self._mirror.leave_alone(frozenset(_names(values['held'])))
         self._tell(self._mirror.update(self._now(), objects))
 
     def _listen(self) -> None:
         """Tell all to whoever has just come, and judge the silence where no detections come."""
         listeners = self._publisher.get_subscription_count()
+        self._follow_parameters()
         if listeners > self._listeners:
-            self._mirror.forget()
+            self._tell(self._mirror.everything())
         self._listeners = listeners
-        self._mirror.leave_alone(frozenset(_names(self._value('held'))))
         self._tell(self._mirror.listen(self._now()))
+
+    def _follow_parameters(self) -> None:
+        values = values_of(self, PLANNING_SCENE_PARAMETERS)
+        self._mirror.limits = SceneLimits(
+            values['min_motion'], values['min_rotation'],
+            max_missed_seconds=values['max_missed_seconds'],
+            max_silent_seconds=values['max_silent_seconds'])
+        self._mirror.leave_alone(frozenset(_names(values['held'])))
 
     def _tell(self, changes: Sequence[SceneChange]) -> None:
         if not self.context.ok():

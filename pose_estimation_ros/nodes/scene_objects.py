@@ -102,7 +102,6 @@ class SceneLimits:
 class _Known:
     told: SceneObject
     seen_ns: int
-    tell_again: bool = False
 
 
 class SceneMirror:
@@ -140,7 +139,7 @@ class SceneMirror:
             if self._is_held(item):
                 continue
             known = self._known.get(item.name)
-            operation = (Operation.ADD if known is None or known.tell_again
+            operation = (Operation.ADD if known is None
                          else self._change(known.told, item))
             if operation is None and known is not None:
                 known.seen_ns = now_ns
@@ -160,10 +159,9 @@ class SceneMirror:
         is_over = 0 < round(limits.max_silent_seconds * 1e9) < silent_ns
         return self.clear() if is_over or silent_ns < -limits.max_missed_seconds * 1e9 else []
 
-    def forget(self) -> None:
-        """Tell everything anew when it is seen again, or that it is lost."""
-        for known in self._known.values():
-            known.tell_again = True
+    def everything(self) -> list[SceneChange]:
+        """Return all that is known, for who has just come."""
+        return [SceneChange(Operation.ADD, known.told) for known in self._known.values()]
 
     def clear(self) -> list[SceneChange]:
         """Return the removal of everything."""

@@ -33,6 +33,7 @@ class StampSynchronizer(Generic[Color, Depth]):
         self._depths: deque[tuple[int, Depth]] = deque(maxlen=_QUEUE_LENGTH)
         self._color_stamps: deque[int] = deque(maxlen=_QUEUE_LENGTH)
         self._unpaired_colors = 0
+        self._colors_since_depth = 0
 
     @property
     def limit_ns(self) -> int:
@@ -54,6 +55,7 @@ class StampSynchronizer(Generic[Color, Depth]):
         self._colors.append((stamp_ns, color))
         self._color_stamps.append(stamp_ns)
         self._unpaired_colors += 1
+        self._colors_since_depth += 1
         found = _nearest(self._depths, stamp_ns, self.limit_ns)
         return None if found is None else self._pair((stamp_ns, color), found)
 
@@ -61,6 +63,7 @@ class StampSynchronizer(Generic[Color, Depth]):
         """Take a depth image; return a pair if its colour is there."""
         self._clear_after_jump_back(self._depths, stamp_ns)
         self._depths.append((stamp_ns, depth))
+        self._colors_since_depth = 0
         found = _nearest(self._colors, stamp_ns, self.limit_ns)
         return None if found is None else self._pair(found, (stamp_ns, depth))
 
@@ -70,6 +73,8 @@ class StampSynchronizer(Generic[Color, Depth]):
         None while pairs are found, or while one of the two is missing altogether.
         """
         if self._unpaired_colors < _PATIENCE or not self._colors or not self._depths:
+            return None
+        if self._colors_since_depth >= _QUEUE_LENGTH:
             return None
         newest, latest_depth = self._colors[-1][0], self._depths[-1][0]
         oldest = self._colors[0][0]

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from pose_estimation_ros.core.object_pose import ObjectPose
 from pose_estimation_ros.core.pose_covariance import at_other_point, turned, with_unknown_spin
-from pose_estimation_ros.core.se3 import inverse
+from pose_estimation_ros.core.se3 import at_point, inverse
 from pose_estimation_ros.core.symmetry import nearest_equivalents
 from pose_estimation_ros.tracking.appearance import appearances
 from pose_estimation_ros.tracking.assignment import Limits, Sightings, are_alike, assign
@@ -32,7 +32,7 @@ from pose_estimation_ros.tracking.motion import (
 )
 from pose_estimation_ros.tracking.options import TrackerOptions
 from pose_estimation_ros.tracking.rotation_votes import RotationVotes, first_votes, vote
-from pose_estimation_ros.tracking.seen_poses import SeenPoses, told_by
+from pose_estimation_ros.tracking.seen_poses import SeenPoses
 from pose_estimation_ros.tracking.track import (
     Track,
     TrackedPoses,
@@ -134,8 +134,8 @@ class IdentityTracker:
             rows[new] = self._begin(new, poses, seen, is_doubted, stamp_ns)
         for row in rows:
             self._note_sighting(self._tracks[row], stamp_ns)
-        published = self._published(poses, rows, told_by(T_nearest, -seen.middle), seen.middle,
-                                    inverse(T_fixed))
+        published = self._published(poses, rows, at_point(T_nearest, -seen.followed),
+                                    seen.followed, inverse(T_fixed))
         # Frames that are further apart than what may be missed lose nothing that they show.
         found = {self._tracks[row].key for row in rows}
         withheld = tuple(self._why_withheld(self._tracks[row]) for row in rows
@@ -248,7 +248,7 @@ class IdentityTracker:
         verdict = vote(self._votes.take(rows), T_expected[:, :3, :3], T[:, :3, :3], symmetries,
                        np.exp(-seconds / options.change_seconds), options.max_rotation)
         deviation = np.sqrt(np.trace(covariance[:, :3, :3], axis1=1, axis2=2))
-        far = np.maximum(_JUMP * np.linalg.norm(size, axis=1), _JUMP_DEVIATIONS * deviation)
+        far = np.maximum(_JUMP * seen.diagonal[chosen], _JUMP_DEVIATIONS * deviation)
         is_far = surprises(motion, seconds, T) > far[:, None]
         has_jumped = is_far.all(axis=1) & (seconds > 0)
         has_stopped = is_far[:, 1] & ~is_far[:, 0]
@@ -323,7 +323,7 @@ class IdentityTracker:
             self._next_id += 1
 
     def _published(self, poses: Sequence[ObjectPose], rows: IndexArray, T_nearest: FloatArray,
-                   middle: FloatArray, T_camera: FloatArray) -> tuple[ObjectPose, ...]:
+                   followed: FloatArray, T_camera: FloatArray) -> tuple[ObjectPose, ...]:
         """Return poses with their identities, smoothed if that is wanted; no tentative ones.
 
         Points and NOCS coordinates are turned along with the choice of an equal rotation, so
@@ -334,12 +334,12 @@ class IdentityTracker:
             poses: As they were given.
             rows: (P,) their tracks.
             T_nearest: (P, 4, 4) equal poses nearest to the tracks', in the tracks' frame.
-            middle: (P, 3) of the objects, which tracks follow, object frames.
+            followed: (P, 3) the points that tracks follow, object frames.
             T_camera: (4, 4) from that frame into the camera's.
         """
         T_seen = T_camera @ T_nearest
         is_smooth = self._options.smoothing_seconds > 0
-        T = T_camera @ told_by(self._motion.T[rows], -middle) if is_smooth else T_seen
+        T = T_camera @ at_point(self._motion.T[rows], -followed) if is_smooth else T_seen
         sizes = np.exp(self._motion.log_size[rows])
         covariances = turned(self._motion.covariance[rows], T_camera[:3, :3])
         published = []
@@ -349,8 +349,8 @@ class IdentityTracker:
                 continue
             spin = pose.T_camera_object[:3, :3].T @ T_seen[i, :3, :3]
             is_known = is_smooth and pose.covariance is not None
-            covariance = covariances[i] if not middle[i].any() else at_other_point(
-                covariances[i], -T[i, :3, :3] @ middle[i])
+            covariance = covariances[i] if not followed[i].any() else at_other_point(
+                covariances[i], -T[i, :3, :3] @ followed[i])
             published.append(replace(
                 pose, track_id=track.track_id, T_camera_object=T[i],
                 size=sizes[i] if is_smooth else pose.size,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from pose_estimation_ros.core.categories import CATEGORIES, Category
 from pose_estimation_ros.core.point_colors import COLOR_CHANNELS
+from pose_estimation_ros.core.symmetry import NO_SYMMETRY, Y_AXIS_SYMMETRY
 from pose_estimation_ros.networks.acr_lite import ACRLite, ACRLiteConfig
 from pose_estimation_ros.networks.crnet_lite import CRNetLite, CRNetLiteConfig, LiteOutput
 from pose_estimation_ros.networks.spd_lite import SpdLite, SpdLiteConfig
@@ -182,7 +183,7 @@ def export_model(name: str, checkpoint: Path, out: Path, training: Mapping[str, 
         files={'network': ModelFile.of(path, out)},
         categories=tuple(category.name for category in categories),
         input={'points': points, **({'every': every} if every > 1 else {}), **colored,
-               **({'mirrored_below': _MIRRORED_BELOW} if pictured else {}),
+               **(_mirrors(categories) if pictured else {}),
                'frame': 'view frame (+y up), centred, divided by the radius'},
         parameters=notes['config'],
         training={**notes['training'], **training},
@@ -192,6 +193,16 @@ def export_model(name: str, checkpoint: Path, out: Path, training: Mapping[str, 
                     if category not in CATEGORIES})
     write_manifest(manifest, out)
     return manifest
+
+
+def _mirrors(categories: Sequence[Category]) -> dict[str, Any]:
+    """Return which categories a manifest lets look at in a mirror, and when.
+
+    Of those with other symmetries, what a mirror shows is not the representative of the training.
+    """
+    return {'mirrored_below': _MIRRORED_BELOW, 'mirrors': [
+        category.name for category in categories
+        if category.mirrors and category.symmetry in (NO_SYMMETRY, Y_AXIS_SYMMETRY)]}
 
 
 def _categories(notes: Mapping[str, Any]) -> tuple[Category, ...]:

@@ -181,7 +181,7 @@ def _row(name: str, pose: ObjectPose) -> tuple[str, ...]:
     T = pose.T_camera_object
     quaternion = matrix_to_quaternion(T[:3, :3])
     return (name, f'{pose.score:.2f}', _numbers(T[:3, 3], '.3f'), _numbers(quaternion, '.3f'),
-            _numbers(100.0 * pose.size, '.1f'))
+            _numbers(100.0 * pose.box()[1], '.1f'))
 
 
 def _numbers(values: Any, form: str) -> str:

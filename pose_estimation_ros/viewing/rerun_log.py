@@ -17,7 +17,6 @@ from pose_estimation_ros.core.object_pose import ObjectPose
 from pose_estimation_ros.core.rotation import matrix_to_quaternion
 from pose_estimation_ros.drawing.overlay import label_color
 from pose_estimation_ros.drawing.shapes import AXIS_COLORS
-from pose_estimation_ros.evaluation.demo_report import EstimatedObject
 from pose_estimation_ros.nodes.camera_publisher import millimetres
 from pose_estimation_ros.nodes.naming import object_name
 from pose_estimation_ros.viewing.seen_frame import SeenFrame
@@ -60,8 +59,9 @@ class RerunLog:
         self._at(seen.frame.stamp_ns)
         self._log_camera(seen.frame)
         self._log_objects(seen.objects)
-        self._stream.log('objects/truth', _boxes(seen.truth, [''] * len(seen.truth),
-                                                 [_TRUTH_COLOR] * len(seen.truth)))
+        true = [(found.T_camera_object, found.size) for found in seen.truth]
+        self._stream.log('objects/truth', _boxes(true, [''] * len(true),
+                                                 [_TRUTH_COLOR] * len(true)))
         self._stream.log('plots/objects', rr.Scalars(float(len(seen.objects))))
         if np.isfinite(seen.latency):
             self._stream.log('plots/milliseconds/image_to_result',
@@ -129,7 +129,8 @@ class RerunLog:
         colors = [label_color(pose.label) for pose in poses]
         labels = [f'{object_name(pose, index)} {pose.score:.2f}'
                   for index, pose in enumerate(poses)]
-        self._stream.log('objects/boxes', _boxes(poses, labels, colors))
+        self._stream.log('objects/boxes', _boxes(
+            [pose.placed_box(pose.T_camera_object) for pose in poses], labels, colors))
         origins = np.array([pose.T_camera_object[:3, 3] for pose in poses for _ in range(3)])
         vectors = np.array([
             0.5 * float(np.linalg.norm(pose.size)) * pose.T_camera_object[:3, axis]
@@ -139,13 +140,13 @@ class RerunLog:
             colors=list(AXIS_COLORS) * len(poses)))
 
 
-def _boxes(objects: Sequence[ObjectPose] | Sequence[EstimatedObject], labels: Sequence[str],
-           colors: Sequence[tuple[int, int, int]]) -> Any:
-    poses = [found.T_camera_object for found in objects]
+def _boxes(boxes: Sequence[tuple[NDArray[np.float64], NDArray[np.float64]]],
+           labels: Sequence[str], colors: Sequence[tuple[int, int, int]]) -> Any:
+    """Return boxes of (4, 4) poses and (3,) sizes."""
     return rr.Boxes3D(
-        centers=np.array([T[:3, 3] for T in poses]).reshape(-1, 3),
-        half_sizes=np.array([found.size / 2 for found in objects]).reshape(-1, 3),
-        quaternions=[rr.Quaternion(xyzw=matrix_to_quaternion(T[:3, :3])) for T in poses],
+        centers=np.array([T[:3, 3] for T, _ in boxes]).reshape(-1, 3),
+        half_sizes=np.array([size / 2 for _, size in boxes]).reshape(-1, 3),
+        quaternions=[rr.Quaternion(xyzw=matrix_to_quaternion(T[:3, :3])) for T, _ in boxes],
         labels=list(labels), colors=list(colors))
 
 

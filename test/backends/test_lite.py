@@ -104,7 +104,7 @@ def create(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Create:
     (tmp_path / 'spd.onnx').write_bytes(b'network')
 
     def _create(size: str = 'lite', upright_tolerance: float = 8.0,
-                **given_input: float) -> LiteBackend:
+                **given_input: object) -> LiteBackend:
         manifest = ModelManifest(
             'ours', 'pose', 'spd', size,
             {'network': ModelFile.of(tmp_path / 'spd.onnx', tmp_path)}, CATEGORY_NAMES,
@@ -314,7 +314,7 @@ def _off(pose: ObjectPose) -> float:
 def test_what_is_seen_in_a_mirror_is_averaged_with_what_is_seen_without(
         create: Create, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lite, 'InferenceSession', BiasedSession)
-    backend = create(mirrored_below=0.99)
+    backend = create(mirrored_below=0.99, mirrors=['mug'])
     monkeypatch.setattr(BiasedSession, 'turns', (6.0, -6.0))
 
     both, camera = (_estimate_one(backend, _detection(label)) for label in ('mug', 'camera'))
@@ -329,7 +329,7 @@ def test_where_the_mirror_shows_another_placement_the_likelier_one_is_taken(
         create: Create, monkeypatch: pytest.MonkeyPatch, probabilities: tuple[float, float],
         right: int) -> None:
     monkeypatch.setattr(lite, 'InferenceSession', BiasedSession)
-    backend = create(mirrored_below=0.99)
+    backend = create(mirrored_below=0.99, mirrors=['mug'])
     monkeypatch.setattr(BiasedSession, 'turns', (0.0, 90.0) if right == 0 else (90.0, 0.0))
     monkeypatch.setattr(BiasedSession, 'probabilities', probabilities)
 

@@ -19,7 +19,7 @@ MIRROR_VIEW, MIRROR_OBJECT = np.diag([-1.0, 1.0, 1.0]), np.diag([1.0, 1.0, -1.0]
 ANGLES = st.tuples(*[st.floats(-3.0, 3.0)] * 3)
 
 
-def _looks(**given_input: float) -> SecondLooks:
+def _looks(**given_input: object) -> SecondLooks:
     return SecondLooks.of(ModelManifest(
         'mine', 'pose', 'crnet', 'lite', {'network': ModelFile('network.onnx', '0' * 64, 1)},
         (*CATEGORY_NAMES, 'shoe'), input={'points': 8, **given_input}))
@@ -52,19 +52,23 @@ def test_a_mirror_turns_the_view_left_to_right() -> None:
     np.testing.assert_array_equal(shown[1], points[1] @ MIRROR_VIEW.astype(np.float32))
 
 
-def test_categories_that_a_mirror_changes_or_nobody_knows_get_the_next_placement() -> None:
+def test_what_the_model_was_not_trained_on_in_a_mirror_gets_the_next_placement() -> None:
     category = np.array([CATEGORY_NAMES.index(name) for name in ('mug', 'camera', 'can', 'camera',
                                                                  'mug')] + [6, 6])
     probability = np.array([0.9, 0.9, 0.9999, 0.4, 0.2, 0.4, 0.9])
 
-    rows, mirrored = _looks(mirrored_below=0.99).wanted(category, probability)
+    mirrors = [entry.name for entry in CATEGORIES if entry.mirrors]
+    rows, mirrored = _looks(mirrored_below=0.99, mirrors=mirrors).wanted(category, probability)
     assert (rows.tolist(), mirrored.tolist()) == ([0, 3, 4, 5], [True, False, True, False])
-    # Without a limit of the model's there is no mirror at all.
-    rows, mirrored = _looks().wanted(category, probability)
-    assert (rows.tolist(), mirrored.tolist()) == ([3, 4, 5], [False, False, False])
+    # Without a word of the model's there is no mirror at all.
+    for looks in (_looks(), _looks(mirrors=mirrors), _looks(mirrored_below=0.99)):
+        rows, mirrored = looks.wanted(category, probability)
+        assert (rows.tolist(), mirrored.tolist()) == ([3, 4, 5], [False, False, False])
 
 
 @pytest.mark.parametrize(('name', 'looks'), [('spd', 0.0), ('crnet', 0.99), ('acr', 0.99)])
 def test_shipped_models_that_see_pictures_use_a_mirror(name: str, looks: float) -> None:
     shipped = ModelStore([ROOT / 'models']).find(f'{name}_lite')
-    assert SecondLooks.of(shipped.manifest).mirrored_below == looks
+    seconds = SecondLooks.of(shipped.manifest)
+    assert seconds.mirrored_below == looks
+    assert seconds.mirrors.tolist() == [looks > 0 and category.mirrors for category in CATEGORIES]

@@ -60,6 +60,16 @@ def test_depth_that_comes_late_finds_its_colour_as_long_as_that_is_kept(late):
         assert 'kept for 0.627 s' in pairs.fault()
 
 
+def test_of_depth_that_has_stopped_nothing_is_said_here():
+    pairs = StampSynchronizer(slop_ns=10 * MS)
+    for k in range(6):
+        pairs.add_depth((33 * k + 16) * MS, 'd')
+        pairs.add_color(33 * k * MS, 'c')
+    for k in range(6, 60):
+        pairs.add_color(33 * k * MS, 'c')
+    assert pairs.fault() is None
+
+
 def test_a_jump_back_forgets_what_came_before():
     pairs = StampSynchronizer(slop_ns=5 * MS)
     pairs.add_color(10_000 * MS, 'old')

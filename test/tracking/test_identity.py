@@ -14,7 +14,8 @@ from sightings import SECOND, SIZE, ids, pose
 from pose_estimation_ros.core.errors import ConfigurationError
 from pose_estimation_ros.core.pose_covariance import at_other_point
 from pose_estimation_ros.core.rotation import angle_between, axis_rotation, random_rotation
-from pose_estimation_ros.core.se3 import transform_points
+from pose_estimation_ros.core.se3 import make_transform, transform_points
+from pose_estimation_ros.core.symmetry import Symmetry
 from pose_estimation_ros.tracking.identity import IdentityTracker, TrackerOptions, TrackKey
 
 
@@ -161,3 +162,21 @@ def test_a_wrong_rotation_does_not_move_an_object_wherever_its_file_has_the_orig
         np.testing.assert_allclose(now.placed_box(now.T_camera_object)[0][:3, 3], middle,
                                    atol=1e-6)
         assert np.linalg.eigvalsh(now.covariance).min() > 0
+
+
+@pytest.mark.parametrize('smoothing', [0.0, 0.3])
+def test_a_part_of_odd_symmetry_stays_where_it_is(smoothing):
+    # A prism over a triangle, whose box's middle is not in the axis.
+    angles = np.radians([0.0, 120.0, 240.0])
+    ring = 0.05 * np.stack([np.cos(angles), np.zeros(3), np.sin(angles)], axis=1)
+    corners = np.float32(np.concatenate([ring - [0, 0.02, 0], ring + [0, 0.02, 0]]))
+    faces = np.array([[0, 1, 2], [3, 4, 5]], np.int32)
+    thirds = [axis_rotation((0, 1, 0), angle) for angle in angles]
+    symmetry = Symmetry(discrete=tuple(tuple(map(float, third.ravel())) for third in thirds[1:]))
+    tracker = IdentityTracker(TrackerOptions(smoothing_seconds=smoothing))
+    for frame in range(8):
+        seen = replace(pose('prism', [0, 0.1, 0.8], thirds[frame % 3]), points=corners,
+                       faces=faces, symmetry=symmetry)
+        (now,) = tracker.update(frame * SECOND // 10, [seen]).poses
+        np.testing.assert_allclose(now.T_camera_object,
+                                   make_transform(np.eye(3), [0, 0.1, 0.8]), atol=1e-6)
