@@ -183,7 +183,7 @@ def export_model(name: str, checkpoint: Path, out: Path, training: Mapping[str, 
         files={'network': ModelFile.of(path, out)},
         categories=tuple(category.name for category in categories),
         input={'points': points, **({'every': every} if every > 1 else {}), **colored,
-               **(_mirrors(categories) if pictured else {}),
+               **(_mirrors(lite.backend, categories) if pictured else {}),
                'frame': 'view frame (+y up), centred, divided by the radius'},
         parameters=notes['config'],
         training={**notes['training'], **training},
@@ -195,14 +195,16 @@ def export_model(name: str, checkpoint: Path, out: Path, training: Mapping[str, 
     return manifest
 
 
-def _mirrors(categories: Sequence[Category]) -> dict[str, Any]:
+def _mirrors(backend: str, categories: Sequence[Category]) -> dict[str, Any]:
     """Return which categories a manifest lets look at in a mirror, and when.
 
     Of those with other symmetries, what a mirror shows is not the representative of the training.
+    Round ones gain less by a mirror, and a CR-Net takes twice as long as an ACR-Pose.
     """
+    kinds = (NO_SYMMETRY,) if backend == 'crnet' else (NO_SYMMETRY, Y_AXIS_SYMMETRY)
     return {'mirrored_below': _MIRRORED_BELOW, 'mirrors': [
         category.name for category in categories
-        if category.mirrors and category.symmetry in (NO_SYMMETRY, Y_AXIS_SYMMETRY)]}
+        if category.mirrors and category.symmetry in kinds]}
 
 
 def _categories(notes: Mapping[str, Any]) -> tuple[Category, ...]:
