@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +18,7 @@ from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from pose_estimation_ros.core.camera import CameraIntrinsics
 from pose_estimation_ros.core.errors import InvalidInputError
 from pose_estimation_ros.core.frame import RGBDFrame
+from pose_estimation_ros.nodes.camera_infos import AnyImage, CameraInfos
 from pose_estimation_ros.nodes.conversions import (
     camera_intrinsics,
     color_image,
@@ -53,13 +53,10 @@ CURES_OF_SILENCE = {
     'depth camera_info': 'remap depth/camera_info to its topic, so that alignment can be checked',
 }
 _QUEUE = 5
-_INFOS_KEPT = 30
 # So many images in a row without an info of their stamp: the camera sends infos at another pace.
 _INFOS_MISSED = 3
 _REPEATS_WORTH_A_WORD = 5
-_CAMERA_FIELDS = ('height', 'width', 'distortion_model', 'd', 'k', 'r', 'p')
 
-_AnyImage: TypeAlias = Image | CompressedImage
 
 
 @dataclass(frozen=True)
@@ -101,8 +98,8 @@ class RawFrame:
         depth_info: The same of the depth camera, None if nobody publishes it.
     """
 
-    color: _AnyImage
-    depth: _AnyImage | None
+    color: AnyImage
+    depth: AnyImage | None
     color_info: CameraInfo
     depth_info: CameraInfo | None
 
@@ -131,7 +128,7 @@ class RawFrame:
             depth = None if depth is None else _turned(depth, quarters)
         return RGBDFrame(stamp_ns, header.frame_id, rgb, depth, intrinsics)
 
-    def _aligned_depth(self, message: _AnyImage, color: CameraIntrinsics,
+    def _aligned_depth(self, message: AnyImage, color: CameraIntrinsics,
                        registrar: DepthRegistrar | None, *,
                        rectified: bool) -> NDArray[np.float32]:
         """Return (H, W) depth of the colour image: alignment is checked, not assumed."""
@@ -173,16 +170,16 @@ class FrameInput:
         self._monitor = monitor
         self._on_frame = on_frame
         self._on_fault = on_fault
-        self._pairs: StampSynchronizer[_AnyImage, _AnyImage] = StampSynchronizer(options.slop_ns)
+        self._pairs: StampSynchronizer[AnyImage, AnyImage] = StampSynchronizer(options.slop_ns)
         self._order = FrameOrder()
         self._senders = SenderWatch()
-        self._color_infos = _Infos()
-        self._depth_infos = _Infos()
+        self._color_infos = CameraInfos()
+        self._depth_infos = CameraInfos()
         self._missed_infos = 0
         self._infos_followed = False
         self._last_depth_ns: int | None = None
         self._first_color_ns: int | None = None
-        self._waiting: tuple[_AnyImage, _AnyImage | None] | None = None
+        self._waiting: tuple[AnyImage, AnyImage | None] | None = None
         self._subscriptions: dict[str, Subscription] = {}
         try:
             self._subscribe_to_all(options)
@@ -257,7 +254,7 @@ class FrameInput:
         reliability = (ReliabilityPolicy.RELIABLE if self._options.reliable
                        else ReliabilityPolicy.BEST_EFFORT)
 
-        def receive(message: _AnyImage | CameraInfo, info: dict[str, Any]) -> None:
+        def receive(message: AnyImage | CameraInfo, info: dict[str, Any]) -> None:
             self._monitor.received(name, self._clock.now().nanoseconds)
             self._senders.heard(name, info)
             if not self._is_mixed(name):
@@ -286,7 +283,7 @@ class FrameInput:
                 'namespace')
         return True
 
-    def _receive_color(self, message: _AnyImage) -> None:
+    def _receive_color(self, message: AnyImage) -> None:
         if not self._waits_for_depth():
             self._complete(message, None)
             return
@@ -307,7 +304,7 @@ class FrameInput:
             last_ns = self._first_color_ns
         return last_ns is not None and abs(now_ns - last_ns) <= self._options.patience_ns
 
-    def _receive_depth(self, message: _AnyImage) -> None:
+    def _receive_depth(self, message: AnyImage) -> None:
         self._last_depth_ns = self._clock.now().nanoseconds
         pair = self._pairs.add_depth(stamp_to_ns(message.header.stamp), message)
         if pair is not None:
@@ -318,7 +315,7 @@ class FrameInput:
         if self._waiting is not None and self._color_infos.has_that_of(self._waiting[0]):
             self._hand_on(*self._waiting)
 
-    def _complete(self, color: _AnyImage, depth: _AnyImage | None) -> None:
+    def _complete(self, color: AnyImage, depth: AnyImage | None) -> None:
         """Hand a pair on, but wait for the info of its own stamp where the camera sends one."""
         if self._waiting is not None:
             self._hand_on(*self._waiting)
@@ -327,7 +324,7 @@ class FrameInput:
         else:
             self._hand_on(color, depth)
 
-    def _hand_on(self, color: _AnyImage, depth: _AnyImage | None) -> None:
+    def _hand_on(self, color: AnyImage, depth: AnyImage | None) -> None:
         self._waiting = None
         if self._color_infos.has_that_of(color):
             self._missed_infos, self._infos_followed = 0, True
@@ -351,53 +348,13 @@ class FrameInput:
         depth_info = None if depth is None else self._depth_infos.belonging_to(depth)
         self._on_frame(RawFrame(color, depth, color_info, depth_info))
 
-    def _is_info_lost(self, color: _AnyImage) -> bool:
+    def _is_info_lost(self, color: AnyImage) -> bool:
         """Return whether an image's own info got lost and the others do not tell its camera."""
         self._missed_infos += 1
         return (self._infos_followed and self._missed_infos <= _INFOS_MISSED
                 and not self._color_infos.agree_around(color))
 
 
-class _Infos:
-    """The last infos of one camera; a camera may change, so the stamp decides which is meant."""
-
-    def __init__(self) -> None:
-        self._infos: deque[CameraInfo] = deque(maxlen=_INFOS_KEPT)
-
-    def add(self, info: CameraInfo) -> None:
-        self._infos.append(info)
-
-    def has_that_of(self, image: _AnyImage) -> bool:
-        """Return whether there is an info with the image's stamp."""
-        return any(info.header.stamp == image.header.stamp for info in self._infos)
-
-    def agree_around(self, image: _AnyImage) -> bool:
-        """Return whether the infos before and after an image are alike; not so while one zooms."""
-        before, after = self._around(image)
-        return before is not None and after is not None and _is_same_camera(before, after)
-
-    def belonging_to(self, image: _AnyImage) -> CameraInfo | None:
-        """Return the info of the image's stamp, else that before it, else the newest.
-
-        None if there is none at all.
-        """
-        same = (info for info in self._infos if info.header.stamp == image.header.stamp)
-        before, _ = self._around(image)
-        return next(same, before or (self._infos[-1] if self._infos else None))
-
-    def _around(self, image: _AnyImage) -> tuple[CameraInfo | None, CameraInfo | None]:
-        """Return the infos next before and next after an image by their stamps."""
-        stamp_ns = stamp_to_ns(image.header.stamp)
-        infos = sorted(self._infos, key=lambda info: stamp_to_ns(info.header.stamp))
-        before = [info for info in infos if stamp_to_ns(info.header.stamp) <= stamp_ns]
-        after = infos[len(before):]
-        return before[-1] if before else None, after[0] if after else None
-
-
 def _turned(image: NDArray[Any], quarters: int) -> NDArray[Any]:
     """Return an image turned clockwise."""
     return np.ascontiguousarray(np.rot90(image, -quarters))
-
-
-def _is_same_camera(one: CameraInfo, other: CameraInfo) -> bool:
-    return all(np.array_equal(getattr(one, name), getattr(other, name)) for name in _CAMERA_FIELDS)

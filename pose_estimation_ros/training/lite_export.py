@@ -29,8 +29,8 @@ OUTPUTS = ('nocs', 'shape', 'membership', 'probability')
 _MANY_POINTS, _USUAL_POINTS = 512, 256
 # Points that a picture is drawn of, which cost little.
 _PICTURED_POINTS = 1024
-# Of networks with pictures. On validation frames most of what a mirror brings is had so, for a
-# second run of two objects in five, of those that stand free of hardly any.
+# Of networks with pictures. Most of what a mirror brings is had so, and objects that stand free
+# seldom need a second run. Chosen on validation frames.
 _MIRRORED_BELOW = 0.99
 
 

@@ -273,6 +273,7 @@ def test_a_missing_package_is_named_and_nothing_is_left_running(
         launch_file, argument, package, params_file):
     from ament_index_python.packages import PackageNotFoundError, get_package_prefix
 
+    # Where it is installed nothing is missing, and a camera's driver or RViz would start.
     with suppress(PackageNotFoundError, OSError):
         pytest.skip(f'{package} is installed in {get_package_prefix(package)}')
     variables = launch_environment()

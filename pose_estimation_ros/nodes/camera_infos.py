@@ -1,0 +1,58 @@
+"""Which camera an image is of: the last messages of `camera_info`, looked up by stamp."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TypeAlias
+
+import numpy as np
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image
+
+from pose_estimation_ros.nodes.conversions import stamp_to_ns
+
+AnyImage: TypeAlias = Image | CompressedImage
+
+_INFOS_KEPT = 30
+_CAMERA_FIELDS = ('height', 'width', 'distortion_model', 'd', 'k', 'r', 'p')
+
+
+class CameraInfos:
+    """The last infos of one camera; a camera may change, so the stamp decides which is meant."""
+
+    def __init__(self) -> None:
+        """Start empty."""
+        self._infos: deque[CameraInfo] = deque(maxlen=_INFOS_KEPT)
+
+    def add(self, info: CameraInfo) -> None:
+        """Keep an info; the oldest goes."""
+        self._infos.append(info)
+
+    def has_that_of(self, image: AnyImage) -> bool:
+        """Return whether there is an info with the image's stamp."""
+        return any(info.header.stamp == image.header.stamp for info in self._infos)
+
+    def agree_around(self, image: AnyImage) -> bool:
+        """Return whether the infos before and after an image are alike; not so while one zooms."""
+        before, after = self._around(image)
+        return before is not None and after is not None and _is_same_camera(before, after)
+
+    def belonging_to(self, image: AnyImage) -> CameraInfo | None:
+        """Return the info of the image's stamp, else that before it, else the newest.
+
+        None if there is none at all.
+        """
+        same = (info for info in self._infos if info.header.stamp == image.header.stamp)
+        before, _ = self._around(image)
+        return next(same, before or (self._infos[-1] if self._infos else None))
+
+    def _around(self, image: AnyImage) -> tuple[CameraInfo | None, CameraInfo | None]:
+        """Return the infos next before and next after an image by their stamps."""
+        stamp_ns = stamp_to_ns(image.header.stamp)
+        infos = sorted(self._infos, key=lambda info: stamp_to_ns(info.header.stamp))
+        before = [info for info in infos if stamp_to_ns(info.header.stamp) <= stamp_ns]
+        after = infos[len(before):]
+        return before[-1] if before else None, after[0] if after else None
+
+
+def _is_same_camera(one: CameraInfo, other: CameraInfo) -> bool:
+    return all(np.array_equal(getattr(one, name), getattr(other, name)) for name in _CAMERA_FIELDS)
