@@ -58,7 +58,6 @@ _INFOS_MISSED = 3
 _REPEATS_WORTH_A_WORD = 5
 
 
-
 @dataclass(frozen=True)
 class InputOptions:
     """How the inputs are subscribed and read.
