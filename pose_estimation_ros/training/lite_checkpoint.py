@@ -39,6 +39,7 @@ from pose_estimation_ros.training.exported_weights import (
 )
 from pose_estimation_ros.training.lite_task import PICTURED, POINTS
 from pose_estimation_ros.training.picture_placement_training import NETWORK as PICTURES
+from pose_estimation_ros.training.picture_placement_training import SHARED
 from pose_estimation_ros.training.sources import data_path
 
 BACKENDS = ('crnet', 'acr')
@@ -46,8 +47,6 @@ BACKENDS = ('crnet', 'acr')
 _PREFIX = 'network.'
 # The exporter computes what this parameter is taken as; the operator that takes it tells.
 _NO_COLOR, _NO_COLOR_AT = 'encoder.no_color', 'encoder/Where/2'
-# What is taken of pictures that were trained apart.
-_PICTURED = ('encoder.picture.', 'encoder.stages.0.correction.', 'encoder.stages.0.likelihood.')
 # Views that the statistics of normalisations are measured on.
 _BATCHES, _BATCH = 8, 96
 
@@ -123,7 +122,7 @@ def _with_picture(network: CRNetLite | ACRLite, pictured: CRNetLite | ACRLite,
     content = read_checkpoint(checkpoint)
     check_network(content, PICTURES, checkpoint)
     theirs = {name: value for name, value in trained_weights(content).items()
-              if name.startswith(_PICTURED)}
+              if name.startswith(SHARED)}
     fresh = pictured.state_dict()
     own = {name: value for name, value in network.state_dict().items() if name in fresh}
     weights = {**fresh, **own, **theirs}

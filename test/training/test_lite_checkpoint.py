@@ -26,6 +26,7 @@ from pose_estimation_ros.training.checkpoints import (
 from pose_estimation_ros.training.lite_checkpoint import write_lite_checkpoint
 from pose_estimation_ros.training.lite_export import LITE_NETWORKS, export_model, load_trained
 from pose_estimation_ros.training.lite_task import LiteTask
+from pose_estimation_ros.training.picture_placement_training import PicturePlacementTask
 from test.training.tiny_tasks import acr_lite, crnet_lite, random_crops
 
 MAKERS = {'crnet-lite': crnet_lite, 'acr-lite': acr_lite}
@@ -78,6 +79,14 @@ def answers(network: nn.Module, name: str) -> list[Tensor]:
         return list(runtime(*(inputs[entry] for entry in runtime.inputs)))
 
 
+def random_inputs() -> tuple[Tensor, ...]:
+    """Return what a network is given of two objects."""
+    generator = torch.Generator().manual_seed(1)
+    return (0.5 * torch.randn(2, 64, 3, generator=generator),
+            torch.rand(2, 3, generator=generator), torch.tensor([1, 4]),
+            torch.rand(2, 64, 9, generator=generator))
+
+
 def assert_same(one: nn.Module, other: nn.Module, name: str, tolerance: float) -> None:
     for expected, found in zip(answers(one, name), answers(other, name), strict=True):
         np.testing.assert_allclose(found, expected, atol=tolerance, rtol=tolerance)
@@ -118,10 +127,7 @@ def test_pictures_that_were_trained_apart_make_the_offers(name: str, picture: st
     check_network(content, name, out)
     assert content['notes']['config']['encoder']['picture'] == 'on'
     network, _ = load_trained(name, out)
-    generator = torch.Generator().manual_seed(1)
-    inputs = (0.5 * torch.randn(2, 64, 3, generator=generator),
-              torch.rand(2, 3, generator=generator), torch.tensor([1, 4]),
-              torch.rand(2, 64, 9, generator=generator))
+    inputs = random_inputs()
     with torch.no_grad():
         torch.testing.assert_close(network(*inputs).encoding.likelihood,
                                    pictures(*inputs).likelihood)
@@ -141,6 +147,28 @@ def test_pictures_of_other_sizes_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match='a checkpoint of crnet-lite, not of picture-placement'):
         write_lite_checkpoint(model, [], tmp_path / 'start.pt', tmp_path / 'run' / 'last.pt')
     assert not (tmp_path / 'start.pt').exists()
+
+
+@BOTH
+def test_pictures_are_trained_on_from_those_of_a_model(name: str, tmp_path: Path) -> None:
+    model, lite = exported(name, tmp_path, 'on')
+    out = write_lite_checkpoint(model, [crops_of(tmp_path / 'crops')], tmp_path / 'start.pt')
+    task = PicturePlacementTask(lite.data, encoder_of(lite))
+    pictures = task.new_model().eval()
+    pictures.load_state_dict(task.first_weights(read_checkpoint(out), out))
+    network, _ = load_trained(name, out)
+    inputs = random_inputs()
+    with torch.no_grad():
+        torch.testing.assert_close(pictures(*inputs).likelihood,
+                                   network(*inputs).encoding.likelihood)
+
+
+def test_pictures_do_not_begin_with_a_network_that_sees_none(tmp_path: Path) -> None:
+    _, lite = exported('crnet-lite', tmp_path)
+    checkpoint = tmp_path / 'run' / 'last.pt'
+    task = PicturePlacementTask(lite.data, encoder_of(lite))
+    with pytest.raises(ModelError, match='last.pt sees no pictures; leave out --start-from'):
+        task.first_weights(read_checkpoint(checkpoint), checkpoint)
 
 
 def test_a_model_with_pictures_asks_for_crops(tmp_path: Path) -> None:
