@@ -67,6 +67,7 @@ class CropAugmentation:
             object that stands is that of one that lies under a camera held otherwise.
         noise: Largest standard deviation of noise along the ray, metres.
         cut: Share of views of which a part is cut away, as by an occluder or a poor mask.
+        deepest_cut: Largest share of the points that is cut away.
         stray: Share of views that get a few points far off, as by flying pixels.
     """
 
@@ -76,7 +77,8 @@ class CropAugmentation:
     wrong: float = 0.02
     tipped: float = 0.4
     noise: float = 0.0015
-    cut: float = 0.15
+    cut: float = 0.3
+    deepest_cut: float = 0.6
     stray: float = 0.3
 
 
@@ -161,17 +163,23 @@ def training_batch(crops: Crops, index: NDArray[np.intp], points: int, shape_poi
 def _chosen_points(points: NDArray[np.float32], number: int,
                    augmentation: CropAugmentation | None,
                    generator: np.random.Generator) -> NDArray[np.intp]:
-    """Return (B, number) indices; a cut view keeps only one side of a random plane."""
+    """Return (B, number) indices in random order; a cut view repeats what is left of it.
+
+    It keeps one side of a random plane that holds the line of sight, as behind an occluder.
+    """
     batch, total = points.shape[:2]
     priority = generator.random((batch, total))
+    left = np.full(batch, total)
     if augmentation is not None:
-        direction = generator.standard_normal((batch, 3, 1))
-        along = (points @ direction)[..., 0]
+        direction = generator.standard_normal((batch, 2, 1))
+        along = (points[..., :2] @ direction)[..., 0]
         share = np.where(generator.random(batch) < augmentation.cut,
-                         generator.uniform(0.0, 0.4, batch), 0.0)
+                         generator.uniform(0.0, augmentation.deepest_cut, batch), 0.0)
         order = np.argsort(np.argsort(along, axis=1), axis=1) / total
-        priority = np.where(order < share[:, None], priority + 1.0, priority)
-    return np.argpartition(priority, number - 1, axis=1)[:, :number]
+        away = order < share[:, None]
+        priority, left = priority + away, total - away.sum(axis=1)
+    place = np.arange(number) % left[:, None]
+    return np.take_along_axis(np.argsort(priority, axis=1), place, axis=1)
 
 
 def _stretched(cloud: NDArray[np.float64], nocs: NDArray[np.float64],

@@ -91,6 +91,19 @@ def test_stray_points_are_no_members(crops: Crops) -> None:
     assert (fit.residual / fit.similarity.scale < 0.05).all()
 
 
+def test_a_cut_view_repeats_what_is_left_evenly(crops: Crops) -> None:
+    batch = training_batch(crops, np.arange(12), 300, 64,
+                           CropAugmentation(stretch=0, noise=0, stray=0, cut=1.0,
+                                            deepest_cut=0.6), np.random.default_rng(2))
+
+    times = [np.unique(view, axis=0, return_counts=True)[1] for view in batch.nocs.numpy()]
+
+    left = np.array([len(found) for found in times]) / 300
+    # Cuts go up to 60 %; that none of 12 is below half has a chance of 1 in 9.
+    assert (left >= 0.4).all() and left.min() < 0.5 and left.max() > 0.7
+    assert all(found.max() - found.min() <= 1 for found in times)
+
+
 def test_a_tipped_view_keeps_its_points_and_lies_on_another_side(crops: Crops) -> None:
     standing = dataclasses.replace(crops, up=crops.T_camera_object[:, :3, 1].copy())
     calm = CropAugmentation(stretch=0.0, tilt=0.0, unknown=0.0, wrong=0.0, noise=0.0, cut=0.0,
@@ -100,7 +113,7 @@ def test_a_tipped_view_keeps_its_points_and_lies_on_another_side(crops: Crops) -
                                     dataclasses.replace(calm, tipped=share),
                                     np.random.default_rng(4)) for share in (0.0, 1.0))
 
-    turned = np.abs(tipped.condition[:, 1] - plain.condition[:, 1]).numpy() > 1e-3
+    turned = np.abs((tipped.condition[:, 1] - plain.condition[:, 1]).numpy()) > 1e-3
     assert turned.any()
     # Seen from below a table nothing could be recognised: such views are left as they are.
     assert (tipped.condition.numpy()[turned, 1] > 0.1).all()
