@@ -32,6 +32,7 @@ from pose_estimation_ros.core.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from pose_estimation_ros.evaluation.data_folders import Data
+    from pose_estimation_ros.evaluation.judged_objects import Judged
     from pose_estimation_ros.evaluation.methods import Method
     from pose_estimation_ros.evaluation.predictions import FramePredictions, FrameTruth
     from pose_estimation_ros.evaluation.protocols import Tables
@@ -85,6 +86,8 @@ def evaluate(
         visibility: Annotated[float, typer.Option(
             min=0.0, max=1.0, help='poses, nocs: leave out objects of which a smaller share can '
             'be seen.')] = 0.0,
+        standing: Annotated[bool, typer.Option(
+            '--standing', help='poses, nocs: leave out objects that do not stand.')] = False,
         targets: Annotated[str, typer.Option(
             help='bop: file of targets in the data set, such as test_targets_bop19.json.')] = '',
         convention: Annotated[Convention, typer.Option(
@@ -118,6 +121,7 @@ def evaluate(
     from pose_estimation_ros.backends.mrc_options import MRCOptions
     from pose_estimation_ros.backends.neural_mesh_options import NeuralMeshOptions
     from pose_estimation_ros.evaluation.data_folders import EVERYTHING, Data
+    from pose_estimation_ros.evaluation.judged_objects import Judged
     from pose_estimation_ros.evaluation.methods import Method
     from pose_estimation_ros.evaluation.runner import Workers
 
@@ -141,7 +145,8 @@ def evaluate(
     if protocol is Protocol.detection:
         tables = _detections(data, method, out, workers, predictions)
     else:
-        tables = _poses(data, method, out, workers, predictions, protocol, visibility)
+        tables = _poses(data, method, out, workers, predictions, protocol,
+                        Judged(visibility, standing))
     for report in tables.write(out):
         print(f'# {report.name}\n\n{report.markdown()}')
     print(f'Tables, curves and predictions are in {out}')
@@ -168,9 +173,10 @@ def _detections(data: Data, method: Method, out: Path, workers: Workers,
 
 
 def _poses(data: Data, method: Method, out: Path, workers: Workers, stored: Path | None,
-           protocol: Protocol, visibility: float) -> Tables:
+           protocol: Protocol, judged: Judged) -> Tables:
     from pose_estimation_ros.cli.progress import progress_bar
     from pose_estimation_ros.evaluation.data_folders import Data
+    from pose_estimation_ros.evaluation.judged_objects import EVERY_OBJECT
     from pose_estimation_ros.evaluation.methods import label_gaps_of, labels_of, models_of
     from pose_estimation_ros.evaluation.runner import (
         check_labels,
@@ -180,8 +186,9 @@ def _poses(data: Data, method: Method, out: Path, workers: Workers, stored: Path
         run_poses,
     )
 
-    if protocol not in (Protocol.poses, Protocol.nocs) and visibility > 0:
-        raise ConfigurationError(f'--visibility {visibility:g} is for --protocol poses or nocs; '
+    if protocol not in (Protocol.poses, Protocol.nocs) and judged != EVERY_OBJECT:
+        given = '--standing' if judged.standing else f'--visibility {judged.least_visibility:g}'
+        raise ConfigurationError(f'{given} is for --protocol poses or nocs; '
                                  f'{protocol.value} has a rule of its own, leave it out')
     if any(data.folder.glob('results_*.pkl')):
         from pose_estimation_ros.evaluation.published_results import read_published_results
@@ -193,14 +200,14 @@ def _poses(data: Data, method: Method, out: Path, workers: Workers, stored: Path
             raise ConfigurationError(f'{data.folder} holds results of NOCS evaluations, which are '
                                      'evaluated as they are; leave --split, --frames, --targets, '
                                      '--convention and --predictions out')
-        return _tables(protocol, data, *read_published_results(data.folder), visibility,
+        return _tables(protocol, data, *read_published_results(data.folder), judged,
                        {'data': data.folder}, workers)
     _check(protocol, data)
     truth = read_truth(data, workers)
     settings: dict[str, object] = {'data': data.open().name}
     if stored is not None:
         frames = _read(stored, data)
-        return _tables(protocol, data, truth, frames, visibility,
+        return _tables(protocol, data, truth, frames, judged,
                        {**settings, 'predictions': stored}, workers)
     models = models_of(method, 'poses')
     unknown = check_labels(truth, labels_of(method), ', '.join(models))
@@ -215,7 +222,7 @@ def _poses(data: Data, method: Method, out: Path, workers: Workers, stored: Path
     settings |= {'backend': method.backend, 'masks': method.masks, 'seed': method.seed,
                  'mean ms a frame': round(1e3 * sum(seconds) / len(seconds), 1),
                  'detections without a pose': refused_by(out), 'made at commit': commit_of(out)}
-    return _tables(protocol, data, truth, frames, visibility, settings, workers).of_models(models)
+    return _tables(protocol, data, truth, frames, judged, settings, workers).of_models(models)
 
 
 def _check(protocol: Protocol, data: Data) -> None:
@@ -229,14 +236,14 @@ def _check(protocol: Protocol, data: Data) -> None:
 
 
 def _tables(protocol: Protocol, data: Data, truth: list[FrameTruth],
-            frames: list[FramePredictions], visibility: float, settings: dict[str, object],
+            frames: list[FramePredictions], judged: Judged, settings: dict[str, object],
             workers: Workers) -> Tables:
     from pose_estimation_ros.evaluation import protocols
 
     if protocol is Protocol.poses:
-        return protocols.pose_tables(truth, frames, visibility, settings)
+        return protocols.pose_tables(truth, frames, judged, settings)
     if protocol is Protocol.nocs:
-        return protocols.published_tables(truth, frames, settings, visibility)
+        return protocols.published_tables(truth, frames, settings, judged)
     if protocol is Protocol.pascal3d:
         return protocols.pascal3d_tables(data, truth, frames, settings)
     return protocols.bop_tables(data, frames, settings, workers)

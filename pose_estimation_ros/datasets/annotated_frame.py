@@ -31,6 +31,7 @@ class ObjectAnnotation:
             mugs; the NOCS protocol looks at `handle_visible`.
         visibility: Share of its pixels that nothing covers, 0 to 1; NaN = unknown.
         handle_visible: False if what breaks its symmetry (a mug's handle) cannot be seen.
+        stands: Whether its +y is vertical; None = unknown.
     """
 
     instance_id: int
@@ -41,6 +42,7 @@ class ObjectAnnotation:
     symmetry: Symmetry = NO_SYMMETRY
     visibility: float = float('nan')
     handle_visible: bool = True
+    stands: bool | None = None
 
     def __post_init__(self) -> None:
         """Check the values.

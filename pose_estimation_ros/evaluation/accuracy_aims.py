@@ -174,11 +174,14 @@ def _aims_of(title: str, backend: str) -> tuple[Aim, ...]:
             f'{title} lite, the same in the second domain', '62 % / 84 %', '85 % / 95 %',
             f'{_TRUE_MASKS.format(domain="second", backend=backend)} --out runs/{backend}2',
             _pose_shares(f'second/{model}/true-masks/nocs-compat', '', 62.0, 84.0)),
-        *(Aim(f'{title} lite, {domain} domain, objects over 40 % visible: the same',
-              f'{title} lite, {domain} domain, objects over 40 % visible: the same',
+        *(Aim(f'{title} lite, {domain} domain, objects {which}: the same',
+              f'{title} lite, {domain} domain, objects {which}: the same',
               least, hoped, f'{_TRUE_MASKS.format(domain=domain, backend=backend)} '
-              f'--visibility 0.4 --out runs/{backend}-{domain}',
-              _pose_shares(f'{domain}/{model}/true-masks-visible/nocs-compat', '', *wanted))
+              f'--visibility 0.4 {option}--out runs/{backend}-{domain}-{folder}',
+              _pose_shares(f'{domain}/{model}/true-masks-{folder}/nocs-compat', '', *wanted))
+          for folder, which, option in (
+              ('visible', 'over 40 % visible', ''),
+              ('standing', 'over 40 % visible that stand', '--standing '))
           for domain, least, hoped, wanted in (
               ('primary', '78 % / 92 %', '93 % / 98 %', (78.0, 92.0)),
               ('second', '62 % / 84 %', '85 % / 95 %', (62.0, 84.0)))),

@@ -23,14 +23,21 @@ from pose_estimation_ros.evaluation.accuracy_pages import (
 )
 from pose_estimation_ros.evaluation.confidence_accuracy import confidence_reports
 from pose_estimation_ros.evaluation.data_folders import Data
+from pose_estimation_ros.evaluation.judged_objects import (
+    EVERY_OBJECT,
+    VISIBLE,
+    VISIBLE_STANDING,
+    Judged,
+)
 from pose_estimation_ros.evaluation.methods import Method, models_of
+from pose_estimation_ros.evaluation.predictions import FramePredictions, FrameTruth
 from pose_estimation_ros.evaluation.protocols import (
     Tables,
     detection_tables,
     pose_tables,
     published_tables,
 )
-from pose_estimation_ros.evaluation.report import write_text
+from pose_estimation_ros.evaluation.report import Report, write_text
 from pose_estimation_ros.evaluation.runner import (
     Workers,
     read_truth,
@@ -44,7 +51,6 @@ from pose_estimation_ros.synthetic import shard_files
 from pose_estimation_ros.synthetic.frame_cache import write_frame_shards
 
 DOMAINS = ('primary', 'second')
-LEAST_VISIBILITY = 0.4
 PUBLISHED_TABLES = ('nocs-compat', 'nocs-compat-accuracy')
 _ROOT = Path(__file__).resolve().parents[2]
 
@@ -71,15 +77,21 @@ def measure_poses(model: Model, data: Data, runs: Path, results: Path, workers: 
                     'detections without a pose': refused_by(runs / name / folder)}
         if masks == 'truth':
             # As published figures are made; the honest ones are those of the other masks.
-            published, visible = (
-                [report for report in published_tables(truth, frames, settings, least).reports
-                 if report.name in PUBLISHED_TABLES] for least in (0.0, LEAST_VISIBILITY))
-            _publish(Tables(tuple(visible)).of_models(models_of(method, 'poses')),
-                     results / name / f'{folder}-visible')
+            published = _published(truth, frames, settings, EVERY_OBJECT)
+            for suffix, judged in (('visible', VISIBLE), ('standing', VISIBLE_STANDING)):
+                tables = Tables(tuple(_published(truth, frames, settings, judged)))
+                _publish(tables.of_models(models_of(method, 'poses')),
+                         results / name / f'{folder}-{suffix}')
             tables = Tables((*published, *confidence_reports(truth, frames, settings)))
         else:
-            tables = pose_tables(truth, frames, LEAST_VISIBILITY, settings)
+            tables = pose_tables(truth, frames, VISIBLE, settings)
         _publish(tables.of_models(models_of(method, 'poses')), results / name / folder)
+
+
+def _published(truth: list[FrameTruth], frames: list[FramePredictions],
+               settings: dict[str, object], judged: Judged) -> list[Report]:
+    return [report for report in published_tables(truth, frames, settings, judged).reports
+            if report.name in PUBLISHED_TABLES]
 
 
 def measure_detector(model: Model, data: Data, runs: Path, results: Path,

@@ -24,7 +24,8 @@ from pose_estimation_ros.evaluation.bop_model import object_numbers
 from pose_estimation_ros.evaluation.confidence_accuracy import confidence_reports
 from pose_estimation_ros.evaluation.data_folders import Data
 from pose_estimation_ros.evaluation.detection_files import FrameDetections
-from pose_estimation_ros.evaluation.found_objects import found_report, without_hidden
+from pose_estimation_ros.evaluation.found_objects import found_report
+from pose_estimation_ros.evaluation.judged_objects import EVERY_OBJECT, Judged, leave_out
 from pose_estimation_ros.evaluation.nocs_tables import nocs_tables
 from pose_estimation_ros.evaluation.plots import Panel, plot_bars, plot_curves
 from pose_estimation_ros.evaluation.pose_recall import RECALL_COLUMNS
@@ -81,40 +82,37 @@ class Tables:
 
 
 def pose_tables(truth: Sequence[FrameTruth], predictions: Sequence[FramePredictions],
-                least_visibility: float, settings: Settings) -> Tables:
+                judged: Judged, settings: Settings) -> Tables:
     """Return the honest figures of category-level poses: what is missed or false counts.
 
     Args:
         truth: Of all frames.
         predictions: Of the frames; one that is missing counts as a frame with none.
-        least_visibility: Objects of which less can be seen are left out, and the estimates that
-            belong to them; 0 = every object counts.
+        judged: Objects that do not count are left out, and the estimates that belong to them.
         settings: What the predictions were made with.
 
     Raises:
         InvalidInputError: If the predictions belong to other frames.
     """
-    found = found_report(truth, predictions, least_visibility, settings)
-    settings = {**settings, 'least visibility': least_visibility}
-    visible = without_hidden(truth, predictions, least_visibility)
-    tables = nocs_tables(*visible, settings)
+    found = found_report(truth, predictions, judged, settings)
+    settings = {**settings, **judged.settings()}
+    counted = leave_out(truth, predictions, judged)
+    tables = nocs_tables(*counted, settings)
     wanted = ('pose-recall', 'pose-recall-by-visibility', 'oriented-box')
     reports = {report.name: report for report in tables.reports}
     return Tables((found, *(reports[name] for name in wanted),
-                   *confidence_reports(*visible, settings)),
+                   *confidence_reports(*counted, settings)),
                   {'oriented-box': tables.panels['oriented-box']}, _RECALL_BARS)
 
 
 def published_tables(truth: Sequence[FrameTruth], predictions: Sequence[FramePredictions],
-                     settings: Settings, least_visibility: float = 0.0) -> Tables:
+                     settings: Settings, judged: Judged = EVERY_OBJECT) -> Tables:
     """Return the NOCS protocol as published, and the honest figures beside it.
 
     Arguments are those of `pose_tables`; published figures are of all objects.
     """
-    if least_visibility > 0:
-        settings = {**settings, 'least visibility': least_visibility}
-        truth, predictions = without_hidden(truth, predictions, least_visibility)
-    tables = nocs_tables(truth, predictions, settings)
+    tables = nocs_tables(*leave_out(truth, predictions, judged),
+                         {**settings, **judged.settings()})
     return Tables(tables.reports, tables.panels, _RECALL_BARS)
 
 

@@ -23,6 +23,7 @@ from pose_estimation_ros.datasets.bop_dataset import BopDataset
 from pose_estimation_ros.evaluation.bop_results import ResultName, as_results, write_results
 from pose_estimation_ros.evaluation.data_folders import Data
 from pose_estimation_ros.evaluation.detection_files import FrameDetections, write_detections
+from pose_estimation_ros.evaluation.judged_objects import Judged
 from pose_estimation_ros.evaluation.predictions import (
     FramePredictions,
     FrameTruth,
@@ -241,7 +242,7 @@ def test_published_figures_can_be_of_visible_objects_alone():
     found = [FramePredictions('a', (Prediction('mug', 0.5, mug.T_camera_object, mug.size),))]
     shares = []
     for least in (0.0, 0.4):
-        tables = published_tables(truth, found, {}, least)
+        tables = published_tables(truth, found, {}, Judged(least))
         report = next(one for one in tables.reports if one.name == 'nocs-compat')
         row = next(row for row in (dict(zip(report.columns, cells, strict=True))
                                for cells in report.rows) if row['category'] == 'mug')

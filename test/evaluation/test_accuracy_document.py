@@ -73,11 +73,12 @@ def test_what_was_asked_of_crnet_and_acr_is_compared_in_a_table_of_its_own(resul
     assert '| **61 % / 90 %**, missed |' in lines[3]
     assert '| not measured |' in lines[4]
     assert '| 62 % / 84 % |' in lines[5]
-    assert '--visibility 0.4' in lines[5]
-    assert '| 0.85 | 0.95 | 0.871 |' in lines[6]
-    assert '| **151 ms**, missed |' in lines[7]
-    assert '| **mug 2.0°, 1.0 cm; bowl 8.5°, 1.0 cm**, missed |' in lines[8]
-    assert [line.count('| not measured |') for line in lines[9:]] == [1] * 7
+    assert '--visibility 0.4 --out' in lines[5]
+    assert all('--visibility 0.4 --standing' in line for line in lines[6:8])
+    assert '| 0.85 | 0.95 | 0.871 |' in lines[8]
+    assert '| **151 ms**, missed |' in lines[9]
+    assert '| **mug 2.0°, 1.0 cm; bowl 8.5°, 1.0 cm**, missed |' in lines[10]
+    assert [line.count('| not measured |') for line in lines[11:]] == [1] * 9
     assert 'CR-Net' not in measured_table(results)
 
 

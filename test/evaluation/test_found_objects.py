@@ -6,7 +6,8 @@ import pytest
 from pose_estimation_ros.core.rotation import axis_rotation
 from pose_estimation_ros.core.se3 import make_transform
 from pose_estimation_ros.datasets.annotated_frame import ObjectAnnotation
-from pose_estimation_ros.evaluation.found_objects import found_report, without_hidden
+from pose_estimation_ros.evaluation.found_objects import found_report
+from pose_estimation_ros.evaluation.judged_objects import EVERY_OBJECT, Judged, leave_out
 from pose_estimation_ros.evaluation.predictions import FramePredictions, FrameTruth, Prediction
 
 SIZE = np.array([0.1, 0.1, 0.1])
@@ -25,9 +26,9 @@ def estimate(x, score=0.5, angle=0.0, label='camera'):
     return Prediction(label, score, pose(x, angle), SIZE)
 
 
-def report(objects, estimates, least=0.0):
+def report(objects, estimates, judged=EVERY_OBJECT):
     table = found_report([FrameTruth('a', tuple(objects))],
-                         [FramePredictions('a', tuple(estimates))], least, {})
+                         [FramePredictions('a', tuple(estimates))], judged, {})
     return dict(zip(table.columns, table.rows[-1], strict=True)), table.settings
 
 
@@ -60,7 +61,7 @@ def test_errors_are_of_the_found_objects():
 
 def test_hidden_objects_need_not_be_found_but_may_be():
     row, settings = report([mug(0.0, visibility=0.2), mug(5.0)],
-                           [estimate(0.0), estimate(5.0)], least=0.4)
+                           [estimate(0.0), estimate(5.0)], judged=Judged(0.4))
     assert (row['objects'], row['found, %']) == (1, 100.0)
     assert settings['estimates without a true object'] == 0
 
@@ -69,7 +70,7 @@ def test_hidden_objects_take_their_estimates_along():
     truth = [FrameTruth('a', (mug(0.0, visibility=0.2), mug(5.0))), FrameTruth('b', (mug(0.0),))]
     estimates = [FramePredictions('a', (estimate(0.0), estimate(5.0), estimate(9.0))),
                  FramePredictions('b', (estimate(0.0),))]
-    kept, answers = without_hidden(truth, estimates, 0.4)
+    kept, answers = leave_out(truth, estimates, Judged(0.4))
     assert [len(frame.objects) for frame in kept] == [1, 1]
     assert [[entry.T_camera_object[0, 3] for entry in frame.predictions]
             for frame in answers] == [[5.0, 9.0], [0.0]]
@@ -77,5 +78,18 @@ def test_hidden_objects_take_their_estimates_along():
 
 def test_objects_of_unknown_visibility_count():
     truth = [FrameTruth('a', (replace(mug(0.0), visibility=float('nan')),))]
-    kept, _ = without_hidden(truth, [], 0.9)
+    kept, _ = leave_out(truth, [], Judged(0.9))
     assert len(kept[0].objects) == 1
+
+
+def test_objects_that_lie_can_be_left_out():
+    lying = replace(mug(0.0), stands=False)
+    truth = [FrameTruth('a', (lying, mug(5.0), replace(mug(9.0), stands=True)))]
+    estimates = [FramePredictions('a', (estimate(0.0), estimate(5.0)))]
+    kept, answers = leave_out(truth, estimates, Judged(standing=True))
+    assert [entry.T_camera_object[0, 3] for entry in kept[0].objects] == [5.0, 9.0]
+    assert [entry.T_camera_object[0, 3] for entry in answers[0].predictions] == [5.0]
+    row, settings = report([lying, mug(5.0)], [estimate(0.0), estimate(5.0)],
+                           judged=Judged(standing=True))
+    assert (row['objects'], row['found, %']) == (1, 100.0)
+    assert settings['objects'] == 'those that stand'

@@ -1,14 +1,18 @@
 from __future__ import annotations
 
+import dataclasses
 import math
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from pose_estimation_ros.core.camera import CameraIntrinsics
 from pose_estimation_ros.core.errors import InvalidInputError
+from pose_estimation_ros.core.frame import RGBDFrame
 from pose_estimation_ros.core.rotation import axis_rotation
 from pose_estimation_ros.core.se3 import make_transform
+from pose_estimation_ros.datasets.annotated_frame import AnnotatedFrame, ObjectAnnotation
 from pose_estimation_ros.evaluation.predictions import (
     FramePredictions,
     FrameTruth,
@@ -19,6 +23,7 @@ from pose_estimation_ros.evaluation.predictions import (
     read_predictions,
     write_predictions,
 )
+from pose_estimation_ros.rendering.renderer import camera_rays
 
 POSE = make_transform(axis_rotation((1, 2, 3), 0.7), (0.1, -0.2, 0.9))
 SIZE = np.array([0.1, 1 / 3, 0.08])
@@ -114,3 +119,24 @@ def test_masks_are_run_lengths_as_coco_counts_them() -> None:
     np.testing.assert_array_equal(mask_from_runs(runs), mask)
     np.testing.assert_array_equal(mask_from_runs(mask_as_runs(~mask)), ~mask)
     assert mask_as_runs(np.zeros((2, 2), dtype=bool))['counts'] == [4]
+
+
+def test_the_truth_says_what_stands_by_the_vertical_of_the_depth() -> None:
+    camera = CameraIntrinsics.pinhole(160, 120, 150.0, 150.0, 80.0, 60.0)
+    up = np.array([0.0, -math.cos(0.6), -math.sin(0.6)])
+    rays = camera_rays(camera, np.eye(4)).directions.astype(float)
+    # A table, 60 cm under the camera.
+    depth = (-0.6 / np.minimum(rays @ up, -0.1)).astype(np.float32)
+    frame = RGBDFrame(0, 'camera', np.zeros((120, 160, 3), np.uint8), depth, camera)
+    standing = axis_rotation((1, 0, 0), -(math.pi - 0.6))
+    np.testing.assert_allclose(standing[:, 1], up, atol=1e-9)
+    poses = [standing @ axis_rotation((0, 1, 0), 1.0), standing @ axis_rotation((1, 0, 0), 0.2),
+             standing @ axis_rotation((1, 0, 0), 0.4), standing @ axis_rotation((1, 0, 0), 3.1)]
+    objects = tuple(ObjectAnnotation(number, 'mug', '', make_transform(R, (0.0, 0.0, 0.9)), SIZE)
+                    for number, R in enumerate(poses, 1))
+
+    truth = FrameTruth.of(AnnotatedFrame('a', frame, objects))
+    assert [entry.stands for entry in truth.objects] == [True, True, False, False]
+
+    colour = AnnotatedFrame('b', dataclasses.replace(frame, depth=None), objects)
+    assert {entry.stands for entry in FrameTruth.of(colour).objects} == {None}
