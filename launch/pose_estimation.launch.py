@@ -94,7 +94,7 @@ def start_nodes(context):
     parameters = {parameter: yaml.safe_load(value[name]) if name in TYPED else value[name]
                   for name, parameter in PARAMETERS.items() if value[name]}
     file = [value['params_file']] if value['params_file'] else []
-    preset = [value['camera_preset']] if value['camera_preset'] else []
+    preset = preset_values(value['camera_preset']) if value['camera_preset'] else []
     # Without a word in the arguments the parameter file's counts.
     sim_time = ([{'use_sim_time': value['use_sim_time'] == 'true'}]
                 if value['use_sim_time'] else [])
@@ -161,6 +161,16 @@ def start_nodes(context):
     # RViz first: if it is not installed nothing has been started. The recorder before the
     # estimator, so that its first frames are in the bag.
     return [rviz, planning_scene, recorder, estimator]
+
+
+def preset_values(path):
+    """Return the parameters of a camera's file, one dictionary for each node in it.
+
+    As a file it would come after the arguments wherever the user's own file names the node in
+    full: values of equally named nodes are merged first.
+    """
+    content = yaml.safe_load(Path(path).read_text(encoding='utf-8'))
+    return [node['ros__parameters'] for node in content.values()]
 
 
 def generate_launch_description():

@@ -29,6 +29,7 @@ def generate_launch_description():
                for name in TOPICS},
             'rate': ParameterValue(LaunchConfiguration('rate'), value_type=float),
             'pace': ParameterValue(LaunchConfiguration('pace'), value_type=str),
+            'frames': ParameterValue(LaunchConfiguration('frames'), value_type=str),
             'stamps': ParameterValue(LaunchConfiguration('stamps'), value_type=str),
             'clock': ParameterValue(LaunchConfiguration('clock'), value_type=bool),
             'loop': ParameterValue(LaunchConfiguration('loop'), value_type=bool),
@@ -46,6 +47,9 @@ def generate_launch_description():
                               choices=['auto', 'rate', 'recorded', 'results'],
                               description='when the next frame is shown: at the rate, at the '
                               'recorded times, or when the results of the last one have come'),
+        DeclareLaunchArgument('frames', default_value='all', choices=['all', 'answered'],
+                              description='images of a bag with pace rate or results: all, or '
+                              'those that have results in it'),
         DeclareLaunchArgument('stamps', default_value='now', choices=['now', 'recorded'],
                               description='stamps of a bag are moved to the present, or kept'),
         DeclareLaunchArgument('clock', default_value='false', choices=['true', 'false'],

@@ -36,7 +36,11 @@ def replay(
     # The other commands must start without ROS.
     from pose_estimation_ros.datasets.bag import open_bag
     from pose_estimation_ros.evaluation.bag_results import parameter_values, recorded_results
-    from pose_estimation_ros.evaluation.pose_agreement import Tolerance, agreement
+    from pose_estimation_ros.evaluation.pose_agreement import (
+        Tolerance,
+        agreement,
+        results_by_stamp,
+    )
 
     recording = open_bag(bag)
     recorded = list(recorded_results(recording))
@@ -45,8 +49,8 @@ def replay(
     else:
         values = parameter_values(recording, params_file, changes)
         again = list(_estimated(recording, {result.stamp_ns for result in recorded}, values))
-    found = agreement(recorded, {result.stamp_ns: result for result in again},
-                      Tolerance(translation, rotation))
+    tolerance = Tolerance(translation, rotation)
+    found = agreement(recorded, results_by_stamp(again, other, tolerance), tolerance)
     print(found.text())
     print('the same' if found.is_same else 'NOT the same')
     raise typer.Exit(0 if found.is_same else 1)
@@ -68,22 +72,24 @@ def _estimated(recording: Bag, stamps: set[int], values: dict[str, Any]) -> Iter
     if values['output_frame'] or values['depth.register']:
         raise ConfigurationError(
             'the recorded poses needed TF (output_frame or depth.register), which this command '
-            'does not know; record a run of the nodes on the bag (ros2 bag play, record:=true) '
-            'and compare with --with')
+            'does not know; record a run of the nodes on the bag and compare with --with: '
+            'ros2 bag play BAG --clock --topics, with the topics of the camera, /tf and '
+            '/tf_static, not the recorded results')
     settings = EstimatorSettings.from_values(values)
     topics = choose_camera(recording, CameraTopics())
     T_camera_turned = inverse(turned_camera(settings.input.quarters))
     pipeline = create_pipeline(settings.pipeline)
     try:
-        for entry in frames_of(recording, topics, settings.input.slop_ns):
+        for entry in frames_of(recording, topics, settings.input.slop_ns, stamps):
             if entry.color.stamp_ns not in stamps:
                 continue
-            frame = raw_frame(entry).read(rectified=settings.input.rectified,
-                                          quarters=settings.input.quarters)
+            frame, _ = raw_frame(entry).read_usable(rectified=settings.input.rectified,
+                                                    quarters=settings.input.quarters)
             result = pipeline.process(frame)
             yield FrameResult(frame.stamp_ns, frame.frame_id, tuple(
                 EstimatedObject(object_name(pose, index), pose.label,
-                                T_camera_turned @ pose.T_camera_object, pose.size, pose.score)
+                                T_camera_turned @ pose.T_camera_object, *pose.box(),
+                                pose.score)
                 for index, pose in enumerate(result.poses)))
     finally:
         pipeline.close()

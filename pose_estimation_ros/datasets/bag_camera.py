@@ -135,10 +135,10 @@ def _look(bag: Bag, topic: BagTopic) -> _Images:
     message = _first_image(bag, topic)
     if topic.message_type == IMAGE:
         return _Images(topic, message.encoding, (message.width, message.height))
-    # '16UC1; compressedDepth png' of depth, 'rgb8; jpeg compressed bgr8' or 'jpeg' of colour.
+    # '16UC1; compressedDepth png' or '16UC1; png compressed ' of depth, 'rgb8; jpeg compressed
+    # bgr8' or 'jpeg' of colour.
     encoding = message.format.partition(';')[0].strip()
-    is_color = 'jpeg' in message.format or 'compressedDepth' not in message.format
-    return _Images(topic, 'rgb8' if is_color else encoding, (0, 0))
+    return _Images(topic, encoding if encoding in _DEPTH_ENCODINGS else 'rgb8', (0, 0))
 
 
 def _first_image(bag: Bag, topic: BagTopic) -> Any:

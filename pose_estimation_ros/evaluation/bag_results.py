@@ -22,6 +22,8 @@ from pose_estimation_ros.nodes.parameters import ESTIMATOR_PARAMETERS
 from pose_estimation_ros.nodes.recording_parameters import PARAMETERS_NOTE
 
 _RESULTS = 'object_detections'
+_ESTIMATOR = 'pose_estimator'
+_OF_EVERY_NODE = ('use_sim_time', 'qos_overrides.')
 # Beyond it stamp and arrival are of different clocks, as in simulated time, seconds.
 _LONGEST_LATENCY = 3600.0
 _TYPE = 'vision_msgs/msg/Detection3DArray'
@@ -109,13 +111,34 @@ def parameter_values(bag: Bag, file: Path | None, changes: Sequence[str]) -> dic
 
 
 def _of_file(path: Path) -> dict[str, Any]:
+    """Return what a parameter file has for an estimator; other nodes may be in it, too."""
     try:
         content = yaml.safe_load(path.read_text(encoding='utf-8'))
-        return {name: value for node in content.values()
-                for name, value in node['ros__parameters'].items()}
-    except (OSError, yaml.YAMLError, AttributeError, KeyError, TypeError) as error:
+        return {name: value for node, section in _sections(content)
+                if node.rpartition('/')[2] in ('**', _ESTIMATOR)
+                for name, value in _flat(section)
+                if not name.startswith(_OF_EVERY_NODE)}
+    except (OSError, yaml.YAMLError, AttributeError, TypeError) as error:
         raise ConfigurationError(f'{path} is not a parameter file of ROS ({error!r}); take '
                                  'config/pose_estimation.yaml as a pattern') from error
+
+
+def _sections(content: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Yield nodes with their parameters; namespaces may be written as levels."""
+    for name, node in content.items():
+        if 'ros__parameters' in node:
+            yield name, node['ros__parameters']
+        else:
+            yield from _sections(node)
+
+
+def _flat(values: Mapping[str, Any], prefix: str = '') -> Iterator[tuple[str, Any]]:
+    """Yield parameters by their full names; groups may be written as levels."""
+    for name, value in values.items():
+        if isinstance(value, Mapping):
+            yield from _flat(value, f'{prefix}{name}.')
+        else:
+            yield f'{prefix}{name}', value
 
 
 def _change(text: str) -> tuple[str, Any]:
@@ -142,10 +165,9 @@ def _checked(values: Mapping[str, Any], source: str) -> dict[str, Any]:
 
 def _estimated_object(detection: Detection3D) -> EstimatedObject:
     best = detection.results[0]
-    T, middle = pose_matrix(best.pose.pose), pose_matrix(detection.bbox.center)[:3, 3]
-    # About the origin, as sizes of poses are: that of a CAD model need not be the box's middle.
-    size = box_size(detection) + 2.0 * np.abs(T[:3, :3].T @ (middle - T[:3, 3]))
-    return EstimatedObject(detection.id, best.hypothesis.class_id, T, size,
+    T, center = pose_matrix(best.pose.pose), pose_matrix(detection.bbox.center)[:3, 3]
+    return EstimatedObject(detection.id, best.hypothesis.class_id, T,
+                           T[:3, :3].T @ (center - T[:3, 3]), box_size(detection),
                            best.hypothesis.score)
 
 

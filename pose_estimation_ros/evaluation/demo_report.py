@@ -47,15 +47,23 @@ class EstimatedObject:
         identity: Identity over time.
         category: Name of its category.
         T_camera_object: (4, 4) pose, metres.
-        size: (3,) metres.
+        middle: (3,) of the box of what it fills, metres, object frame: that of a CAD model need
+            not be its origin.
+        box: (3,) size of that box, metres.
         score: 0 to 1.
     """
 
     identity: str
     category: str
     T_camera_object: NDArray[np.float64]
-    size: NDArray[np.float64]
+    middle: NDArray[np.float64]
+    box: NDArray[np.float64]
     score: float
+
+    @property
+    def size(self) -> NDArray[np.float64]:
+        """(3,) size of the box about the origin, as poses have it, metres."""
+        return self.box + 2.0 * np.abs(self.middle)
 
 
 @dataclass(frozen=True)

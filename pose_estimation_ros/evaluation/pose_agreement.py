@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pose_estimation_ros.core.categories import category_named
+from pose_estimation_ros.core.errors import InvalidInputError
 from pose_estimation_ros.core.se3 import translation_error
 from pose_estimation_ros.core.symmetry import NO_SYMMETRY
 from pose_estimation_ros.evaluation.bag_results import FrameResult
@@ -84,6 +86,31 @@ class Agreement:
         return '\n'.join(lines)
 
 
+def results_by_stamp(results: Sequence[FrameResult], bag: Path | None,
+                     tolerance: Tolerance) -> dict[int, FrameResult]:
+    """Return the results of a run by the stamps of their frames, nanoseconds.
+
+    Args:
+        results: In their order; a frame that was shown again may have several that agree.
+        bag: Where they are, for people; None = they were made now.
+        tolerance: How far such results may be apart.
+
+    Raises:
+        InvalidInputError: If two results of a frame differ: they are of two estimators.
+    """
+    found: dict[int, FrameResult] = {}
+    for result in results:
+        before = found.setdefault(result.stamp_ns, result)
+        if before is not result and not agreement([before], {before.stamp_ns: result},
+                                                  tolerance).is_same:
+            raise InvalidInputError(
+                f'{bag or "the run"} has two different results for the image of '
+                f'{result.stamp_ns / 1e9:.3f} s, so one may be that of the bag which was played; '
+                'play without the recorded results (ros2 bag play BAG --clock --topics, with the '
+                'topics of the camera, /tf and /tf_static) and record again')
+    return found
+
+
 def agreement(first: Sequence[FrameResult], second: Mapping[int, FrameResult],
               tolerance: Tolerance) -> Agreement:
     """Compare two runs.
@@ -136,4 +163,4 @@ def _apart(one: EstimatedObject, two: EstimatedObject) -> NDArray[np.float64]:
     turn = symmetry.rotation_error(one.T_camera_object[:3, :3], two.T_camera_object[:3, :3])
     return np.array([
         _MILLIMETRES * translation_error(one.T_camera_object, two.T_camera_object),
-        np.degrees(turn), _MILLIMETRES * np.abs(one.size - two.size).max()])
+        np.degrees(turn), _MILLIMETRES * np.abs(one.box - two.box).max()])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
 from pose_estimation_ros.datasets.bag import Bag, BagMessage
@@ -33,7 +33,8 @@ class BagFrame:
         return tuple(message for message in everything if message is not None)
 
 
-def frames_of(bag: Bag, topics: CameraTopics, slop_ns: int) -> Iterator[BagFrame]:
+def frames_of(bag: Bag, topics: CameraTopics, slop_ns: int,
+              needed: Collection[int] = ()) -> Iterator[BagFrame]:
     """Yield the frames of a bag; images without partner or calibration are left out.
 
     A frame that was recorded twice, as one that `replay_camera` showed again, comes once.
@@ -42,28 +43,40 @@ def frames_of(bag: Bag, topics: CameraTopics, slop_ns: int) -> Iterator[BagFrame
         bag: The bag.
         topics: Of the camera.
         slop_ns: Largest difference of the stamps of colour and depth, nanoseconds.
+        needed: Stamps of images that come without depth if they have no partner, nanoseconds:
+            an estimator goes on from colour where it can.
     """
     last: BagMessage | None = None
-    for frame in _all_frames(bag, topics, slop_ns):
+    for frame in _all_frames(bag, topics, slop_ns, needed):
         # A camera that does not stamp its images gives other images of one stamp.
         if last is None or frame.color.data != last.data:
             yield frame
         last = frame.color
 
 
-def _all_frames(bag: Bag, topics: CameraTopics, slop_ns: int) -> Iterator[BagFrame]:
+def _all_frames(bag: Bag, topics: CameraTopics, slop_ns: int,
+                needed: Collection[int]) -> Iterator[BagFrame]:
     pairs: StampSynchronizer[BagMessage, BagMessage] = StampSynchronizer(slop_ns)
     infos: dict[str, BagMessage] = {}
+    # Needed images that have no partner yet.
+    alone: dict[int, BagMessage] = {}
     pending: tuple[BagMessage, BagMessage | None] | None = None
     for message in bag.messages(topics.names):
         pair: tuple[BagMessage, BagMessage | None] | None = None
         if message.topic == topics.color:
+            if topics.depth and message.stamp_ns in needed:
+                alone[message.stamp_ns] = message
             pair = (pairs.add_color(message.stamp_ns, message) if topics.depth
                     else (message, None))
         elif message.topic == topics.depth:
             pair = pairs.add_depth(message.stamp_ns, message)
         else:
             infos[message.topic] = message
+        if pair is not None:
+            alone.pop(pair[0].stamp_ns, None)
+            # They come in their order: what is older has no partner.
+            for stamp_ns in [older for older in alone if older < pair[0].stamp_ns]:
+                yield from _frame((alone.pop(stamp_ns), None), infos, topics)
         # The calibration of an image may be recorded after it.
         if pending is not None and (pair is not None or _have(infos, topics, pending[0])):
             yield from _frame(pending, infos, topics)
@@ -74,6 +87,8 @@ def _all_frames(bag: Bag, topics: CameraTopics, slop_ns: int) -> Iterator[BagFra
             pending = pair
     if pending is not None:
         yield from _frame(pending, infos, topics)
+    for message in alone.values():
+        yield from _frame((message, None), infos, topics)
 
 
 def _have(infos: dict[str, BagMessage], topics: CameraTopics, color: BagMessage) -> bool:

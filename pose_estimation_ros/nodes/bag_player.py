@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
@@ -49,6 +49,8 @@ class PlayOptions:
         keep_stamps: Stamps stay as recorded; otherwise they are moved to the present.
         clock: Publish the recorded time on /clock.
         slop_ns: Largest difference of the stamps of colour and depth, nanoseconds.
+        stamps: Of the images that are shown, with depth or without, nanoseconds; None = of all
+            that have it. Not at the recorded times.
     """
 
     pace: Pace
@@ -58,6 +60,7 @@ class PlayOptions:
     keep_stamps: bool
     clock: bool
     slop_ns: int
+    stamps: Collection[int] | None = None
 
 
 @dataclass(frozen=True)
@@ -73,6 +76,20 @@ class _Batch:
     time_ns: int
     messages: tuple[BagMessage, ...]
     color: BagMessage | None
+
+
+def answered_stamps(bag: Bag) -> frozenset[int]:
+    """Return the stamps of the images that have results in a bag, nanoseconds.
+
+    Raises:
+        InvalidInputError: If none has.
+    """
+    topics = [name for name in bag.topics if name.rpartition('/')[2] == _RESULTS]
+    stamps = frozenset(message.stamp_ns for message in bag.messages(topics))
+    if not stamps:
+        raise InvalidInputError(f'{bag.path} has no {_RESULTS}, so no image is answered; it has '
+                                f'{bag.listing()}. Set frames to all')
+    return stamps
 
 
 class BagPlayer:
@@ -166,10 +183,13 @@ class BagPlayer:
 
     def _play_once(self) -> int:
         """Show every batch once; return how many frames there were."""
-        started, first_ns, shown = time.monotonic(), None, 0
+        first_ns, shown = None, 0
         shift_ns, is_anchored = 0, False
         for number, batch in enumerate(self._batches()):
-            first_ns = batch.time_ns if first_ns is None else first_ns
+            if first_ns is None:
+                # Not before: a large bag takes seconds to open, and what is late then would be
+                # caught up with stamps of the future.
+                first_ns, started = batch.time_ns, time.monotonic()
             due = (number / self._options.rate if self._options.pace == 'rate'
                    else (batch.time_ns - first_ns) / 1e9 if self._options.pace == 'recorded'
                    else 0.0)
@@ -195,7 +215,10 @@ class BagPlayer:
                 color = message if message.topic == self._topics.color else None
                 yield _Batch(message.time_ns, (message,), color)
         else:
-            for frame in frames_of(self._bag, self._topics, self._options.slop_ns):
+            stamps = self._options.stamps
+            for frame in frames_of(self._bag, self._topics, self._options.slop_ns, stamps or ()):
+                if stamps is not None and frame.color.stamp_ns not in stamps:
+                    continue
                 yield _Batch(frame.color.time_ns, frame.messages, frame.color)
 
     def _tell_time(self, time_ns: int | None = None) -> None:

@@ -7,7 +7,16 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from rosbags.interfaces import Connection, Nodetype
+from rosbags.interfaces import (
+    Connection,
+    Nodetype,
+    Qos,
+    QosDurability,
+    QosHistory,
+    QosLiveliness,
+    QosReliability,
+    QosTime,
+)
 from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin, Writer, WriterError
 from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 
@@ -19,6 +28,14 @@ from pose_estimation_ros.nodes.ros_compat import share_folder
 # sensor_msgs/Range has grown since Humble.
 _STORE = (Stores.ROS2_HUMBLE if os.environ.get('ROS_DISTRO') == 'humble'
           else Stores.ROS2_KILTED)
+
+
+_FOREVER = QosTime(9223372036, 854775807)
+# What rosbag2 plays nobody gets who listens for latched messages, unless the bag says that it was
+# offered so.
+_LATCHED = Qos(QosHistory.KEEP_ALL, 0, QosReliability.RELIABLE, QosDurability.TRANSIENT_LOCAL,
+               _FOREVER, _FOREVER, QosLiveliness.AUTOMATIC, _FOREVER,
+               avoid_ros_namespace_conventions=False)
 
 
 class BagWriter:
@@ -50,20 +67,22 @@ class BagWriter:
             raise ConfigurationError(f'{folder} cannot be made: {error.strerror}; choose another '
                                      'folder for the recording') from error
 
-    def add_topic(self, topic: str, message_type: str) -> None:
+    def add_topic(self, topic: str, message_type: str, *, latched: bool = False) -> None:
         """Announce a topic; its messages may follow.
 
         Args:
             topic: Full name.
             message_type: Such as 'sensor_msgs/msg/Image'.
+            latched: Those who come later are to get its messages when the bag is played, too.
 
         Raises:
             ConfigurationError: If the type's definition is not installed.
         """
         if topic not in self._connections:
             _learn(self._types, message_type)
-            self._connections[topic] = self._writer.add_connection(topic, message_type,
-                                                                   typestore=self._types)
+            self._connections[topic] = self._writer.add_connection(
+                topic, message_type, typestore=self._types,
+                offered_qos_profiles=[_LATCHED] if latched else [])
 
     def write(self, topic: str, time_ns: int, data: bytes) -> None:
         """Write a message of an announced topic.

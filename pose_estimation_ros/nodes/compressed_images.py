@@ -63,11 +63,14 @@ def decode_depth(message: CompressedImage) -> NDArray[Any]:
             "depth as PNG (set the camera's compressedDepth format to png), or set "
             'the parameter depth.transport to raw')
     data = np.frombuffer(message.data, np.uint8)
-    counts = _decode(data[_DEPTH_HEADER.size:], cv2.IMREAD_UNCHANGED)
+    # The transport of colour images sends depth too, as a mere PNG file.
+    is_plain = encoding != '32FC1' and bytes(data[:len(_PNG_START)]) == _PNG_START
+    counts = _decode(data[0 if is_plain else _DEPTH_HEADER.size:], cv2.IMREAD_UNCHANGED)
     if counts is None or counts.ndim != 2 or counts.dtype != np.uint16:
         raise InvalidInputError(
             f'compressed depth image ({message.format!r}, {len(data)} bytes) cannot be decoded; '
-            'it is truncated or not a PNG file of 16 bits from compressed_depth_image_transport')
+            'it is truncated or not a PNG file of 16 bits: publish it by the transport '
+            'compressedDepth, or as PNG (JPEG would lose what depth means)')
     if encoding != '32FC1':
         return counts
     _, scale, offset = _DEPTH_HEADER.unpack_from(data)

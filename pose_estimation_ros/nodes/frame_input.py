@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from rclpy.clock import Clock
 from rclpy.node import Node
-from rclpy.qos import QoSProfile, ReliabilityPolicy
+from rclpy.qos import QoSPolicyKind, QoSProfile, ReliabilityPolicy
 from rclpy.qos_overriding_options import QoSOverridingOptions
 from rclpy.subscription import Subscription
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
@@ -53,6 +53,9 @@ CURES_OF_SILENCE = {
     'depth camera_info': 'remap depth/camera_info to its topic, so that alignment can be checked',
 }
 _QUEUE = 5
+# Reliability has a parameter of its own, which an override, kept from the first activation on,
+# would beat.
+_OVERRIDABLE = QoSOverridingOptions((QoSPolicyKind.HISTORY, QoSPolicyKind.DEPTH))
 # So many images in a row without an info of their stamp: the camera sends infos at another pace.
 _INFOS_MISSED = 3
 _REPEATS_WORTH_A_WORD = 5
@@ -126,6 +129,23 @@ class RawFrame:
             rgb, intrinsics = _turned(rgb, quarters), intrinsics.turned(quarters)
             depth = None if depth is None else _turned(depth, quarters)
         return RGBDFrame(stamp_ns, header.frame_id, rgb, depth, intrinsics)
+
+    def read_usable(self, *, rectified: bool, quarters: int = 0,
+                    registrar: DepthRegistrar | None = None) -> tuple[RGBDFrame, str]:
+        """Return the frame, and why it is without its depth; '' if nothing is wrong with that.
+
+        Arguments are those of `read`.
+
+        Raises:
+            InvalidInputError: If colour or its calibration cannot be used.
+        """
+        try:
+            return self.read(rectified=rectified, quarters=quarters, registrar=registrar), ''
+        except InvalidInputError as error:
+            if self.depth is None:
+                raise
+            frame = replace(self, depth=None).read(rectified=rectified, quarters=quarters)
+            return frame, str(error)
 
     def _aligned_depth(self, message: AnyImage, color: CameraIntrinsics,
                        registrar: DepthRegistrar | None, *,
@@ -262,7 +282,7 @@ class FrameInput:
         self._subscriptions[name] = self._node.create_subscription(
             message_type, topic, with_message_info(receive),
             QoSProfile(depth=_QUEUE, reliability=reliability),
-            qos_overriding_options=QoSOverridingOptions.with_default_policies(),
+            qos_overriding_options=_OVERRIDABLE,
             event_callbacks=subscription_events(
                 incompatible_qos=lambda policy: self._monitor.incompatible(name, policy),
                 message_lost=lambda count: self._monitor.lost(name, count)))

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import re
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -69,6 +71,7 @@ class Recorder(Node):
         self._recording.note(VERSION_NOTE, __version__)
         self._subscriptions_by_topic: dict[str, Subscription[Any]] = {}
         self._unknown: set[str] = set()
+        self._early: deque[RecordedMessage] = deque()
         self._told: str | None = None
         self._noted: Mapping[str, Any] = {}
         self._parameter_watch = ParameterWatch(
@@ -134,18 +137,28 @@ class Recorder(Node):
                          else ReliabilityPolicy.BEST_EFFORT),
             durability=(DurabilityPolicy.TRANSIENT_LOCAL if latched
                         else DurabilityPolicy.VOLATILE))
+        receiver = self._receiver(topic, name, latched=latched)
         self._subscriptions_by_topic[topic] = self.create_subscription(
-            message_type(name), topic, self._receiver(topic, name), qos, raw=True)
+            message_type(name), topic, receiver, qos, raw=True)
 
-    def _receiver(self, topic: str, name: str) -> Callable[[bytes], None]:
+    def _receiver(self, topic: str, name: str, *, latched: bool) -> Callable[[bytes], None]:
         clock, add = self.get_clock(), self._recording.add
 
         def receive(data: bytes) -> None:
             # With use_sim_time it is 0 until the first /clock: nobody knows when that was.
             if time_ns := clock.now().nanoseconds:
-                add(RecordedMessage(topic, name, time_ns, data))
+                self._add_early(time_ns)
+                add(RecordedMessage(topic, name, time_ns, data, latched))
+            elif latched:
+                # It does not come again, and holds for all that follows.
+                self._early.append(RecordedMessage(topic, name, 0, data, latched))
 
         return receive
+
+    def _add_early(self, time_ns: int) -> None:
+        """Record what came before time was known, as of the first time that is."""
+        while self._early:
+            self._recording.add(replace(self._early.popleft(), time_ns=time_ns))
 
     def _keep_parameters(self, values: Mapping[str, Any]) -> None:
         """Keep the estimator's parameters in the bag: with them its poses can be made again."""

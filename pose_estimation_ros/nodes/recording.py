@@ -31,12 +31,14 @@ class RecordedMessage:
         message_type: Such as 'sensor_msgs/msg/Image'.
         time_ns: When it arrived, nanoseconds.
         data: Its bytes (CDR).
+        latched: Those who came later got it too.
     """
 
     topic: str
     message_type: str
     time_ns: int
     data: bytes
+    latched: bool = False
 
 
 @dataclass(frozen=True)
@@ -147,7 +149,8 @@ class Recording:
 
     def _write(self, message: RecordedMessage) -> None:
         try:
-            self._writer.add_topic(message.topic, message.message_type)
+            self._writer.add_topic(message.topic, message.message_type,
+                                   latched=message.latched)
             self._writer.write(message.topic, message.time_ns, message.data)
         except OSError:
             raise

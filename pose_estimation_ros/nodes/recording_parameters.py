@@ -36,6 +36,10 @@ REPLAY_CAMERA_PARAMETERS: tuple[ParameterSpec, ...] = (
                   'times (bags), or when object_detections of the last one have come (bags), so '
                   'that no frame is dropped; auto = recorded for bags, rate for folders.',
                   choices=('auto', 'rate', 'recorded', 'results'), read_only=True),
+    ParameterSpec('frames', 'all', 'Which images of a bag are shown, with pace rate and results: '
+                  'all, or only those that have object_detections in the bag: a new run then '
+                  'sees what the recorded one saw.', choices=('all', 'answered'),
+                  read_only=True),
     ParameterSpec('rate', 5.0, 'Frames per second, with pace rate.', limits=(0.01, 120.0),
                   read_only=True),
     ParameterSpec('result_timeout', 30.0, 'Longest wait for object_detections, seconds, with pace '

@@ -12,7 +12,7 @@ from pose_estimation_ros.core.errors import ConfigurationError, InvalidInputErro
 from pose_estimation_ros.datasets import FrameSource, open_frames
 from pose_estimation_ros.datasets.bag import is_bag, open_bag
 from pose_estimation_ros.datasets.bag_camera import CameraTopics, choose_camera
-from pose_estimation_ros.nodes.bag_player import BagPlayer, Pace, PlayOptions
+from pose_estimation_ros.nodes.bag_player import BagPlayer, Pace, PlayOptions, answered_stamps
 from pose_estimation_ros.nodes.camera_publisher import CameraMessages, CameraPublisher
 from pose_estimation_ros.nodes.parameters import declare, values_of
 from pose_estimation_ros.nodes.recording_parameters import REPLAY_CAMERA_PARAMETERS
@@ -62,10 +62,11 @@ class _FolderPlayer:
     """Shows the frames of a folder one after the other, stamped with the present time."""
 
     def __init__(self, node: Node, frames: FrameSource, values: dict[str, Any]) -> None:
-        if values['pace'] not in ('auto', 'rate') or values['stamps'] != 'now' or values['clock']:
+        if (values['pace'] not in ('auto', 'rate') or values['stamps'] != 'now'
+                or values['clock'] or values['frames'] != 'all'):
             raise ConfigurationError(
-                f'{values["source"]} is a folder of pictures without recorded times; leave pace, '
-                'stamps and clock as they are, or give a bag')
+                f'{values["source"]} is a folder of pictures without recorded times and results; '
+                'leave pace, stamps, clock and frames as they are, or give a bag')
         self._node = node
         self._frames = frames
         self._values = values
@@ -144,10 +145,15 @@ def _bag_player(node: Node, source: Path, values: dict[str, Any]) -> _Player:
     topics = choose_camera(bag, CameraTopics(values['color_topic'], values['color_info_topic'],
                                              values['depth_topic'], values['depth_info_topic']))
     pace: Pace = 'recorded' if values['pace'] == 'auto' else values['pace']
+    answered_only = values['frames'] == 'answered'
+    if answered_only and pace == 'recorded':
+        raise ConfigurationError('frames is answered, but pace recorded shows message by message; '
+                                 'set pace to results or rate')
     player = BagPlayer(node, bag, topics, PlayOptions(
         pace, values['rate'], values['result_timeout'], values['loop'],
         keep_stamps=values['stamps'] == 'recorded', clock=values['clock'],
-        slop_ns=round(values['sync.slop'] * 1e9)))
+        slop_ns=round(values['sync.slop'] * 1e9),
+        stamps=answered_stamps(bag) if answered_only else None))
     return _WatchedBagPlayer(
         node, player, f'{bag.topics[topics.color].count} colour images of {source}; topics '
         f'{", ".join(topics.names)}')

@@ -257,15 +257,12 @@ class EstimationSession:
             InvalidInputError: If anything else cannot be used, or depth is needed.
         """
         options = self._settings.input
-        try:
+        if self._pipeline.depth_use != 'if_any':
             return raw.read(rectified=options.rectified, quarters=options.quarters,
                             registrar=self._registrar), ''
-        except InvalidInputError as error:
-            if raw.depth is None or self._pipeline.depth_use != 'if_any':
-                raise
-            frame = replace(raw, depth=None).read(rectified=options.rectified,
-                                                  quarters=options.quarters)
-            return frame, f'{error}. Meanwhile poses come from colour alone'
+        frame, fault = raw.read_usable(rectified=options.rectified, quarters=options.quarters,
+                                       registrar=self._registrar)
+        return frame, fault and f'{fault}. Meanwhile poses come from colour alone'
 
     def _place(self, frame_id: str, stamp_ns: int, timeout: float = 0.0) -> NDArray[np.float64]:
         """Return the (4, 4) transform from the camera's frame into the outputs' frame.

@@ -122,6 +122,7 @@ class _Digest:
             self._distances[name].append(
                 (seconds, float(np.linalg.norm(pose.T_camera_object[:3, 3]))))
             self._colors.setdefault(name, _css(label_color(pose.label)))
+        self._labels.update(seen.undrawn)
         if self._count % self._stride == 0:
             if len(self._kept) >= self._most:
                 self._stride *= 2

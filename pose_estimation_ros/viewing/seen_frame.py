@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pose_estimation_ros.core.categories import category_named
-from pose_estimation_ros.core.errors import InvalidInputError
 from pose_estimation_ros.core.frame import RGBDFrame
 from pose_estimation_ros.core.object_pose import ObjectPose
 from pose_estimation_ros.core.symmetry import NO_SYMMETRY
@@ -35,6 +34,7 @@ class SeenFrame:
         latency: Seconds from the stamp to the result; NaN if unknown.
         remarks: What the reader should know of this frame.
         truth: True objects, where a simulated camera told them.
+        undrawn: Categories of objects that were found too, but are in another frame.
     """
 
     name: str
@@ -43,6 +43,7 @@ class SeenFrame:
     latency: float = float('nan')
     remarks: tuple[str, ...] = ()
     truth: tuple[EstimatedObject, ...] = ()
+    undrawn: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -70,17 +71,14 @@ def seen_input(raw: RawFrame, *, rectified: bool) -> tuple[RGBDFrame, tuple[str,
     Raises:
         InvalidInputError: If colour or calibration cannot be used.
     """
-    try:
-        return raw.read(rectified=rectified), ()
-    except InvalidInputError as error:
-        # Depth of another camera is registered by the estimator alone.
-        frame = replace(raw, depth=None).read(rectified=rectified)
-        return frame, (without_depth(error),)
+    # Depth of another camera is registered by the estimator alone.
+    frame, fault = raw.read_usable(rectified=rectified)
+    return frame, (without_depth(fault),) if fault else ()
 
 
-def without_depth(error: InvalidInputError) -> str:
+def without_depth(fault: str) -> str:
     """Return the remark of a frame whose depth cannot be used; cures are the estimator's."""
-    return f'depth is not shown: {str(error).partition(";")[0]}'
+    return f'depth is not shown: {fault.partition(";")[0]}'
 
 
 def seen_frame(name: str, frame: RGBDFrame, result: FrameResult, remarks: Sequence[str] = (),
@@ -97,7 +95,8 @@ def seen_frame(name: str, frame: RGBDFrame, result: FrameResult, remarks: Sequen
     if result.frame_id != frame.frame_id:
         remark = (f'{len(result.objects)} objects are in the frame {result.frame_id}, not in '
                   'that of the camera; they are not drawn')
-        return SeenFrame(name, frame, (), result.latency, (*remarks, remark), tuple(truth))
+        return SeenFrame(name, frame, (), result.latency, (*remarks, remark), tuple(truth),
+                         tuple(found.category for found in result.objects))
     return SeenFrame(name, frame, tuple(map(_pose, result.objects)), result.latency,
                      tuple(remarks), tuple(truth))
 
@@ -116,6 +115,9 @@ def picture_of(seen: SeenFrame) -> NDArray[np.uint8]:
 def _pose(found: EstimatedObject) -> ObjectPose:
     category = category_named(found.category)
     number = _NUMBER_AT_END.search(found.identity)
+    # Of the surface a recording keeps the box alone; its corners tell a pose where that is.
+    corners = found.middle + 0.5 * np.array([[-1.0], [1.0]]) * found.box
     return ObjectPose(found.category, found.score, found.T_camera_object, found.size,
                       NO_SYMMETRY if category is None else category.symmetry, 'recording',
-                      int(number[1]) if number else -1)
+                      int(number[1]) if number else -1, points=corners.astype(np.float32),
+                      faces=np.zeros((0, 3), np.int32))

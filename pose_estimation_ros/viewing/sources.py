@@ -115,7 +115,7 @@ def _input(entry: BagFrame, *, rectified: bool) -> tuple[RGBDFrame, tuple[str, .
         raw = raw_frame(entry)
     except InvalidInputError as error:
         raw = raw_frame(replace(entry, depth=None, depth_info=None))
-        return raw.read(rectified=rectified), (without_depth(error),)
+        return raw.read(rectified=rectified), (without_depth(str(error)),)
     return seen_input(raw, rectified=rectified)
 
 

@@ -25,7 +25,7 @@ def true(name, category, x, seen=1.0, handle=float('nan')):
 
 
 def estimated(category, x, R=None, size=SIZE):
-    return EstimatedObject(f'{category}_1', category, at(x, R), size, 0.9)
+    return EstimatedObject(f'{category}_1', category, at(x, R), np.zeros(3), size, 0.9)
 
 
 def test_a_found_object_has_its_errors_in_degrees_and_centimetres():

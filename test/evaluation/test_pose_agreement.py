@@ -1,11 +1,14 @@
+from pathlib import Path
+
 import numpy as np
 import pytest
 
+from pose_estimation_ros.core.errors import InvalidInputError
 from pose_estimation_ros.core.rotation import axis_rotation
 from pose_estimation_ros.core.se3 import make_transform
 from pose_estimation_ros.evaluation.bag_results import FrameResult
 from pose_estimation_ros.evaluation.demo_report import EstimatedObject
-from pose_estimation_ros.evaluation.pose_agreement import Tolerance, agreement
+from pose_estimation_ros.evaluation.pose_agreement import Tolerance, agreement, results_by_stamp
 
 TOLERANCE = Tolerance(translation=1.0, rotation=1.0)
 SIZE = np.array([0.1, 0.2, 0.1])
@@ -13,7 +16,7 @@ SIZE = np.array([0.1, 0.2, 0.1])
 
 def pose(name='mug_1', category='mug', x=0.0, axis=(0.0, 1.0, 0.0), degrees=0.0, size=SIZE):
     T = make_transform(axis_rotation(axis, np.radians(degrees)), (x, 0.0, 1.0))
-    return EstimatedObject(name, category, T, size, 0.9)
+    return EstimatedObject(name, category, T, np.zeros(3), size, 0.9)
 
 
 def compare(first, second):
@@ -54,6 +57,15 @@ def test_identities_may_have_other_numbers_but_must_stay():
               for stamp, name in ((1, 'mug_5'), (2, 'mug_5'), (3, 'mug_6'))}
     found = agreement(first, second, TOLERANCE)
     assert [entry.what for entry in found.differences] == ['was mug_5 and is now mug_6']
+
+
+def test_two_results_of_a_frame_must_be_of_one_estimator():
+    again = FrameResult(7, 'camera', (pose(),))
+    shown_twice = [FrameResult(7, 'camera', (pose(),)), again, FrameResult(8, 'camera', ())]
+    assert list(results_by_stamp(shown_twice, Path('bag'), TOLERANCE)) == [7, 8]
+    mixed = [*shown_twice, FrameResult(7, 'camera', (pose(x=0.03),))]
+    with pytest.raises(InvalidInputError, match='bag has two different results.*--topics'):
+        results_by_stamp(mixed, Path('bag'), TOLERANCE)
 
 
 def test_frames_without_counterpart_are_not_the_same():

@@ -57,6 +57,12 @@ def test_a_png_file_that_claims_gigabytes_is_refused():
 
 
 # The format was shorter in older plugins.
+def test_depth_in_a_plain_png_is_decoded():
+    message = CompressedImage(format='16UC1; png compressed ', data=png(MILLIMETRES))
+    expected = depth_image(depth_message(MILLIMETRES, '16UC1'))
+    np.testing.assert_array_equal(depth_image(message), expected)
+
+
 @pytest.mark.parametrize('compression', ['; compressedDepth png', '; compressedDepth', ''])
 def test_compressed_millimetres_are_exact_and_zero_is_unknown(compression):
     read = depth_image(depth_message(MILLIMETRES, '16UC1', compression=compression))

@@ -299,6 +299,22 @@ def test_an_incompatible_camera_is_told_with_the_parameter_that_cures_it(client:
     client.node.destroy_publisher(publisher)
 
 
+def test_reliability_of_the_inputs_follows_its_parameter(client: Client, node):
+    node(input_reliability='best_effort')
+    client.wait_until_active()
+    assert client.transition('deactivate')
+    assert client.set_parameter('input_reliability', 'reliable').successful
+    assert client.transition('activate')
+    client.wait_until_active()
+
+    def reliability():
+        topic = client.color.topic_name
+        return [info.qos_profile.reliability
+                for info in client.node.get_subscriptions_info_by_topic(topic)]
+
+    client.wait_for(lambda: reliability() == [ReliabilityPolicy.RELIABLE], 'a new subscription')
+
+
 def test_a_missing_clock_is_told(client: Client, node):
     node(use_sim_time=True)
     client.wait_for_sentence('input', 'use_sim_time is set but nobody publishes /clock')

@@ -28,6 +28,7 @@ from pose_estimation_ros.nodes.publishers import (
 )
 from pose_estimation_ros.pipeline import Grasp, GraspPlan, PipelineResult
 from pose_estimation_ros.tracking.identity import TrackKey
+from pose_estimation_ros.viewing.seen_frame import seen_frame
 
 OPTIONS = OutputOptions(per_label=(), publish_tf=True, tf_prefix='',
                         mask_opacity=0.3, marker_lifetime=1.0)
@@ -92,6 +93,11 @@ def test_the_box_of_a_mesh_is_about_its_middle_and_the_pose_is_of_its_origin(
     (read,) = frame_result(message, 0).objects
     np.testing.assert_allclose(read.T_camera_object, T, atol=1e-7)
     np.testing.assert_allclose(read.size, part.size, atol=1e-7)
+    camera = CameraIntrinsics.pinhole(64, 48, 60.0, 60.0, 32.0, 24.0)
+    frame = RGBDFrame(0, 'camera', np.zeros((48, 64, 3), np.uint8), None, camera)
+    (shown,) = seen_frame('', frame, frame_result(message, 0)).objects
+    for found, expected in zip(shown.box(), part.box(), strict=True):
+        np.testing.assert_allclose(found, expected, atol=1e-6)
     client.wait_for(lambda: client.received['object_markers'], 'markers')
     (box,) = [marker for marker in client.received['object_markers'][-1].markers
               if marker.ns == 'part/box']

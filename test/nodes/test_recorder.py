@@ -10,6 +10,8 @@ from rclpy.qos import DurabilityPolicy, QoSProfile
 from rclpy.serialization import deserialize_message
 from ros_bags import contents, counts, notes
 from ros_harness import STAND_IN, Client, Frame, NodeProcess
+from rosbags.interfaces import QosDurability
+from rosbags.rosbag2 import Reader
 from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import Image
 from tf2_msgs.msg import TFMessage
@@ -115,9 +117,13 @@ def test_a_recorder_does_not_write_over_a_bag(recorder, tmp_path):
 
 def test_with_simulated_time_messages_have_the_times_of_the_clock(client: Client, estimator,
                                                                   recorder, tmp_path):
-    """What comes before the first /clock has no time and is left out."""
-    process = recorder(use_sim_time=True)
+    """What comes before the first /clock has no time; of that only what is latched is kept."""
+    process = recorder(use_sim_time=True, extra_topics='/tf_static')
     client.wait_for(lambda: listens(client, 'color/image_raw'), 'a recorder')
+    latched = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+    static = client.node.create_publisher(TFMessage, '/tf_static', latched)
+    static.publish(TFMessage(transforms=[TransformStamped(child_frame_id='camera')]))
+    client.wait_for(static.get_subscription_count, 'the recorder of transforms')
     client.result_of(Frame())
     clock = client.node.create_publisher(Clock, '/clock', 10)
 
@@ -133,7 +139,9 @@ def test_with_simulated_time_messages_have_the_times_of_the_clock(client: Client
         client.wait_for(recorded, 'messages of every topic', meanwhile=go_on)
     finally:
         client.node.destroy_publisher(clock)
+        client.node.destroy_publisher(static)
     assert process.stop() == 0
+    assert counts(tmp_path / 'bag')['/tf_static'] == 1
     assert {time for _, _, time, _ in contents(tmp_path / 'bag')} == {1_000_000_000_000}
 
 
@@ -153,6 +161,11 @@ def test_transforms_that_were_sent_before_the_recorder_listened_are_recorded(
         client.node.destroy_subscription(listener)
     assert process.stop() == 0
     assert counts(tmp_path / 'bag')['/tf_static'] == 1
+    # Else `ros2 bag play` offers it in a way that no listener of TF takes.
+    with Reader(tmp_path / 'bag') as bag:
+        offered = {connection.topic: connection.ext.offered_qos_profiles
+                   for connection in bag.connections}
+    assert [qos.durability for qos in offered['/tf_static']] == [QosDurability.TRANSIENT_LOCAL]
 
 
 def test_an_estimator_that_ends_while_it_is_looked_at_has_no_topics():

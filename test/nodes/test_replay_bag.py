@@ -21,13 +21,20 @@ from ros_harness import (
 from rosbags.rosbag2 import StoragePlugin
 from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
+from std_msgs.msg import Header
 from vision_msgs.msg import Detection3DArray
 
 from pose_estimation_ros.core.errors import ConfigurationError
-from pose_estimation_ros.datasets.bag import open_bag
+from pose_estimation_ros.datasets.bag import Bag, open_bag
 from pose_estimation_ros.datasets.bag_camera import CameraTopics, choose_camera
 from pose_estimation_ros.nodes.bag_frames import frames_of
-from pose_estimation_ros.nodes.conversions import color_image, depth_image, stamp_to_ns
+from pose_estimation_ros.nodes.bag_player import BagPlayer, PlayOptions
+from pose_estimation_ros.nodes.conversions import (
+    color_image,
+    depth_image,
+    ns_to_stamp,
+    stamp_to_ns,
+)
 
 START_NS = 1_700_000_000_000_000_000
 CAN, BOWL = (20, 30, 50, 60), (90, 50, 130, 90)
@@ -114,6 +121,65 @@ def test_a_frame_that_was_recorded_twice_is_shown_once(tmp_path):
     assert stamps == [START_NS, START_NS + 100_000_000]
 
 
+def test_needed_images_without_depth_come_in_their_order(tmp_path):
+    messages = camera_messages(film(5))
+    # Depth is missing of the second and of the last image.
+    silent = {START_NS + 100_000_000, START_NS + 400_000_000}
+    write_bag(tmp_path / 'bag', [
+        entry for entry in messages
+        if 'depth' not in entry[0] or stamp_to_ns(entry[3].header.stamp) not in silent])
+    bag = open_bag(tmp_path / 'bag')
+    topics = choose_camera(bag, CameraTopics())
+    every = [START_NS + number * 100_000_000 for number in range(5)]
+    for needed, expected in ((every, every), ((), [every[0], *every[2:4]]),
+                             (every[:1], [every[0], *every[2:4]])):
+        found = list(frames_of(bag, topics, 10_000_000, needed))
+        assert [frame.color.stamp_ns for frame in found] == expected
+        assert {frame.color.stamp_ns for frame in found if frame.depth is None} == (
+            silent & set(needed))
+
+
+def test_a_bag_that_opens_slowly_is_not_shown_with_stamps_of_the_future(client: Client,
+                                                                       tmp_path, monkeypatch):
+    write_bag(tmp_path / 'bag', camera_messages(film(6)))
+    bag = open_bag(tmp_path / 'bag')
+    topics = choose_camera(bag, CameraTopics())
+    messages = Bag.messages
+
+    def slowly(self, topics):
+        time.sleep(1.0)
+        return messages(self, topics)
+
+    monkeypatch.setattr(Bag, 'messages', slowly)
+    arrivals = []
+    listener = client.node.create_subscription(
+        Image, 'color/image_raw',
+        lambda message: arrivals.append(client.now() - stamp_to_ns(message.header.stamp)), 10)
+    player = BagPlayer(client.node, bag, topics, PlayOptions(
+        'recorded', 10.0, 1.0, loop=True, keep_stamps=False, clock=False, slop_ns=10_000_000))
+    player.start()
+    try:
+        client.wait_for(lambda: len(arrivals) >= 5, 'five images')
+    finally:
+        player.close()
+        client.node.destroy_subscription(listener)
+    assert player.fault is None
+    assert min(arrivals) > -0.1e9
+
+
+def test_depth_as_a_plain_png_is_depth(tmp_path):
+    messages = []
+    for topic, name, time_ns, message in camera_messages(film(2), compressed=True):
+        if topic.endswith('/compressedDepth'):
+            topic = topic.replace('compressedDepth', 'compressed')
+            message.format, message.data = '16UC1; png compressed ', message.data[12:]
+        messages.append((topic, name, time_ns, message))
+    write_bag(tmp_path / 'bag', messages)
+    topics = choose_camera(open_bag(tmp_path / 'bag'), CameraTopics())
+    assert topics.color == '/camera/color/image_raw/compressed'
+    assert topics.depth == '/camera/aligned_depth_to_color/image_raw/compressed'
+
+
 def test_who_comes_late_learns_the_time_at_once(client: Client, process, tmp_path):
     """While the player waits for listeners, the clock stands still but is told all the time."""
     write_bag(tmp_path / 'bag', camera_messages(film(2)))
@@ -143,7 +209,9 @@ def test_what_is_replayed_gives_the_poses_that_were_recorded(client: Client, pro
         client.wait_for(lambda: listeners() == wanted, 'a recorder')
         # The graph shows who subscribes, not whether recorder and estimator found each other.
         time.sleep(1.0)
+        # Of a camera's bag every image is shown; the second run sees what the first has seen.
         camera = process('replay_camera', source=tmp_path / source, pace='results', loop=False,
+                         frames='all' if source == 'camera' else 'answered',
                          stamps='recorded', clock=True)
         client.wait_for(lambda log=camera: 'all 5 frames were shown' in log.log, 'the end')
         assert [node.stop() for node in (camera, estimator, recorder)] == [0, 0, 0]
@@ -171,6 +239,31 @@ def poses(bag):
     arrays = [deserialize_message(data, Detection3DArray) for topic, _, _, data in contents(bag)
               if topic == '/object_detections']
     return {stamp_to_ns(m.header.stamp): [(d.id, d.bbox) for d in m.detections] for m in arrays}
+
+
+def test_only_answered_images_are_shown_where_that_is_wanted(client: Client, process, tmp_path):
+    messages = camera_messages(film(4))
+    answered = [START_NS + 100_000_000, START_NS + 300_000_000]
+    write_bag(tmp_path / 'bag', [*messages, *(
+        ('/object_detections', 'vision_msgs/msg/Detection3DArray', stamp_ns + 50_000_000,
+         Detection3DArray(header=Header(stamp=ns_to_stamp(stamp_ns)))) for stamp_ns in answered)])
+    listen(client, ('color/image_raw', Image))
+    process('replay_camera', source=tmp_path / 'bag', pace='rate', rate=20.0, frames='answered',
+            stamps='recorded')
+    client.wait_for(lambda: len(client.received['color/image_raw']) > 4, 'the bag twice')
+    assert {stamp_to_ns(m.header.stamp)
+            for m in client.received['color/image_raw']} == set(answered)
+
+
+@pytest.mark.parametrize(('parameters', 'told'), [
+    ({'pace': 'results'}, 'has no object_detections, so no image is answered'),
+    ({}, 'frames is answered, but pace recorded shows message by message')])
+def test_answered_images_that_cannot_be_shown_are_told(process, tmp_path, parameters, told):
+    write_bag(tmp_path / 'bag', camera_messages(film(1)))
+    node = process('replay_camera', source=tmp_path / 'bag', frames='answered', **parameters)
+    assert node.process.wait(timeout=60) == 2
+    assert told in node.log
+    assert 'Traceback' not in node.log
 
 
 def test_a_bag_without_colour_says_what_it_has(process, tmp_path):

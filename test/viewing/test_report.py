@@ -100,6 +100,7 @@ def test_poses_in_another_frame_are_told_and_not_drawn(tmp_path):
     write_result_bag(tmp_path / 'bag', [[detection()]], frame_id='base_link')
     page = page_of(tmp_path, tmp_path / 'bag')
     assert any('1 objects are in the frame base_link' in cell for cell in page.cells)
+    assert '1 × can' in page.cells
 
 
 def cut_off(topic, number, data):
