@@ -4,7 +4,9 @@ The look-up leaves two things open: the rotation between two views, and the dist
 size of a box tells badly, above all of an object that something hides in part. Depth of the
 object's pixels tells both. Points that were seen are fitted to the side of the model that faces
 the camera, and not the other way round, so what is hidden does not matter. Of a mask that is too
-large, or a mere box, only points near the model take part. The registration is that of small_gicp
+large, or a mere box, only points near the model take part. An object without depth of its own, as
+of what is black, shines or is of glass, is left where colour has found it: around it depth is of
+something else. The registration is that of small_gicp
 (generalized ICP), which is optional.
 """
 
@@ -36,6 +38,7 @@ from pose_estimation_ros.core.se3 import at_point
 from pose_estimation_ros.rendering.mesh import Mesh, SurfaceSamples
 
 FloatArray = NDArray[np.float64]
+Pixels: TypeAlias = NDArray[np.intp]
 
 _logger = logging.getLogger(__name__)
 
@@ -43,6 +46,8 @@ _SURFACE_POINTS, _MOST_POINTS, _FEWEST_POINTS, _FEWEST_FITTED = 2000, 1000, 50, 
 # Lengths are shares of the object's diagonal.
 _SPACING, _CELL, _REACH = 0.025, 0.06, 0.12
 _MOST_ITERATIONS = 30
+# Where a smaller share of an object's pixels has depth, that is mostly of its surroundings.
+_LEAST_KNOWN = 0.4
 # Points further from the model than this are not the object's.
 _FARTHEST_POINT = 0.2
 # A fit that turns an object further than views are apart, or shifts it further, or after which
@@ -133,6 +138,9 @@ def refined(pose: ObjectPose, surface: ModelSurface, frame: RGBDFrame) -> Object
     by depth and colours, and the pose is fitted to these and to the whole box; what agrees best
     with the box is taken, which may be the pose as it was.
 
+    Where fewer than 40 % of the pixels in which the pose shows the object have depth, or of those
+    of its mask, the pose stays as it was, too.
+
     Args:
         pose: Of a known object, with its detection.
         surface: Of its CAD model.
@@ -159,14 +167,38 @@ def _about(pose: ObjectPose, shift: FloatArray) -> ObjectPose:
 def _best_fit(pose: ObjectPose, detection: Detection, surface: ModelSurface,
               frame: RGBDFrame) -> ObjectPose:
     """Return what `refined` does, of a pose about the surface's middle."""
+    has_mask = not has_no_mask(detection)
+    # The pose tells where a box shows the object. A mask tells it also where the pose is off.
+    pixels = [_shown_pixels(surface, pose.T_camera_object, frame)]
+    if has_mask:
+        pixels.append(detection.pixels())
+    if any(_known_share(frame, *places) < _LEAST_KNOWN for places in pixels):
+        return pose
     seen = _seen(frame, detection)
-    if not has_no_mask(detection):
+    if has_mask:
         return _fitted(pose, surface, seen)
     found = with_mask(frame, detection, surface.diagonal)
     answers = [_fitted(replace(pose, detection=found), surface, _seen(frame, found)),
                _fitted(pose, surface, seen), pose]
     agreements = [surface.agreement(answer.T_camera_object, seen) for answer in answers]
     return answers[int(np.nanargmax(agreements))] if np.isfinite(agreements).any() else pose
+
+
+def _shown_pixels(surface: ModelSurface, T: FloatArray, frame: RGBDFrame) -> tuple[Pixels, Pixels]:
+    """Return rows and columns of the pixels in which a pose shows the surface."""
+    facing = surface.facing(T)
+    columns, rows = np.unique(np.rint(frame.intrinsics.project(facing[facing[:, 2] > 0])).astype(
+        np.intp), axis=0).T
+    return rows, columns
+
+
+def _known_share(frame: RGBDFrame, rows: Pixels, columns: Pixels) -> float:
+    """Return in which share of the (N,) pixels there is depth; those outside the image are not."""
+    assert frame.depth is not None
+    inside = ((rows >= 0) & (rows < frame.depth.shape[0])
+              & (columns >= 0) & (columns < frame.depth.shape[1]))
+    depth = frame.depth[rows[inside], columns[inside]]
+    return float((np.isfinite(depth) & (depth > 0)).mean()) if len(depth) else 0.0
 
 
 def _seen(frame: RGBDFrame, detection: Detection) -> FloatArray:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import cv2
 import numpy as np
 import pytest
 
@@ -52,6 +53,27 @@ def pose_at(T: np.ndarray, mask: np.ndarray, symmetry: Symmetry = NO_SYMMETRY) -
     return ObjectPose(label='bracket', score=0.8, T_camera_object=T, size=np.full(3, 0.2),
                       symmetry=symmetry, source='disp6d',
                       detection=Detection('bracket', 0.8, edges, mask))
+
+
+def grown(mask: np.ndarray) -> np.ndarray:
+    """Return a mask that is one pixel too large all around."""
+    return np.asarray(cv2.dilate(mask.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0)
+
+
+def box_of(mask: np.ndarray) -> np.ndarray:
+    """Return the mask of a whole box."""
+    rows, columns = np.nonzero(mask)
+    filled = np.zeros_like(mask)
+    filled[rows.min():rows.max() + 1, columns.min():columns.max() + 1] = True
+    return filled
+
+
+def before_a_wall(shown: np.ndarray) -> RGBDFrame:
+    """Return a black object without depth, and a grey wall at 0.75 m."""
+    depth = np.random.default_rng(1).normal(0.75, 0.001, shown.shape).astype(np.float32)
+    depth[shown] = np.nan
+    rgb = np.where(shown[..., None], 20, 140).astype(np.uint8).repeat(3, axis=2)
+    return RGBDFrame(0, 'camera', rgb, depth, CAMERA)
 
 
 def errors(pose: ObjectPose, T: np.ndarray) -> tuple[float, float]:
@@ -205,6 +227,49 @@ def test_without_depth_nothing_changes() -> None:
     for depth in (None, np.full((240, 320), np.nan, np.float32)):
         frame = RGBDFrame(0, 'camera', np.zeros((240, 320, 3), np.uint8), depth, CAMERA)
         assert refined(pose, ModelSurface.of(mesh), frame) is pose
+
+
+@pytest.mark.parametrize('region', ['mask', 'box'])
+@pytest.mark.parametrize('off', [0.0, 0.05, -0.05])
+def test_an_object_without_depth_is_not_moved_to_the_wall_behind_it(
+        off: float, region: str) -> None:
+    """It is black: the rim of a mask that is too large, or a box's corners, have depth alone."""
+    mesh = bracket()
+    surface = ModelSurface.of(mesh)
+    for seed in range(8):
+        T = make_transform(random_rotation(np.random.default_rng(seed)),
+                           np.array([0.03, -0.02, 0.6]))
+        shown = np.isfinite(depth_of(mesh, T))
+        frame = before_a_wall(shown)
+        start = T.copy()
+        start[2, 3] += off
+        pose = pose_at(start, grown(shown) if region == 'mask' else box_of(shown))
+        assert refined(pose, surface, frame) is pose
+
+
+def test_a_mask_without_depth_tells_also_where_a_pose_beside_it_has_depth() -> None:
+    mesh = bracket()
+    surface = ModelSurface.of(mesh)
+    for seed in range(8):
+        T = make_transform(random_rotation(np.random.default_rng(seed)),
+                           np.array([0.03, -0.02, 0.6]))
+        shown = np.isfinite(depth_of(mesh, T))
+        beside = T.copy()
+        beside[0, 3] += 0.06
+        pose = pose_at(beside, grown(shown))
+        assert refined(pose, surface, before_a_wall(shown)) is pose
+
+
+def test_an_object_with_holes_in_its_depth_is_still_fitted() -> None:
+    mesh = bracket()
+    T = make_transform(random_rotation(np.random.default_rng(1)), np.array([0.03, -0.02, 0.6]))
+    depth = depth_of(mesh, T)
+    mask = np.isfinite(depth)
+    depth[np.random.default_rng(0).random(depth.shape) < 0.4] = np.nan
+    off = T.copy()
+    off[:3, 3] *= 1.08
+    frame = RGBDFrame(0, 'camera', np.zeros((240, 320, 3), np.uint8), depth, CAMERA)
+    assert errors(refined(pose_at(off, mask), ModelSurface.of(mesh), frame), T)[0] < 0.01
 
 
 @pytest.mark.parametrize('shown', [1.0, 0.1])
