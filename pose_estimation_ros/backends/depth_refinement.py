@@ -84,7 +84,12 @@ class ModelSurface:
 
     @classmethod
     def of(cls, mesh: Mesh) -> ModelSurface:
-        """Draw points from a mesh, the same ones each time."""
+        """Draw points from a mesh, the same ones each time.
+
+        A mesh that is inside out is turned round: which side faces the camera depends on it.
+        """
+        if mesh.signed_volume < 0:
+            mesh = Mesh(mesh.vertices, mesh.faces[:, ::-1])
         samples = mesh.sample_surface(_SURFACE_POINTS, np.random.default_rng(0))
         middle = mesh.bounds.mean(axis=0, dtype=np.float64)
         samples = replace(samples, points=(samples.points - middle).astype(np.float32))

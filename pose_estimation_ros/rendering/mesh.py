@@ -86,6 +86,16 @@ class Mesh:
         lengths = np.linalg.norm(sums, axis=1, keepdims=True)
         return np.asarray(sums / np.maximum(lengths, 1e-20), dtype=np.float32)
 
+    @cached_property
+    def signed_volume(self) -> float:
+        """Cubic metres inside; negative if the mesh is inside out.
+
+        It is summed over cones from the middle of the box to the faces, so that small holes do
+        not matter, wherever the origin is.
+        """
+        from_middle = self.vertices[self.faces].mean(axis=1) - self.bounds.mean(axis=0)
+        return float((from_middle * self._face_vectors).sum() / 6.0)
+
     def transformed(self, T: ArrayLike) -> Mesh:
         """Return the mesh moved by a (4, 4) rigid transform."""
         matrix = np.asarray(T, dtype=np.float64)

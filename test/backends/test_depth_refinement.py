@@ -272,6 +272,20 @@ def test_an_object_with_holes_in_its_depth_is_still_fitted() -> None:
     assert errors(refined(pose_at(off, mask), ModelSurface.of(mesh), frame), T)[0] < 0.01
 
 
+def test_a_file_that_is_inside_out_makes_no_difference() -> None:
+    mesh = bracket()
+    inside_out = ModelSurface.of(Mesh(mesh.vertices, mesh.faces[:, ::-1]))
+    for seed in range(4):
+        T = make_transform(random_rotation(np.random.default_rng(seed)),
+                           np.array([0.03, -0.02, 0.6]))
+        depth = depth_of(mesh, T)
+        off = T.copy()
+        off[:3, 3] *= 1.08
+        frame = RGBDFrame(0, 'camera', np.zeros((240, 320, 3), np.uint8), depth, CAMERA)
+        pose = refined(pose_at(off, np.isfinite(depth)), inside_out, frame)
+        assert errors(pose, T)[0] < 0.01
+
+
 @pytest.mark.parametrize('shown', [1.0, 0.1])
 def test_where_the_file_has_its_origin_makes_no_difference(shown: float) -> None:
     mesh = bracket()

@@ -68,3 +68,10 @@ def test_a_mesh_without_area_cannot_be_sampled():
 def test_a_face_that_names_a_missing_vertex_is_refused():
     with pytest.raises(InvalidInputError, match='there are 3'):
         Mesh(np.zeros((3, 3)), np.array([[0, 1, 3]]))
+
+
+def test_the_volume_of_a_mesh_that_is_inside_out_is_negative() -> None:
+    mesh = box([0.1, 0.2, 0.3])
+    far = Mesh(mesh.vertices + np.float32([3, 0, -2]), mesh.faces)
+    assert far.signed_volume == pytest.approx(0.006, rel=1e-4)
+    assert Mesh(far.vertices, far.faces[:, ::-1]).signed_volume == pytest.approx(-0.006, rel=1e-4)
