@@ -80,7 +80,7 @@ def add_object(
     data = read_mesh(mesh, _METRES[unit])
     check_extent(data.size, f'{mesh} with --unit {unit.value}', _UNIT_NAMES[unit])
     shape = Mesh(data.vertices.astype('float32'), data.faces)
-    identity = ObjectIdentity(name, tuple(detected_as or [name]), _symmetry(symmetry, shape))
+    identity = ObjectIdentity(name, tuple(detected_as or [name]), _symmetry(symmetry, shape, name))
     encoder = ViewEncoder(found, device, threads)
     try:
         with progress_bar('view') as report:
@@ -139,18 +139,23 @@ def _objects_folder(model: Model) -> Path:
     return default_objects_folder(model.folder.name)
 
 
-def _symmetry(choice: SymmetryChoice, mesh: Mesh) -> Symmetry:
+def _symmetry(choice: SymmetryChoice, mesh: Mesh, name: str) -> Symmetry:
     from pose_estimation_ros.core.symmetry import NO_SYMMETRY, Symmetry
 
     if choice is SymmetryChoice.none:
         return NO_SYMMETRY
-    if choice is SymmetryChoice.auto:
-        from pose_estimation_ros.rendering.mesh_symmetry import propose_symmetry
+    from pose_estimation_ros.rendering.mesh_symmetry import check_symmetry, propose_symmetry
 
-        proposed = propose_symmetry(mesh).symmetry
-        axis = 'none' if proposed.axis is None else str(tuple(round(x, 3) for x in proposed.axis))
+    if choice is SymmetryChoice.auto:
+        proposal = propose_symmetry(mesh)
+        found = proposal.symmetry
+        axis = 'none' if found.axis is None else str(tuple(round(x, 3) for x in found.axis))
         print(f'symmetry found from the shape: any turn about {axis}, and '
-              f'{len(proposed.discrete)} other rotations')
-        return proposed
+              f'{len(found.discrete)} other rotations')
+        for element in proposal.left_out:
+            print(element.describe())
+        return found
     x, y, z = (float(choice.value == axis) for axis in 'xyz')
-    return Symmetry(axis=(x, y, z))
+    stated = Symmetry(axis=(x, y, z))
+    check_symmetry(mesh, stated, f'--symmetry {choice.value} of {name!r}')
+    return stated

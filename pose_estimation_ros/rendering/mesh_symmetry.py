@@ -1,4 +1,4 @@
-"""Proposes the rotational symmetries of a mesh, for a person to confirm.
+"""Proposes the rotational symmetries of a mesh, for a person to confirm, and checks stated ones.
 
 A rotation is a symmetry if it takes the surface onto itself: of points of the surface, 95 % must
 land within 3 % of the object's diameter of it, and all within 10 %. The second is the bound of the
@@ -20,6 +20,7 @@ from math import gcd
 import numpy as np
 from numpy.typing import NDArray
 
+from pose_estimation_ros.core.errors import InvalidInputError
 from pose_estimation_ros.core.rotation import angle_between, axis_rotation
 from pose_estimation_ros.core.symmetry import NO_SYMMETRY, Symmetry
 from pose_estimation_ros.rendering.mesh import Mesh
@@ -52,6 +53,8 @@ _NEAR_COORDINATE_AXIS = np.cos(np.radians(2.5))
 _NORMAL_CLUSTER = np.cos(np.radians(10))
 _MOST_NORMALS = 6
 _LARGEST_GROUP = 60
+# A symmetry belongs to another point if it misses by less than this share there.
+_FAR_BETTER = 0.5
 _ORDER_NAMES = {ANY_ANGLE: 'turns by any angle', 2: 'half turn', 3: 'third of a turn',
                 4: 'quarter turn'}
 
@@ -146,6 +149,42 @@ def propose_symmetry(mesh: Mesh) -> SymmetryProposal:
     return SymmetryProposal(symmetry, used, tuple(left_out), search.diameter)
 
 
+def check_symmetry(mesh: Mesh, symmetry: Symmetry, what: str) -> None:
+    """Refuse a stated symmetry of an object whose axis passes beside the frame's origin.
+
+    A symmetry that holds in the main only, as that of a mug whose handle does not matter, is
+    accepted: what is refused would fit far better about the object's own middle.
+
+    Args:
+        mesh: In its object frame, metres.
+        symmetry: About the frame's origin, as stated.
+        what: Says whose symmetry it is, for the message.
+
+    Raises:
+        ConfigurationError: If Open3D is not installed.
+        InvalidInputError: If it moves the object off itself, or the mesh has no area.
+    """
+    rotations = symmetry.rotations
+    if symmetry.axis is not None:
+        turns = axis_rotation(symmetry.axis, _ANY_ANGLES)
+        rotations = (rotations[:, None] @ turns).reshape(-1, 3, 3)
+    if len(rotations) == 1:
+        return
+    search = _Search(mesh)
+    middles = search.middles()
+    shifts = np.linalg.norm(middles @ (rotations - np.eye(3)).mT, axis=2).max(axis=0)
+    if shifts.min() <= OFF_ORIGIN * search.diameter:
+        return
+    misfits = [search.misfit(rotations, middle) for middle in middles]
+    best = int(np.argmin(misfits))
+    if misfits[best] < _FAR_BETTER * search.misfit(rotations, np.zeros(3)):
+        place = ', '.join(map(str, np.round(1000 * middles[best], 1) + 0.0))
+        raise InvalidInputError(
+            f'{what} moves it off itself: its middle, ({place}) mm, by {1000 * shifts[best]:.1f} '
+            'mm. Symmetries must go through the origin: move the origin of the mesh onto the '
+            'axis, or state no symmetry')
+
+
 class _Search:
     """The surface of one mesh, and how far a turn moves it off itself."""
 
@@ -157,6 +196,7 @@ class _Search:
         self._normals = samples.normals.astype(np.float64)
         self._caster = Open3DRayCaster([mesh])
         self._centroid, self._principal_axes = _surface_moments(mesh)
+        self._box_middle = mesh.bounds.mean(axis=0, dtype=np.float64)
         self.diameter = float(pdist(self._points).max())
 
     def elements(self) -> list[SymmetryElement]:
@@ -209,6 +249,15 @@ class _Search:
         if not used:
             return NO_SYMMETRY, ()
         return Symmetry(discrete=tuple(_numbers(R) for R in group[1:])), tuple(used)
+
+    def middles(self) -> FloatArray:
+        """Return (2, 3) points through one of which every symmetry goes: of surface and box."""
+        return np.stack([self._centroid, self._box_middle])
+
+    def misfit(self, rotations: FloatArray, centre: FloatArray) -> float:
+        """Return the mean share of the diameter by which (R, 3, 3) turns about a point miss."""
+        around = self._points[:_ROUGH_POINTS] - centre
+        return float(self._distances((around @ rotations.mT).reshape(-1, 3) + centre).mean())
 
     def _is_symmetry(self, R: FloatArray) -> bool:
         moved = self._distances(self._points @ R.T)

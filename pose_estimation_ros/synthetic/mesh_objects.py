@@ -9,6 +9,7 @@ of a BOP data set.
 from __future__ import annotations
 
 import hashlib
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -22,12 +23,14 @@ from pose_estimation_ros.core.errors import ConfigurationError, InvalidInputErro
 from pose_estimation_ros.datasets.bop_models import MODELS_INFO, read_models
 from pose_estimation_ros.datasets.mesh_files import read_mesh
 from pose_estimation_ros.rendering.mesh import Mesh
-from pose_estimation_ros.rendering.mesh_symmetry import propose_symmetry
+from pose_estimation_ros.rendering.mesh_symmetry import check_symmetry, propose_symmetry
 from pose_estimation_ros.synthetic.colors import srgb_to_linear
 from pose_estimation_ros.synthetic.object_model import ObjectModel
 from pose_estimation_ros.synthetic.object_rules import FILE_NAME, UNITS, ObjectRules, read_rules
 from pose_estimation_ros.synthetic.shapes.resting import UPRIGHT, stable_rotations
 from pose_estimation_ros.synthetic.splits import BACKGROUND_ROLES, DISTRACTOR, SPLITS
+
+_logger = logging.getLogger(__name__)
 
 SUFFIXES = ('.ply', '.obj', '.stl', '.off', '.glb', '.gltf')
 # What stands on a table and is seen by a camera: longest side, metres.
@@ -99,11 +102,16 @@ class MeshFolder:
         """Read every mesh once, so that a bad one is found before anything is made of them.
 
         Raises:
-            InvalidInputError: As `model`.
+            InvalidInputError: As `model`, or if the stated symmetry of a known object passes
+                beside it.
         """
         for category, splits in self.files.items():
+            rules = self.rules[category]
             for name in sorted({name for split in splits.values() for name in split}):
-                read_object(self.root, name, self.rules[category])
+                model = read_object(self.root, name, rules)
+                if rules.frame == 'cad' and rules.is_symmetry_known:
+                    check_symmetry(model.mesh, rules.category.symmetry,
+                                   f'{self.root}: the stated symmetry of {category!r}')
 
 
 def open_mesh_folder(root: Path, names: Sequence[str] = ()) -> MeshFolder:
@@ -158,8 +166,10 @@ def _with_symmetry(source: MeshFolder, rules: ObjectRules) -> ObjectRules:
     if rules.frame != 'cad' or rules.is_symmetry_known:
         return rules
     model = source.model(rules.category.name, SPLITS[0], 0)
-    proposed = propose_symmetry(model.mesh).symmetry
-    return replace(rules, category=replace(rules.category, symmetry=proposed))
+    proposal = propose_symmetry(model.mesh)
+    for element in proposal.left_out:
+        _logger.warning('%s: %s', rules.category.name, element.describe())
+    return replace(rules, category=replace(rules.category, symmetry=proposal.symmetry))
 
 
 def split_names(names: Sequence[str]) -> dict[str, tuple[str, ...]]:

@@ -9,10 +9,10 @@ import pytest
 from pose_estimation_ros.core.errors import InvalidInputError
 from pose_estimation_ros.core.rotation import angle_between, axis_rotation, random_rotation
 from pose_estimation_ros.core.se3 import make_transform
-from pose_estimation_ros.core.symmetry import NO_SYMMETRY
+from pose_estimation_ros.core.symmetry import NO_SYMMETRY, Symmetry
 from pose_estimation_ros.datasets.mesh_files import read_mesh
 from pose_estimation_ros.rendering.mesh import Mesh, concatenate
-from pose_estimation_ros.rendering.mesh_symmetry import propose_symmetry
+from pose_estimation_ros.rendering.mesh_symmetry import check_symmetry, propose_symmetry
 from pose_estimation_ros.rendering.primitives import (
     box,
     cylinder,
@@ -153,3 +153,25 @@ def test_models_of_lmo_get_the_symmetries_that_bop_states(number):
     assert len(symmetry.discrete) == len(stated)
     for R in stated:
         assert angle_between(symmetry.rotations, R).min() < np.radians(3)
+
+
+THIRDS = Symmetry(discrete=tuple(tuple(axis_rotation((0, 0, 1), angle).ravel().tolist())
+                                 for angle in (2 * np.pi / 3, 4 * np.pi / 3)))
+
+
+@pytest.mark.parametrize(('solid', 'symmetry'), [
+    (cylinder(0.04, 0.1, 64), Symmetry(axis=(0.0, 0.0, 1.0))),
+    (cylinder(0.05, 0.004, 64), Symmetry(axis=(0.0, 0.0, 1.0))),
+    (cylinder(0.05, 0.1, 3), THIRDS)], ids=['can', 'washer', 'triangular'])
+def test_a_stated_symmetry_is_refused_where_its_axis_passes_beside_the_object(solid, symmetry):
+    check_symmetry(moved(solid, np.eye(3), (0, 0, 0.3)), symmetry, 'it')
+    with pytest.raises(InvalidInputError, match=r'it moves it off itself.*through the origin'):
+        check_symmetry(moved(solid, np.eye(3), (0.006, 0, 0.3)), symmetry, 'it')
+
+
+def test_a_symmetry_that_holds_but_for_a_handle_is_accepted():
+    """Neither the middle of the surface nor that of the box is on the axis of the mug."""
+    mug = concatenate([cylinder(0.04, 0.1, 64), moved(box((0.03, 0.01, 0.06)), np.eye(3),
+                                                     (0.055, 0, 0))])
+    check_symmetry(mug, Symmetry(axis=(0.0, 0.0, 1.0)), 'it')
+    check_symmetry(mug, NO_SYMMETRY, 'it')

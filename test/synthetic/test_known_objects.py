@@ -11,7 +11,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from mesh_files import save_boxes_and_tubes
 
-from pose_estimation_ros.core.errors import ConfigurationError
+from pose_estimation_ros.core.errors import ConfigurationError, InvalidInputError
 from pose_estimation_ros.core.rotation import angle_between
 from pose_estimation_ros.core.symmetry import NO_SYMMETRY, Symmetry
 from pose_estimation_ros.datasets.bop_dataset import BopDataset
@@ -247,3 +247,27 @@ def test_a_mesh_with_colours_is_written_and_read(tmp_path):
     colors = np.array([RED, BLUE, (0, 255, 7)], np.uint8)
     write_ply(tmp_path / 'a.ply', mesh.vertices, mesh.faces, 1.0, colors)
     np.testing.assert_array_equal(read_mesh(tmp_path / 'a.ply', 1.0).colors, colors)
+
+
+def test_a_stated_symmetry_about_an_axis_beside_the_object_is_refused(tmp_path):
+    shape = box((0.1, 0.06, 0.03))
+    write_ply(tmp_path / 'slab.ply', shape.vertices.astype(float) + [0.05, 0, 0], shape.faces, 1.0)
+    rules = tmp_path / 'objects.yaml'
+    rules.write_text('frame: cad\ncategories:\n'
+                     '  slab: {symmetry: {discrete: {about: z, fold: 2}}}\n')
+    with pytest.raises(InvalidInputError, match=r"symmetry of 'slab' moves it off itself.* by "
+                       r'100.0 mm. Symmetries must go through the origin'):
+        open_mesh_folder(tmp_path).check()
+    rules.write_text('frame: cad\ncategories:\n'
+                     '  slab: {symmetry: {discrete: {about: x, fold: 2}}}\n')
+    open_mesh_folder(tmp_path).check()
+
+
+def test_a_proposal_tells_which_symmetries_miss_the_origin(tmp_path, caplog):
+    shape = box((0.1, 0.06, 0.03))
+    write_ply(tmp_path / 'slab.ply', shape.vertices.astype(float) + [0.05, 0, 0], shape.faces, 1.0)
+    (tmp_path / 'objects.yaml').write_text('frame: cad\n')
+    source = open_mesh_folder(tmp_path)
+    assert len(source.rules['slab'].category.symmetry.rotations) == 2
+    assert sum('slab: half turn about' in line and 'left out: its axis passes the origin of the '
+               'mesh at 50.0 mm' in line for line in caplog.messages) == 2
