@@ -21,7 +21,7 @@ import numpy.typing as npt
 from pose_estimation_ros.core.categories import Category
 from pose_estimation_ros.core.errors import ConfigurationError, InvalidInputError
 from pose_estimation_ros.datasets.bop_models import MODELS_INFO, read_models
-from pose_estimation_ros.datasets.mesh_files import read_mesh
+from pose_estimation_ros.datasets.mesh_files import diameter, read_mesh
 from pose_estimation_ros.rendering.mesh import Mesh
 from pose_estimation_ros.rendering.mesh_symmetry import check_symmetry, propose_symmetry
 from pose_estimation_ros.synthetic.colors import srgb_to_linear
@@ -36,6 +36,9 @@ SUFFIXES = ('.ply', '.obj', '.stl', '.off', '.glb', '.gltf')
 # What stands on a table and is seen by a camera: longest side, metres.
 SMALLEST_EXTENT = 0.005
 LARGEST_EXTENT = 2.0
+# From the middle of a known object, as share of its diameter: MRC-Net looks for the origin within
+# a crop that is hardly larger than the object.
+_FARTHEST_ORIGIN = 0.6
 # Fewer meshes than splits cannot be split.
 _FEWEST_SPLIT = len(SPLITS)
 _HELD_OUT = 10
@@ -102,13 +105,15 @@ class MeshFolder:
         """Read every mesh once, so that a bad one is found before anything is made of them.
 
         Raises:
-            InvalidInputError: As `model`, or if the stated symmetry of a known object passes
-                beside it.
+            InvalidInputError: As `model`, or if the origin of a known object is far from it, or
+                its stated symmetry passes beside it.
         """
         for category, splits in self.files.items():
             rules = self.rules[category]
             for name in sorted({name for split in splits.values() for name in split}):
                 model = read_object(self.root, name, rules)
+                if rules.frame == 'cad':
+                    _check_origin(self.root / name, model.mesh)
                 if rules.frame == 'cad' and rules.is_symmetry_known:
                     check_symmetry(model.mesh, rules.category.symmetry,
                                    f'{self.root}: the stated symmetry of {category!r}')
@@ -227,6 +232,19 @@ def _check_extent(root: Path, path: Path, extent: float, unit: float) -> None:
     raise InvalidInputError(
         f'{path} is {extent:.4g} m long, but objects from {SMALLEST_EXTENT} m to '
         f'{LARGEST_EXTENT:.0f} m are wanted; {cure}')
+
+
+def _check_origin(path: Path, mesh: Mesh) -> None:
+    middle = mesh.bounds.mean(axis=0)
+    distance, extent = float(np.linalg.norm(middle)), diameter(mesh.vertices)
+    if distance > _FARTHEST_ORIGIN * extent:
+        place = ', '.join(map(str, np.round(1000.0 * middle, 1) + 0.0))
+        raise InvalidInputError(
+            f'{path}: the middle of the object, ({place}) mm, is {1000 * distance:.1f} mm from '
+            f'the origin of the file, more than {_FARTHEST_ORIGIN} of its diameter of '
+            f'{1000 * extent:.1f} mm. Where the origin appears is what networks learn of a known '
+            'object, and it would be outside of their crops: move the origin into the object, '
+            'such as to its middle')
 
 
 def _welded(vertices: npt.NDArray[np.float64], faces: npt.NDArray[np.int32]

@@ -271,3 +271,18 @@ def test_a_proposal_tells_which_symmetries_miss_the_origin(tmp_path, caplog):
     assert len(source.rules['slab'].category.symmetry.rotations) == 2
     assert sum('slab: half turn about' in line and 'left out: its axis passes the origin of the '
                'mesh at 50.0 mm' in line for line in caplog.messages) == 2
+
+
+@pytest.mark.parametrize('off', [0.05, 0.08])
+def test_an_origin_far_from_the_object_is_refused(tmp_path, off):
+    """The box has a diameter of 120 mm."""
+    shape = box((0.1, 0.06, 0.03))
+    write_ply(tmp_path / 'slab.ply', shape.vertices.astype(float) + [0, 0, off], shape.faces, 1.0)
+    (tmp_path / 'objects.yaml').write_text('frame: cad\n')
+    source = open_mesh_folder(tmp_path)
+    if off == 0.05:
+        source.check()
+        return
+    with pytest.raises(InvalidInputError, match=r'slab.ply: the middle of the object, \(0.0, 0.0, '
+                       r'80.0\) mm, is 80.0 mm from .* diameter of 120.4 mm.*move the origin'):
+        source.check()
