@@ -21,6 +21,9 @@ _Value = TypeVar('_Value', bound=np.generic)
 
 # Fewer pixels with depth say nothing.
 _LEAST_PIXELS = 4
+# Nor does depth of a smaller share of an object's pixels: what is black, shines or is of glass has
+# none, and the few at its rim are of something else.
+_LEAST_SHARE = 0.3
 # Neighbouring pixels of a surface deviate alike from a cuboid: so many are worth one.
 _PIXELS_PER_OBSERVATION = 8.0
 _TO_DEVIATION = 1.4826
@@ -60,10 +63,11 @@ def depth_scale(seen: FloatArray, rendered: FloatArray, surface: float, roughnes
         spread: Relative standard deviation of the category's sizes.
 
     Returns:
-        The scale; None if too few pixels have depth.
+        The scale; None if fewer than four pixels have depth, or less than 0.3 of them.
     """
-    known = np.isfinite(seen) & (seen > 0) & np.isfinite(rendered)
-    if known.sum() < _LEAST_PIXELS:
+    shown = np.isfinite(rendered)
+    known = np.isfinite(seen) & (seen > 0) & shown
+    if known.sum() < max(_LEAST_PIXELS, _LEAST_SHARE * shown.sum()):
         return None
     expected = rendered[known] + surface
     ratio = np.log(seen[known] / expected)

@@ -55,6 +55,16 @@ def test_a_few_pixels_say_nothing():
     assert depth_scale(seen, RENDERED, 0.0, 1e-3, 0.2) is None
 
 
+@pytest.mark.parametrize(('known', 'source'), [(0.2, None), (0.4, 'depth')])
+def test_the_few_pixels_with_depth_of_an_object_that_has_none_say_nothing(known, source):
+    """Those at its rim show the wall behind it."""
+    seen = np.full(RENDERED.size, np.nan)
+    count = int(known * seen.size)
+    seen[:count] = 1.5 * RENDERED[:count]
+    scale = depth_scale(seen, RENDERED, 0.0, 1e-3, 0.2)
+    assert (None if scale is None else scale.source) == source
+
+
 def test_an_uncertain_scale_moves_the_object_along_the_line_of_sight_only():
     t = np.array([0.3, -0.4, 1.2])
     fixed = np.diag([1e-4] * 3 + [1e-2] * 3)
