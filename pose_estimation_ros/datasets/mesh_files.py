@@ -43,6 +43,8 @@ class MeshData:
 def read_mesh(path: Path, unit: float) -> MeshData:
     """Read an OBJ, PLY, OFF or other file that Open3D knows; polygons are split into triangles.
 
+    Vertices of no triangle are left out: they are not to be seen, but would widen the box.
+
     Args:
         path: Of the file.
         unit: Metres per unit of the file: 0.001 for BOP, 1 to keep the file's own unit.
@@ -71,7 +73,12 @@ def read_mesh(path: Path, unit: float) -> MeshData:
                                 'triangles; it is damaged or no triangle mesh')
     if not np.isfinite(vertices).all():
         raise InvalidInputError(f'{path} has vertices that are NaN or infinite; repair the mesh')
-    return MeshData(vertices, faces, colors)
+    if faces.min() < 0 or faces.max() >= len(vertices):
+        raise InvalidInputError(f'{path} has triangles of vertices {faces.min()} to {faces.max()},'
+                                f' but {len(vertices)} vertices; export the mesh again')
+    used, index = np.unique(faces, return_inverse=True)
+    return MeshData(vertices[used], index.reshape(faces.shape).astype(np.int32),
+                    None if colors is None else colors[used])
 
 
 def write_ply(path: Path, vertices: FloatArray, faces: NDArray[np.integer], unit: float,

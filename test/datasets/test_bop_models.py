@@ -97,6 +97,19 @@ def test_a_mesh_survives_writing_and_reading(tmp_path):
     assert 'property double nx' in (tmp_path / 'obj_000007.ply').read_text()
 
 
+def test_vertices_of_no_triangle_are_left_out_with_their_colours(tmp_path):
+    path = tmp_path / 'stray.ply'
+    vertices = np.array([[0, 0, 0], [9, 9, 9], [0.1, 0, 0], [0, 0.1, 0], [0, 0, 0.1], [-9, 0, 0]])
+    faces = np.array([[0, 2, 3], [0, 3, 4], [0, 4, 2], [2, 3, 4]])
+    colors = (40 * np.arange(18)).reshape(6, 3).astype(np.uint8)
+    write_ply(path, vertices, faces, 1.0, colors)
+    mesh = read_mesh(path, 1.0)
+    np.testing.assert_allclose(mesh.vertices, vertices[[0, 2, 3, 4]], atol=1e-6)
+    np.testing.assert_allclose(mesh.size, [0.1, 0.1, 0.1], atol=1e-6)
+    np.testing.assert_array_equal(mesh.colors, colors[[0, 2, 3, 4]])
+    np.testing.assert_allclose(mesh.vertices[mesh.faces], vertices[faces], atol=1e-6)
+
+
 def test_a_mesh_must_be_as_large_as_its_entry_says(tmp_path):
     model = read_model(tmp_path)
     write_ply(model.path, box_vertices((0.1, 0.08, 0.06)), BOX_FACES, 0.001)
