@@ -83,6 +83,27 @@ class KnownObject:
     boxes: NDArray[np.float32]
     codes: PackedCodes
 
+    def __post_init__(self) -> None:
+        """Check that the mesh has a thickness.
+
+        Raises:
+            InvalidInputError: As `check_thickness`.
+        """
+        check_thickness(self.mesh, self.identity.name)
+
+
+def check_thickness(mesh: Mesh, name: str) -> None:
+    """Check that an object has an extent along all three axes, as the box of a pose has.
+
+    Raises:
+        InvalidInputError: If it is flat.
+    """
+    extent = np.ptp(mesh.bounds, axis=0)
+    if not (extent > 0).all():
+        size = ' x '.join(f'{1000 * side:.4g}' for side in extent)
+        raise InvalidInputError(f'the CAD model of {name!r} is flat, {size} mm; give it the '
+                                'thickness of the object')
+
 
 def object_path(folder: Path, name: str) -> Path:
     """Return the file of an object in a folder of objects."""

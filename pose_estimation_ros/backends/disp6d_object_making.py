@@ -13,7 +13,11 @@ from numpy.typing import NDArray
 from pose_estimation_ros.backends.disp6d_codebook import PackedCodes
 from pose_estimation_ros.backends.disp6d_crops import encoder_input
 from pose_estimation_ros.backends.disp6d_model import ViewEncoder
-from pose_estimation_ros.backends.disp6d_object_file import KnownObject, ObjectIdentity
+from pose_estimation_ros.backends.disp6d_object_file import (
+    KnownObject,
+    ObjectIdentity,
+    check_thickness,
+)
 from pose_estimation_ros.rendering.mesh import Mesh
 from pose_estimation_ros.rendering.mesh_simplification import simplified
 from pose_estimation_ros.rendering.model_meshes import SHOWN_FACES
@@ -99,8 +103,10 @@ def make_object(encoder: ViewEncoder, mesh: Mesh, colors: NDArray[np.uint8] | No
 
     Raises:
         ConfigurationError: If Open3D is not installed.
-        InvalidInputError: If the mesh cannot be drawn.
+        InvalidInputError: If the mesh cannot be drawn or is flat.
     """
+    # Before the views are drawn, which takes its time.
+    check_thickness(mesh, identity.name)
     views = encode_views(encoder, mesh, colors, progress)
     return KnownObject(identity, encoder.fingerprint, simplified(mesh, SHOWN_FACES),
                        views.center, views.distance, encoder.views.rotations(), views.boxes,

@@ -191,6 +191,21 @@ def test_a_file_that_contradicts_itself_is_refused(spoil: str, block: KnownObjec
         read_object(path)
 
 
+def test_a_flat_object_of_an_older_version_is_refused_and_the_rest_stays_in_use(
+        folder: ObjectFolder, block: KnownObject) -> None:
+    """Its pose would have no size, and every frame that shows it would fail."""
+    path = write_object(renamed(block, 'plate'), folder.folder)
+    with np.load(path) as archive:
+        arrays = dict(archive)
+    arrays['vertices'][:, 2] = 0.0
+    np.savez(path, **arrays)
+    write_object(block, folder.folder)
+    present = folder.refresh()
+    assert set(present.objects) == {'block'}
+    assert "CAD model of 'plate' is flat, 100 x 70 x 0 mm; give it the thickness" in (
+        present.refused['plate'])
+
+
 def test_several_objects_may_be_detected_as_one(folder: ObjectFolder, block: KnownObject) -> None:
     for name in ('red cup', 'blue cup'):
         write_object(renamed(block, name, identity=ObjectIdentity(name, ('cup',), NO_SYMMETRY)),

@@ -108,6 +108,17 @@ def test_a_wrong_unit_is_told_before_anything_is_drawn(mesh: Path, objects: Path
     assert not objects.exists()
 
 
+def test_a_flat_object_is_refused_before_anything_is_drawn(objects: Path, tmp_path: Path) -> None:
+    """Each of its poses would be refused for its size, and with it all others of the frame."""
+    corners = np.array([[0, 0, 0], [0.1, 0, 0], [0.1, 0.07, 0], [0, 0.07, 0]])
+    write_ply(tmp_path / 'plate.ply', corners, np.array([[0, 1, 2], [0, 2, 3]]), 1.0)
+    answer = run('add-object', tmp_path / 'plate.ply', '--name', 'plate')
+    assert isinstance(answer.exception, InvalidInputError)
+    assert "CAD model of 'plate' is flat, 100 x 70 x 0 mm; give it the thickness" in str(
+        answer.exception)
+    assert not objects.exists()
+
+
 @pytest.mark.parametrize('name', ['drill', '../disp6d_lite/drill', '.drill', ''])
 def test_only_an_object_that_is_there_is_removed(name: str, objects: Path) -> None:
     objects.mkdir(parents=True)
