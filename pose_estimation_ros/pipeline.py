@@ -34,7 +34,11 @@ from pose_estimation_ros.grasping import (
     Gripper,
     Surroundings,
 )
-from pose_estimation_ros.pipeline_checks import check_known, check_labels
+from pose_estimation_ros.pipeline_checks import (
+    check_finds_by_colour,
+    check_known,
+    check_labels,
+)
 from pose_estimation_ros.pipeline_values import (
     DepthUse,
     FallbackOptions,
@@ -44,6 +48,7 @@ from pose_estimation_ros.pipeline_values import (
 )
 from pose_estimation_ros.runtime.undistortion import Undistorter
 from pose_estimation_ros.segmentation.registry import (
+    DEFAULT_SEGMENTATION_MODEL,
     MASK_RCNN,
     NamesBestCandidate,
     Segmenter,
@@ -352,12 +357,14 @@ def _create_fallback(options: PipelineOptions, wanted: FallbackOptions,
     try:
         if 'depth' in backend.needs:
             raise ConfigurationError(f'fallback.backend {wanted.backend} needs depth itself; '
-                                     'choose one that looks at colour alone: mrc or neural_mesh')
+                                     'choose one that looks at colour alone: mrc, neural_mesh, '
+                                     'or disp6d with a model of known objects')
         if 'detections' not in backend.needs:
             return Pipeline(None, backend, None, options.selection)
         if segmenter is None:
             segmenter = create_segmenter(MASK_RCNN, replace(options.segmenter_options,
                                                             model=wanted.segmenter_model))
+        check_finds_by_colour(segmenter, wanted.segmenter_model or DEFAULT_SEGMENTATION_MODEL)
         check_labels(segmenter, backend, 'fallback.segmentation_model')
     except Exception:
         backend.close()

@@ -38,3 +38,19 @@ def check_labels(segmenter: Segmenter, backend: PoseBackend, choice: str) -> Non
         f'the segmentation model finds {", ".join(segmenter.categories) or "nothing"}, but the '
         f'backend {backend.name} knows {", ".join(backend.categories) or "nothing"}; choose a '
         f'segmentation model of the same objects ({choice})')
+
+
+def check_finds_by_colour(segmenter: Segmenter, model: str) -> None:
+    """Check that the fallback's objects can be found in frames without depth.
+
+    Args:
+        segmenter: Of the fallback.
+        model: Name or folder of its model.
+
+    Raises:
+        ConfigurationError: If it needs depth.
+    """
+    if segmenter.needs_depth:
+        raise ConfigurationError(
+            f'the segmentation model {model} needs depth, which the fallback is without; name one '
+            'that looks at colour alone and finds its objects: fallback.segmentation_model')

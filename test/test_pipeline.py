@@ -453,6 +453,28 @@ def test_the_fallback_shares_the_segmenter_unless_that_needs_depth(monkeypatch):
         assert len(created) == count
 
 
+def test_a_fallback_whose_objects_only_depth_finds_is_refused(monkeypatch):
+    """The model that is taken if none is named needs depth."""
+    backends, segmenters = [], []
+
+    def create_backend(name, _options):
+        backends.append(Poses() if name == 'spd' else ColourPoses())
+        return backends[-1]
+
+    def create_segmenter(_name, _options):
+        segmenters.append(Found())
+        segmenters[-1].needs_depth = True
+        return segmenters[-1]
+
+    monkeypatch.setattr('pose_estimation_ros.pipeline.create_backend', create_backend)
+    monkeypatch.setattr('pose_estimation_ros.pipeline.create_segmenter', create_segmenter)
+    with pytest.raises(ConfigurationError, match='model maskrcnn_lite needs depth.* name one .*'
+                       'fallback.segmentation_model'):
+        create_pipeline(PipelineOptions(fallback=FallbackOptions('disp6d')))
+    assert len(segmenters) == 2
+    assert all(stage.closed for stage in (*backends, *segmenters))
+
+
 class TunableFound(Found):
     """Finds at most so many, with at least such a score; says what it left out."""
 
