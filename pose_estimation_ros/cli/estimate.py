@@ -27,8 +27,9 @@ if TYPE_CHECKING:
     from pose_estimation_ros.pipeline import PipelineResult
 
 _CONVENTION = ('metres; T_camera_object and position: from the object to the optical frame of the '
-               'camera (x right, y down, z forward); orientation: quaternion x y z w; size: along '
-               "the object's own axes; covariance: x y z, then rotations about the camera's axes")
+               'camera (x right, y down, z forward); orientation: quaternion x y z w; size: of '
+               "the object's box along its own axes; box_center: the middle of that box, in the "
+               "camera's frame; covariance: x y z, then rotations about the camera's axes")
 
 
 def estimate(
@@ -118,10 +119,12 @@ def _entry(pose: ObjectPose) -> dict[str, Any]:
     from pose_estimation_ros.core.rotation import matrix_to_quaternion
 
     T = pose.T_camera_object
+    # The origin of a CAD model may be anywhere.
+    T_camera_box, size = pose.placed_box(T)
     return {'label': pose.label, 'score': round(pose.score, 4),
             'position': T[:3, 3].tolist(),
             'orientation_xyzw': matrix_to_quaternion(T[:3, :3]).tolist(),
-            'size': pose.size.tolist(),
+            'size': size.tolist(), 'box_center': T_camera_box[:3, 3].tolist(),
             'T_camera_object': T.tolist(),
             'covariance': None if pose.covariance is None else pose.covariance.tolist(),
             'inlier_ratio': round(pose.inlier_ratio, 4), 'residual': round(pose.residual, 6),

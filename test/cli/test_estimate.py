@@ -13,9 +13,11 @@ from pose_estimation_ros.cli.main import app
 from pose_estimation_ros.core.detection import Detection
 from pose_estimation_ros.core.errors import ConfigurationError, InvalidInputError
 from pose_estimation_ros.core.object_pose import ObjectPose
+from pose_estimation_ros.core.rotation import axis_rotation
 from pose_estimation_ros.core.se3 import make_transform
-from pose_estimation_ros.core.symmetry import Y_AXIS_SYMMETRY
+from pose_estimation_ros.core.symmetry import NO_SYMMETRY, Y_AXIS_SYMMETRY
 from pose_estimation_ros.pipeline import Pipeline, PipelineOptions
+from pose_estimation_ros.rendering.primitives import box
 
 K = [[60.0, 0.0, 31.5], [0.0, 61.0, 23.5], [0.0, 0.0, 1.0]]
 NUMBERS = ('--fx', 60, '--fy', 61, '--cx', 31.5, '--cy', 23.5)
@@ -83,6 +85,7 @@ def test_poses_are_printed_as_json(files: Path) -> None:
     assert content['objects'] == [{
         'label': 'can', 'score': 0.8, 'position': [0.0, 0.0, 0.5],
         'orientation_xyzw': [0.0, 0.0, 0.0, 1.0], 'size': [0.1, 0.2, 0.1],
+        'box_center': [0.0, 0.0, 0.5],
         'T_camera_object': [[1.0, 0.0, 0.0, 0.0], [0.0, 1.0, 0.0, 0.0], [0.0, 0.0, 1.0, 0.5],
                             [0.0, 0.0, 0.0, 1.0]],
         'covariance': np.diag([1.0, 2.0, 3.0, 4.0, 5.0, 6.0]).tolist(),
@@ -91,6 +94,20 @@ def test_poses_are_printed_as_json(files: Path) -> None:
     assert 'metres' in content['convention']
     assert set(content['seconds']) >= {'segmentation', 'pose'}
     assert content['pipeline']['backend'] == 'one_can'
+
+
+def test_of_a_cad_model_the_box_is_that_of_its_mesh_wherever_its_origin_is(
+        files: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    mesh = box([0.1, 0.2, 0.06])
+    vertices = mesh.vertices + np.float32([0.05, 0.0, 0.0])
+    T = make_transform(axis_rotation([0, 0, 1], np.pi / 2), np.array([0.0, 0.0, 0.5]))
+    monkeypatch.setattr(OneCan, 'estimate', lambda *_: [ObjectPose(
+        'can', 0.8, T, np.array([0.2, 0.2, 0.06]), NO_SYMMETRY, 'one_can', points=vertices,
+        faces=mesh.faces)])
+    entry, = json.loads(estimate(files, *NUMBERS).stdout)['objects']
+    np.testing.assert_allclose(entry['size'], [0.1, 0.2, 0.06], atol=1e-6)
+    np.testing.assert_allclose(entry['box_center'], [0.0, 0.05, 0.5], atol=1e-6)
+    np.testing.assert_allclose(entry['position'], [0.0, 0.0, 0.5])
 
 
 def test_json_and_overlay_are_written_into_new_folders(files: Path) -> None:
