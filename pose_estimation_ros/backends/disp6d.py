@@ -34,7 +34,7 @@ from pose_estimation_ros.backends.disp6d_model import (
     turns_as_published,
 )
 from pose_estimation_ros.backends.disp6d_objects import ObjectFolder, default_objects_folder
-from pose_estimation_ros.backends.disp6d_translation import published_turn, turned_to_ray
+from pose_estimation_ros.backends.disp6d_translation import EXACT, PUBLISHED
 from pose_estimation_ros.core.detection import Detection
 from pose_estimation_ros.core.frame import RGBDFrame
 from pose_estimation_ros.core.object_pose import ObjectPose, Rejection
@@ -74,8 +74,8 @@ class DISP6DBackend:
         self._refinement = refinement
         self._clock = clock
         self._next_look = 0.0
-        self._turn, self._object_turn = (
-            published_turn if turns_as_published(entry.manifest) else turned_to_ray
+        self._sight, self._object_sight = (
+            PUBLISHED if turns_as_published(entry.manifest) else EXACT
             for entry in (encoder, object_encoder))
         self.needs: frozenset[Need] = frozenset(
             {'detections'} if categories is None and refinement is None
@@ -148,14 +148,14 @@ class DISP6DBackend:
         for detection, entries, own in zip(detections, candidates, codes, strict=True):
             if entries:
                 match = best_candidate(entries, own.pose)
-                pose = known_object_pose(detection, match, frame.intrinsics.K, self._object_turn,
-                                         self.name)
+                pose = known_object_pose(detection, match, frame.intrinsics.K,
+                                         self._object_sight, self.name)
                 answers.append(pose if self._refinement is None else
                                self._refinement(pose, match.entry.surface, frame))
             elif self._category_estimator is not None and (
                     detection.label in self._encoder.manifest.categories):
-                answers.append(self._category_estimator.pose(frame, detection, own, self._turn,
-                                                             self.name))
+                answers.append(self._category_estimator.pose(frame, detection, own,
+                                                             self._sight.turn, self.name))
             else:  # The object was removed since its label was looked up.
                 answers.append(rejections.unknown_label(
                     detection, self._encoder.manifest.name, self.categories))

@@ -15,10 +15,10 @@ from pose_estimation_ros.backends.disp6d_depth_alignment import (
     stride,
     without_stray,
 )
-from pose_estimation_ros.backends.disp6d_known_objects import Turn
 from pose_estimation_ros.backends.disp6d_model import CategoryDecoder, Codes
 from pose_estimation_ros.backends.disp6d_options import DISP6DOptions
 from pose_estimation_ros.backends.disp6d_rotation_search import RotationMatch
+from pose_estimation_ros.backends.disp6d_translation import Turn
 from pose_estimation_ros.backends.point_preparation import masked_pixels
 from pose_estimation_ros.core.detection import Detection
 from pose_estimation_ros.core.frame import RGBDFrame

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pose_estimation_ros.backends.disp6d_objects import LoadedObject
-from pose_estimation_ros.backends.disp6d_translation import about_origin, box_translation
+from pose_estimation_ros.backends.disp6d_translation import LineOfSight, about_origin
 from pose_estimation_ros.core.detection import Detection
 from pose_estimation_ros.core.object_pose import ObjectPose
 from pose_estimation_ros.core.pose_covariance import (
@@ -20,8 +20,6 @@ from pose_estimation_ros.core.pose_covariance import (
 from pose_estimation_ros.core.so3_grid import axis_deviation
 
 FloatArray = NDArray[np.float64]
-Turn = Callable[[FloatArray], FloatArray]
-"""From a position to the rotation of its line of sight, see `turned_to_ray`."""
 
 # How exactly the edges of a detection are known, pixels.
 _EDGE_DEVIATION = 2.0
@@ -54,7 +52,7 @@ def best_candidate(candidates: Sequence[LoadedObject], pose: NDArray[np.float32]
     return ViewMatch(entry, int(best.index[0]), float(best.cosine[0]))
 
 
-def known_object_pose(detection: Detection, match: ViewMatch, K: FloatArray, turn: Turn,
+def known_object_pose(detection: Detection, match: ViewMatch, K: FloatArray, sight: LineOfSight,
                       source: str) -> ObjectPose:
     """Return the pose of a known object.
 
@@ -62,14 +60,14 @@ def known_object_pose(detection: Detection, match: ViewMatch, K: FloatArray, tur
         detection: The object, with a box that is not empty.
         match: Which object it is, and how it is seen.
         K: (3, 3) camera matrix of the image.
-        turn: To the line of sight.
+        sight: How boxes become a position, and that a turn to the line of sight.
         source: Name of the backend.
     """
     known = match.entry.known
     view_box = known.boxes[match.index].astype(np.float64)
-    middle = box_translation(detection.edges, K, view_box, np.eye(3), known.distance)
+    middle = sight.place(detection.edges, K, view_box, np.eye(3), known.distance)
     turns = len(known.rotations.turns)
-    R = turn(middle) @ known.rotations.matrix(*divmod(match.index, turns))
+    R = sight.turn(middle) @ known.rotations.matrix(*divmod(match.index, turns))
     T = about_origin(R, middle, known.center)
     symmetry = known.identity.symmetry
     return ObjectPose(

@@ -6,6 +6,9 @@ et al., ECCV 2018, section 3.6); facts in spec section 3.6.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -13,11 +16,26 @@ from pose_estimation_ros.core.rotation import axis_rotation
 from pose_estimation_ros.core.se3 import make_transform
 
 FloatArray = NDArray[np.float64]
+Turn = Callable[[FloatArray], FloatArray]
+"""From a position to the rotation of its line of sight, see `turned_to_ray`."""
+
+
+@dataclass(frozen=True)
+class LineOfSight:
+    """The rules by which a matched view becomes a pose: ours, or the published ones.
+
+    Attributes:
+        turn: To the line of sight.
+        place: From boxes and cameras to a position, see `box_translation`.
+    """
+
+    turn: Turn
+    place: Callable[[FloatArray, FloatArray, FloatArray, FloatArray, float], FloatArray]
 
 
 def box_translation(box: FloatArray, K: FloatArray, view_box: FloatArray, view_K: FloatArray,
                     view_distance: float) -> FloatArray:
-    """Return where an object is, by the ratio of two boxes' diagonals.
+    """Return where an object is, by the ratio of two boxes' diagonals as x/z and y/z.
 
     Args:
         box: (..., 4) x_min, y_min, x_max, y_max of the object, in the coordinates of `K`.
@@ -29,10 +47,20 @@ def box_translation(box: FloatArray, K: FloatArray, view_box: FloatArray, view_K
     Returns:
         (..., 3) in the unit of `view_distance`, in the camera of the image.
     """
-    ratio = _diagonal(view_box) / _diagonal(box)
-    z = ratio * np.mean(K[[0, 1], [0, 1]] / view_K[[0, 1], [0, 1]]) * view_distance
-    return (z[..., None] * _ray_of_middle(box, K)
-            - view_distance * _ray_of_middle(view_box, view_K) * (1.0, 1.0, 0.0))
+    ratio = _diagonal(view_box, _focal(view_K)) / _diagonal(box, _focal(K))
+    return _placed(ratio * view_distance, box, K, view_box, view_K, view_distance)
+
+
+def published_translation(box: FloatArray, K: FloatArray, view_box: FloatArray,
+                          view_K: FloatArray, view_distance: float) -> FloatArray:
+    """Return `box_translation` as published, which compares the diagonals in pixels.
+
+    It differs where pixels are not square.
+    """
+    pixels = np.ones(2)
+    ratio = _diagonal(view_box, pixels) / _diagonal(box, pixels)
+    z = ratio * np.mean(_focal(K) / _focal(view_K)) * view_distance
+    return _placed(z, box, K, view_box, view_K, view_distance)
 
 
 def turned_to_ray(t: FloatArray) -> FloatArray:
@@ -60,12 +88,29 @@ def about_origin(R: FloatArray, t: FloatArray, center: FloatArray) -> FloatArray
     return make_transform(R, t - R @ center)
 
 
-def _diagonal(box: FloatArray) -> FloatArray:
-    return np.hypot(box[..., 2] - box[..., 0], box[..., 3] - box[..., 1])
+def _placed(z: FloatArray, box: FloatArray, K: FloatArray, view_box: FloatArray,
+            view_K: FloatArray, view_distance: float) -> FloatArray:
+    """Return the (..., 3) position at the distance `z` (...) whose box has its middle there."""
+    return np.asarray(z[..., None] * _ray_of_middle(box, K)
+                      - view_distance * _ray_of_middle(view_box, view_K) * (1.0, 1.0, 0.0))
+
+
+def _focal(K: FloatArray) -> FloatArray:
+    """Return the (2,) focal lengths of a camera matrix."""
+    return K[[0, 1], [0, 1]]
+
+
+def _diagonal(box: FloatArray, unit: FloatArray) -> FloatArray:
+    """Return the (...) diagonals of boxes in the (2,) units of their sides."""
+    return np.asarray(np.linalg.norm((box[..., 2:] - box[..., :2]) / unit, axis=-1))
 
 
 def _ray_of_middle(box: FloatArray, K: FloatArray) -> FloatArray:
     """Return the (..., 3) ray of depth 1 through the middle of a box."""
     middle = 0.5 * (box[..., :2] + box[..., 2:])
-    xy = (middle - K[:2, 2]) / K[[0, 1], [0, 1]]
+    xy = (middle - K[:2, 2]) / _focal(K)
     return np.concatenate([xy, np.ones((*xy.shape[:-1], 1))], axis=-1)
+
+
+EXACT = LineOfSight(turned_to_ray, box_translation)
+PUBLISHED = LineOfSight(published_turn, published_translation)
