@@ -6,7 +6,7 @@ import time
 
 import numpy as np
 import pytest
-from rclpy.serialization import deserialize_message
+from rclpy.serialization import deserialize_message, serialize_message
 from ros_bags import camera_messages, contents, write_bag
 from ros_harness import (
     GREEN,
@@ -27,6 +27,7 @@ from vision_msgs.msg import Detection3DArray
 from pose_estimation_ros.core.errors import ConfigurationError
 from pose_estimation_ros.datasets.bag import Bag, open_bag
 from pose_estimation_ros.datasets.bag_camera import CameraTopics, choose_camera
+from pose_estimation_ros.nodes import bag_writer
 from pose_estimation_ros.nodes.bag_frames import frames_of
 from pose_estimation_ros.nodes.bag_player import BagPlayer, PlayOptions
 from pose_estimation_ros.nodes.conversions import (
@@ -35,6 +36,7 @@ from pose_estimation_ros.nodes.conversions import (
     ns_to_stamp,
     stamp_to_ns,
 )
+from pose_estimation_ros.nodes.graph_listener import Arrival
 
 START_NS = 1_700_000_000_000_000_000
 CAN, BOWL = (20, 30, 50, 60), (90, 50, 130, 90)
@@ -242,11 +244,16 @@ def poses(bag):
 
 
 def test_only_answered_images_are_shown_where_that_is_wanted(client: Client, process, tmp_path):
-    messages = camera_messages(film(4))
     answered = [START_NS + 100_000_000, START_NS + 300_000_000]
-    write_bag(tmp_path / 'bag', [*messages, *(
-        ('/object_detections', 'vision_msgs/msg/Detection3DArray', stamp_ns + 50_000_000,
-         Detection3DArray(header=Header(stamp=ns_to_stamp(stamp_ns)))) for stamp_ns in answered)])
+    messages = [(topic, time_ns, message) for topic, _, time_ns, message
+                in camera_messages(film(4))]
+    messages += [('/object_detections', stamp_ns + 50_000_000,
+                  Detection3DArray(header=Header(stamp=ns_to_stamp(stamp_ns))))
+                 for stamp_ns in answered]
+    bag_writer.write_bag(
+        tmp_path / 'bag', {topic: type(message) for topic, _, message in messages},
+        [Arrival(topic, time_ns, serialize_message(message), message)
+         for topic, time_ns, message in messages])
     listen(client, ('color/image_raw', Image))
     process('replay_camera', source=tmp_path / 'bag', pace='rate', rate=20.0, frames='answered',
             stamps='recorded')
