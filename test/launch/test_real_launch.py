@@ -326,6 +326,26 @@ def test_the_estimator_waits_for_its_manager_without_autostart(client, params_fi
     assert code == 0
 
 
+def test_an_argument_counts_over_a_preset_whatever_the_parameter_file_is_called_for(
+        client, params_file, tmp_path):
+    """As `ros2 param dump` writes it, with the node named in full."""
+    (values,) = yaml.safe_load(params_file.read_text()).values()
+    values['ros__parameters'] |= {'color.rectified': False, 'sync.slop': 0.5}
+    dumped = tmp_path / 'dumped.yaml'
+    dumped.write_text(yaml.safe_dump({'/pose_estimator': values}))
+    launch = Launch(tmp_path / 'log', 'rgbd.launch.py', f'params_file:={dumped}',
+                    'color_rectified:=true', 'autostart:=false')
+    names = ['color.rectified', 'sync.slop']
+    try:
+        answer = client.call(GetParameters, 'pose_estimator/get_parameters',
+                             GetParameters.Request(names=names))
+    finally:
+        launch.stop()
+    preset = yaml.safe_load((ROOT / 'config' / 'cameras' / 'generic.yaml').read_text())
+    slop = preset['/**/pose_estimator']['ros__parameters']['sync.slop']
+    assert [parameter_value_to_python(value) for value in answer.values] == [True, slop]
+
+
 def test_the_installed_launch_files_are_those_of_the_source():
     from ament_index_python.packages import get_package_share_directory
     os.environ['AMENT_PREFIX_PATH'] = launch_environment()['AMENT_PREFIX_PATH']
