@@ -8,10 +8,19 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from pose_estimation_ros.cli.bag_options import (
+    Changes,
+    ColorInfoTopic,
+    ColorTopic,
+    DepthInfoTopic,
+    DepthTopic,
+    ParamsFile,
+)
 from pose_estimation_ros.core.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from pose_estimation_ros.datasets.bag import Bag
+    from pose_estimation_ros.datasets.bag_camera import CameraTopics
     from pose_estimation_ros.evaluation.bag_results import FrameResult
 
 
@@ -19,10 +28,12 @@ def replay(
         bag: Path = typer.Argument(..., help='Recording: folder, .mcap or .db3.'),
         other: Path = typer.Option(None, '--with', help='Compare with the poses of another '
                                    'recording of the same frames, instead of estimating.'),
-        params_file: Path = typer.Option(None, help='Parameters of the estimator; default: those '
-                                         'kept in the recording.'),
-        changes: list[str] = typer.Option([], '--set', help='Change a parameter: '
-                                          'name=value. May be given several times.'),
+        color_topic: ColorTopic = '',
+        color_info_topic: ColorInfoTopic = '',
+        depth_topic: DepthTopic = '',
+        depth_info_topic: DepthInfoTopic = '',
+        params_file: ParamsFile = None,
+        changes: Changes = None,
         translation: float = typer.Option(0.1, min=0.0, help='Largest difference of positions '
                                           'and sizes, millimetres.'),
         rotation: float = typer.Option(0.1, min=0.0, help='Largest difference of rotations, '
@@ -35,6 +46,7 @@ def replay(
     """
     # The other commands must start without ROS.
     from pose_estimation_ros.datasets.bag import open_bag
+    from pose_estimation_ros.datasets.bag_camera import CameraTopics
     from pose_estimation_ros.evaluation.bag_results import parameter_values, recorded_results
     from pose_estimation_ros.evaluation.pose_agreement import (
         Tolerance,
@@ -47,8 +59,10 @@ def replay(
     if other is not None:
         again = list(recorded_results(open_bag(other)))
     else:
-        values = parameter_values(recording, params_file, changes)
-        again = list(_estimated(recording, {result.stamp_ns for result in recorded}, values))
+        values = parameter_values(recording, params_file, changes or ())
+        topics = CameraTopics(color_topic, color_info_topic, depth_topic, depth_info_topic)
+        again = list(_estimated(recording, topics, {result.stamp_ns for result in recorded},
+                                values))
     tolerance = Tolerance(translation, rotation)
     found = agreement(recorded, results_by_stamp(again, other, tolerance), tolerance)
     print(found.text())
@@ -56,11 +70,12 @@ def replay(
     raise typer.Exit(0 if found.is_same else 1)
 
 
-def _estimated(recording: Bag, stamps: set[int], values: dict[str, Any]) -> Iterator[FrameResult]:
+def _estimated(recording: Bag, wanted: CameraTopics, stamps: set[int],
+               values: dict[str, Any]) -> Iterator[FrameResult]:
     """Yield what the pipeline says of the frames with the given stamps."""
     from pose_estimation_ros.core.camera import turned_camera
     from pose_estimation_ros.core.se3 import inverse
-    from pose_estimation_ros.datasets.bag_camera import CameraTopics, choose_camera
+    from pose_estimation_ros.datasets.bag_camera import choose_camera
     from pose_estimation_ros.evaluation.bag_results import FrameResult
     from pose_estimation_ros.evaluation.demo_report import EstimatedObject
     from pose_estimation_ros.nodes.bag_frames import frames_of
@@ -76,7 +91,7 @@ def _estimated(recording: Bag, stamps: set[int], values: dict[str, Any]) -> Iter
             'ros2 bag play BAG --clock --topics, with the topics of the camera, /tf and '
             '/tf_static, not the recorded results')
     settings = EstimatorSettings.from_values(values)
-    topics = choose_camera(recording, CameraTopics())
+    topics = choose_camera(recording, wanted)
     T_camera_turned = inverse(turned_camera(settings.input.quarters))
     pipeline = create_pipeline(settings.pipeline)
     try:

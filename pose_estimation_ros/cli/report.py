@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import typer
 
 from pose_estimation_ros.cli.backend_option import BACKEND_HELP, complete_backend
+from pose_estimation_ros.cli.bag_options import (
+    Changes,
+    ColorInfoTopic,
+    ColorTopic,
+    DepthInfoTopic,
+    DepthTopic,
+    ParamsFile,
+)
 from pose_estimation_ros.cli.json_output import write_whole
 
 if TYPE_CHECKING:
@@ -23,8 +31,12 @@ def report(
                                       'the demo, or folder of recorded RGB-D frames.'),
         output: Path = typer.Option(Path('report.html'), help='Page to write.'),
         pictures: int = typer.Option(24, min=1, help='Most pictures on the page, evenly spaced.'),
-        color_topic: str = typer.Option('', help='Topic of the colour images; default: found.'),
-        depth_topic: str = typer.Option('', help='Topic of the depth images; default: found.'),
+        color_topic: ColorTopic = '',
+        color_info_topic: ColorInfoTopic = '',
+        depth_topic: DepthTopic = '',
+        depth_info_topic: DepthInfoTopic = '',
+        params_file: ParamsFile = None,
+        changes: Changes = None,
         backend: str = typer.Option('spd', help=f'{BACKEND_HELP} Used for frames that have no '
                                     'recorded results.', autocompletion=complete_backend),
         model: str = typer.Option('', help="Its model; empty = the method's default."),
@@ -38,6 +50,7 @@ def report(
     """
     # The other commands must start without ROS, OpenCV and ONNX Runtime.
     from pose_estimation_ros.datasets.bag_camera import CameraTopics
+    from pose_estimation_ros.evaluation.bag_results import parameter_values
     from pose_estimation_ros.pipeline import (
         BackendOptions,
         PipelineOptions,
@@ -61,9 +74,10 @@ def report(
     try:
         frames: Iterator[SeenFrame | LostFrame]
         if bag is not None:
-            subject = _subject(bag)
-            frames = frames_in_bag(bag, CameraTopics(color=color_topic, depth=depth_topic),
-                                   pipeline)
+            values = parameter_values(bag, params_file, changes or ())
+            subject = _subject(bag, values)
+            topics = CameraTopics(color_topic, color_info_topic, depth_topic, depth_info_topic)
+            frames = frames_in_bag(bag, topics, values, pipeline)
         else:
             assert pipeline is not None
             subject = Subject(source.resolve().name, pipeline.describe(), axis='frames')
@@ -76,11 +90,10 @@ def report(
     print(f'{output}, {output.stat().st_size / 1e6:.1f} MB')
 
 
-def _subject(bag: Bag) -> Subject:
+def _subject(bag: Bag, values: Mapping[str, Any]) -> Subject:
     """Return what the page says of a bag beside its frames."""
     from datetime import datetime, timezone
 
-    from pose_estimation_ros.evaluation.bag_results import parameter_values
     from pose_estimation_ros.nodes.parameters import ESTIMATOR_PARAMETERS
     from pose_estimation_ros.nodes.recording_parameters import VERSION_NOTE
     from pose_estimation_ros.viewing.report_page import Subject
@@ -90,7 +103,6 @@ def _subject(bag: Bag) -> Subject:
         stage_milliseconds,
     )
 
-    values = parameter_values(bag, None, ())
     changed = {spec.name: values[spec.name] for spec in ESTIMATOR_PARAMETERS
                if values[spec.name] != spec.default}
     diagnostics = list(diagnostics_in(bag))

@@ -4,17 +4,27 @@ from __future__ import annotations
 
 import os
 import signal
+from collections.abc import Iterable
 from pathlib import Path
 from queue import SimpleQueue
 from typing import TYPE_CHECKING
 
 import typer
 
+from pose_estimation_ros.cli.bag_options import (
+    Changes,
+    ColorInfoTopic,
+    ColorTopic,
+    DepthInfoTopic,
+    DepthTopic,
+    ParamsFile,
+)
 from pose_estimation_ros.core.errors import PoseEstimationError
 
 if TYPE_CHECKING:
     from pose_estimation_ros.datasets.bag import Bag
     from pose_estimation_ros.viewing.rerun_log import RerunLog
+    from pose_estimation_ros.viewing.seen_frame import LostFrame, SeenFrame
 
 _LOOK_SECONDS = 30.0
 
@@ -30,14 +40,21 @@ def view(
         grasps: bool = typer.Option(False, '--grasps', help='Show grasps of the running graph '
                                     'too; the estimator plans them only for those who listen.'),
         rectified: bool = typer.Option(False, '--rectified', help='The images of the graph are '
-                                       'rectified, as with color.rectified of the estimator.'),
-        color_topic: str = typer.Option('', help='Colour images of a recording; default: found.'),
-        depth_topic: str = typer.Option('', help='Depth images of a recording; default: found.'),
+                                       'rectified, as with color.rectified of the estimator; '
+                                       'of a recording: --set color.rectified=true.'),
+        color_topic: ColorTopic = '',
+        color_info_topic: ColorInfoTopic = '',
+        depth_topic: DepthTopic = '',
+        depth_info_topic: DepthInfoTopic = '',
+        params_file: ParamsFile = None,
+        changes: Changes = None,
 ) -> None:
     """Show images, depth, points, boxes, axes, grasps, times and warnings in Rerun."""
     # The other commands must start without ROS and Rerun.
+    from pose_estimation_ros.datasets.bag_camera import CameraTopics
+    from pose_estimation_ros.evaluation.bag_results import parameter_values
     from pose_estimation_ros.viewing.rerun_log import RerunLog
-    from pose_estimation_ros.viewing.sources import bag_at
+    from pose_estimation_ros.viewing.sources import bag_at, frames_in_bag
 
     bag = None if source is None else bag_at(source)
     if source is not None and bag is None:
@@ -48,18 +65,19 @@ def view(
         if bag is None:
             count = _show_graph(log, estimator, seconds, with_grasps=grasps, rectified=rectified)
         else:
-            count = _show_bag(log, bag, color_topic, depth_topic)
+            frames = frames_in_bag(
+                bag, CameraTopics(color_topic, color_info_topic, depth_topic, depth_info_topic),
+                parameter_values(bag, params_file, changes or ()), None)
+            count = _show_bag(log, bag, frames)
     finally:
         log.close()
     print(f'{count} frames' + ('' if save is None else f' are in {save}; open it: rerun {save}'))
 
 
-def _show_bag(log: RerunLog, bag: Bag, color_topic: str, depth_topic: str) -> int:
+def _show_bag(log: RerunLog, bag: Bag, frames: Iterable[SeenFrame | LostFrame]) -> int:
     """Show every frame with a result; return how many there were, without those left out."""
-    from pose_estimation_ros.datasets.bag_camera import CameraTopics
     from pose_estimation_ros.viewing.grasp_messages import RecentGrasps, grasps_in
     from pose_estimation_ros.viewing.seen_frame import LostFrame
-    from pose_estimation_ros.viewing.sources import frames_in_bag
     from pose_estimation_ros.viewing.warnings_log import (
         complaints,
         diagnostics_in,
@@ -68,7 +86,7 @@ def _show_bag(log: RerunLog, bag: Bag, color_topic: str, depth_topic: str) -> in
     )
 
     count, frame_id, recent = 0, '', RecentGrasps()
-    for seen in frames_in_bag(bag, CameraTopics(color=color_topic, depth=depth_topic), None):
+    for seen in frames:
         if isinstance(seen, LostFrame):
             log.log_complaint(seen.stamp_ns, lost_sentence([seen]), is_error=False)
             continue

@@ -22,6 +22,8 @@ from pose_estimation_ros.nodes.parameters import ESTIMATOR_PARAMETERS
 from pose_estimation_ros.nodes.recording_parameters import PARAMETERS_NOTE
 
 _RESULTS = 'object_detections'
+# True objects, as a simulated camera tells them.
+TRUTH = 'ground_truth_poses'
 _ESTIMATOR = 'pose_estimator'
 _OF_EVERY_NODE = ('use_sim_time', 'qos_overrides.')
 # Beyond it stamp and arrival are of different clocks, as in simulated time, seconds.
@@ -53,8 +55,12 @@ def results_topic(bag: Bag) -> str:
     Raises:
         ConfigurationError: If there are several.
     """
-    found = [topic.name for topic in bag.topics.values()
-             if topic.message_type == _TYPE and topic.name.rpartition('/')[2] == _RESULTS]
+    detections = [topic.name for topic in bag.topics.values() if topic.message_type == _TYPE
+                  and topic.name.rpartition('/')[2] != TRUTH]
+    found = [name for name in detections if name.rpartition('/')[2] == _RESULTS]
+    if not found and PARAMETERS_NOTE in bag.notes:
+        # Remapped: our recorder keeps the topics of one estimator.
+        found = detections
     if len(found) > 1:
         raise ConfigurationError(f'{bag.path} has results of several estimators: '
                                  f'{", ".join(found)}; record one of them by itself')

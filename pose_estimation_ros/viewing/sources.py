@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from pose_estimation_ros.core.camera import turned_camera
 from pose_estimation_ros.core.errors import InvalidInputError
@@ -13,9 +14,9 @@ from pose_estimation_ros.datasets import open_frames
 from pose_estimation_ros.datasets.bag import Bag, is_bag, open_bag
 from pose_estimation_ros.datasets.bag_camera import CameraTopics, choose_camera
 from pose_estimation_ros.evaluation.bag_results import (
+    TRUTH,
     FrameResult,
     frame_result,
-    parameter_values,
     recorded_results,
     results_topic,
 )
@@ -32,7 +33,6 @@ from pose_estimation_ros.viewing.seen_frame import (
     without_depth,
 )
 
-_TRUTH = 'ground_truth_poses'
 _RECORDING_OF_DEMO = 'recording'
 _SLOP = 'sync.slop'
 _RECTIFIED = 'color.rectified'
@@ -52,21 +52,21 @@ def has_results(bag: Bag) -> bool:
     return bool(results_topic(bag))
 
 
-def frames_in_bag(bag: Bag, topics: CameraTopics, pipeline: Pipeline | None
-                  ) -> Iterator[SeenFrame | LostFrame]:
+def frames_in_bag(bag: Bag, topics: CameraTopics, values: Mapping[str, Any],
+                  pipeline: Pipeline | None) -> Iterator[SeenFrame | LostFrame]:
     """Yield the frames of a bag, and what is wrong with those that cannot be shown.
 
     Args:
         bag: With the topics of a camera.
         topics: Those of the camera that are known; '' = found.
+        values: The estimator's parameters, which tell what its images are.
         pipeline: Estimates the frames; None = their results are in the bag, and frames without
             one are left out.
     """
-    values = parameter_values(bag, None, ())
     results = ({} if pipeline is not None
                else {result.stamp_ns: result for result in recorded_results(bag)})
     truth = _truth(bag)
-    frames = frames_of(bag, choose_camera(bag, topics), round(values[_SLOP] * 1e9))
+    frames = frames_of(bag, choose_camera(bag, topics), round(values[_SLOP] * 1e9), results)
     undistorter = Undistorter()
     first_ns: int | None = None
     for number, entry in enumerate(frames):
@@ -127,7 +127,7 @@ def _estimated(name: str, frame: RGBDFrame, pipeline: Pipeline,
 
 
 def _truth(bag: Bag) -> dict[int, FrameResult]:
-    topics = [name for name in bag.topics if name.rpartition('/')[2] == _TRUTH]
+    topics = [name for name in bag.topics if name.rpartition('/')[2] == TRUTH]
     found = (frame_result(read_message(message), message.time_ns)
              for message in bag.messages(topics)) if topics else ()
     return {result.stamp_ns: result for result in found}

@@ -5,10 +5,26 @@ from pathlib import Path
 import pytest
 
 from pose_estimation_ros.core.errors import ConfigurationError
-from pose_estimation_ros.datasets.bag import Bag
-from pose_estimation_ros.evaluation.bag_results import parameter_values
+from pose_estimation_ros.datasets.bag import Bag, BagTopic
+from pose_estimation_ros.evaluation.bag_results import parameter_values, results_topic
 
 BAG = Bag(Path('bag'), {}, {'pose_estimator.parameters': '{"seed": 7, "backend": "acr"}'}, 0, 0)
+
+
+def topic(name: str, kind: str = 'vision_msgs/msg/Detection3DArray') -> BagTopic:
+    return BagTopic(name, kind, 1)
+
+
+def test_results_are_found_under_a_name_they_were_remapped_to() -> None:
+    topics = {entry.name: entry for entry in (
+        topic('/found'), topic('/ground_truth_poses'),
+        topic('/segmentation', 'vision_msgs/msg/Detection2DArray'))}
+    ours = Bag(Path('bag'), topics, BAG.notes, 0, 0)
+    assert results_topic(ours) == '/found'
+    # Of a bag that is not our recorder's nobody knows whose detections those are.
+    assert not results_topic(Bag(Path('bag'), topics, {}, 0, 0))
+    named = {**topics, '/object_detections': topic('/object_detections')}
+    assert results_topic(Bag(Path('bag'), named, BAG.notes, 0, 0)) == '/object_detections'
 
 
 def values_of(folder: Path, text: str) -> dict[str, object]:

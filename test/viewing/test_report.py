@@ -103,6 +103,15 @@ def test_poses_in_another_frame_are_told_and_not_drawn(tmp_path):
     assert '1 × can' in page.cells
 
 
+def test_what_the_camera_is_can_be_told_of_a_bag_that_does_not_say_it(tmp_path, bag):
+    page = page_of(tmp_path, bag, '--set', 'sync.slop=0.25', '--color-topic', '/color/image_raw')
+    assert {'sync.slop', '0.25'} <= {word for cell in page.cells for word in cell.split()}
+    answer = CliRunner().invoke(app, ['report', str(bag), '--color-info-topic', '/nowhere',
+                                      '--output', str(tmp_path / 'other.html')])
+    assert answer.exit_code != 0
+    assert 'has no topic /nowhere; it has' in str(answer.exception)
+
+
 def cut_off(topic, number, data):
     """Leave of two colour images only the beginning."""
     return data[:60] if topic == '/color/image_raw' and number in (0, 2) else data
