@@ -172,7 +172,7 @@ def check_symmetry(mesh: Mesh, symmetry: Symmetry, what: str) -> None:
         return
     search = _Search(mesh)
     middles = search.middles()
-    shifts = np.linalg.norm(middles @ (rotations - np.eye(3)).mT, axis=2).max(axis=0)
+    shifts = np.linalg.norm(middles @ np.swapaxes(rotations - np.eye(3), 1, 2), axis=2).max(axis=0)
     if shifts.min() <= OFF_ORIGIN * search.diameter:
         return
     misfits = [search.misfit(rotations, middle) for middle in middles]
@@ -257,7 +257,7 @@ class _Search:
     def misfit(self, rotations: FloatArray, centre: FloatArray) -> float:
         """Return the mean share of the diameter by which (R, 3, 3) turns about a point miss."""
         around = self._points[:_ROUGH_POINTS] - centre
-        return float(self._distances((around @ rotations.mT).reshape(-1, 3) + centre).mean())
+        return float(self._distances((around @ np.swapaxes(rotations, 1, 2)).reshape(-1, 3) + centre).mean())
 
     def _is_symmetry(self, R: FloatArray) -> bool:
         moved = self._distances(self._points @ R.T)
