@@ -257,7 +257,8 @@ class _Search:
     def misfit(self, rotations: FloatArray, centre: FloatArray) -> float:
         """Return the mean share of the diameter by which (R, 3, 3) turns about a point miss."""
         around = self._points[:_ROUGH_POINTS] - centre
-        return float(self._distances((around @ np.swapaxes(rotations, 1, 2)).reshape(-1, 3) + centre).mean())
+        turned = around @ np.swapaxes(rotations, 1, 2)
+        return float(self._distances(turned.reshape(-1, 3) + centre).mean())
 
     def _is_symmetry(self, R: FloatArray) -> bool:
         moved = self._distances(self._points @ R.T)
