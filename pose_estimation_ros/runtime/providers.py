@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import redirect_stdout
 from importlib import metadata
+from io import StringIO
 from pathlib import Path
 from typing import Any, Literal, TypeAlias, cast, get_args
 
@@ -61,6 +63,21 @@ def choose_providers(device: Device, available: Sequence[str],
         providers.append((CUDA, {'cudnn_conv_algo_search': 'HEURISTIC'}))
     providers.append((CPU, {}))
     return providers
+
+
+def load_gpu_libraries(runtime: Any) -> None:
+    """Load CUDA and cuDNN as pip installs them, where the system's loader does not look.
+
+    What cannot be loaded is left to the system's loader; the session tells whether that was
+    enough.
+
+    Args:
+        runtime: The module `onnxruntime`; before 1.21 it cannot do this, and nothing happens.
+    """
+    if CUDA in runtime.get_available_providers() and hasattr(runtime, 'preload_dlls'):
+        # It prints what it does not find, also what is not needed.
+        with redirect_stdout(StringIO()):
+            runtime.preload_dlls()
 
 
 def check_installation() -> None:

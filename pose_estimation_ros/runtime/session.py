@@ -15,8 +15,10 @@ from pose_estimation_ros.core.errors import ConfigurationError, InvalidInputErro
 from pose_estimation_ros.runtime.model_store import cache_folder
 from pose_estimation_ros.runtime.providers import (
     CPU,
+    CUDA,
     check_installation,
     choose_providers,
+    load_gpu_libraries,
     parse_device,
     required_provider,
 )
@@ -30,6 +32,9 @@ _DTYPES = {'tensor(float)': np.float32, 'tensor(float16)': np.float16,
            'tensor(double)': np.float64, 'tensor(int64)': np.int64, 'tensor(int32)': np.int32,
            'tensor(uint8)': np.uint8, 'tensor(bool)': np.bool_}
 _WARM_UP_RUNS = 2
+_GPU_CURE = ("check the NVIDIA driver; get CUDA and cuDNN with pip install 'onnxruntime-gpu[cuda,"
+             "cudnn]' (1.21 or newer finds them by itself), or name their folders in "
+             'LD_LIBRARY_PATH')
 # ONNX Runtime has no error type for it; these come from its arena, CUDA, cuDNN, cuBLAS and C++.
 _OUT_OF_MEMORY = ('failed to allocate memory', 'out of memory', 'alloc_failed', 'bad_alloc')
 
@@ -72,7 +77,8 @@ class DeviceArray:
 class InferenceSession:
     """Runs an ONNX file on the CPU or a GPU.
 
-    With the device 'auto' it goes on on the CPU when the GPU is out of memory, and logs it.
+    With the device 'auto' it runs on the CPU where the GPU cannot be started or is out of
+    memory, and logs it.
 
     Attributes:
         inputs: What the network takes.
@@ -130,6 +136,8 @@ class InferenceSession:
         providers = choose_providers(chosen, ort.get_available_providers(), engines)
         if chosen == 'tensorrt':
             engines.mkdir(parents=True, exist_ok=True)
+        if chosen != 'cpu':
+            load_gpu_libraries(ort)
         options = ort.SessionOptions()
         options.intra_op_num_threads = self._threads
         options.log_severity_level = 3
@@ -146,8 +154,11 @@ class InferenceSession:
         if required_provider(chosen) not in self.providers:
             raise ConfigurationError(
                 f'device {device!r} was asked for but could not be started, running would be on '
-                f'{", ".join(self.providers)}; check the NVIDIA driver, CUDA and cuDNN, or choose '
-                "device 'cpu' or 'auto'")
+                f'{", ".join(self.providers)}; {_GPU_CURE}, or choose device '
+                "'cpu' or 'auto'")
+        if CUDA in dict(providers) and CUDA not in self.providers:
+            _LOG.warning('%s runs on the CPU: this ONNX Runtime is made for a GPU but could not '
+                         "start it; %s; device 'cpu' ends this warning", path.name, _GPU_CURE)
         self._bound_value = ort.OrtValue.ortvalue_from_numpy
         self._memory = 'cpu' if self.providers[0] == CPU else 'cuda'
         self.inputs = tuple(_spec(entry) for entry in self._session.get_inputs())

@@ -3,6 +3,7 @@ from pathlib import Path
 
 import numpy as np
 import onnx
+import onnxruntime
 import pytest
 from onnx import TensorProto, helper
 from onnxruntime import OrtValue
@@ -201,3 +202,70 @@ def test_a_missing_onnx_runtime_is_told_with_the_cure(doubling_network: Path,
     monkeypatch.setitem(sys.modules, 'onnxruntime', None)
     with pytest.raises(ConfigurationError, match='pip install onnxruntime'):
         InferenceSession(doubling_network, 'cpu')
+
+
+class WithCudaAsBuilt:
+    """ONNX Runtime for a GPU, on a computer that has CUDA only where `preload_dlls` finds it."""
+
+    def __init__(self, finds_cuda):
+        self._finds_cuda, self._has_cuda, self.preloaded = finds_cuda, False, 0
+
+    def __getattr__(self, name):
+        return getattr(onnxruntime, name)
+
+    def get_available_providers(self):
+        return ['CUDAExecutionProvider', 'CPUExecutionProvider']
+
+    def preload_dlls(self):
+        self.preloaded += 1
+        self._has_cuda = self._finds_cuda
+        print('Failed to load libcufft.so.11')
+
+    def InferenceSession(self, path, options, providers):
+        session = onnxruntime.InferenceSession(path, options, ['CPUExecutionProvider'])
+        if self._has_cuda:
+            session.get_providers = self.get_available_providers
+        return session
+
+
+@pytest.fixture
+def with_cuda(monkeypatch: pytest.MonkeyPatch):
+    def install(finds_cuda: bool) -> WithCudaAsBuilt:
+        stand_in = WithCudaAsBuilt(finds_cuda)
+        monkeypatch.setitem(sys.modules, 'onnxruntime', stand_in)
+        return stand_in
+    return install
+
+
+@pytest.mark.parametrize('device', ['auto', 'cuda'])
+def test_cuda_that_pip_installed_is_found(doubling_network: Path, with_cuda, device, caplog,
+                                          capsys):
+    with_cuda(finds_cuda=True)
+    session = InferenceSession(doubling_network, device, threads=1)
+    assert session.providers[0] == 'CUDAExecutionProvider'
+    assert not caplog.records
+    assert capsys.readouterr().out == ''
+
+
+def test_an_automatic_device_warns_that_the_gpu_could_not_be_started(doubling_network: Path,
+                                                                     with_cuda, caplog):
+    with_cuda(finds_cuda=False)
+    session = InferenceSession(doubling_network, 'auto', threads=1)
+    assert session.run({'x': np.ones((1, 3), np.float32)})['y'][0, 0] == 2
+    (record,) = caplog.records
+    assert record.getMessage().startswith('double.onnx runs on the CPU: this ONNX Runtime is made')
+    assert 'LD_LIBRARY_PATH' in record.getMessage()
+
+
+def test_a_gpu_asked_for_by_name_that_does_not_start_is_told_with_the_cure(
+        doubling_network: Path, with_cuda):
+    with_cuda(finds_cuda=False)
+    with pytest.raises(ConfigurationError, match=r'could not be started.*cuda,cudnn.*LD_LIBRARY'):
+        InferenceSession(doubling_network, 'cuda', threads=1)
+
+
+def test_the_cpu_needs_nothing_of_a_gpu(doubling_network: Path, with_cuda, caplog):
+    runtime = with_cuda(finds_cuda=True)
+    InferenceSession(doubling_network, 'cpu', threads=1)
+    assert runtime.preloaded == 0
+    assert not caplog.records
