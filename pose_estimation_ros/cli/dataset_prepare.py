@@ -55,3 +55,9 @@ def prepare(root: Annotated[Path, typer.Argument(help='Folder with CAMERA/ or Re
         print(f'left out: {problem}')
     ready = len(dataset.layout.list_file.read_text(encoding='utf-8').splitlines())
     print(f'{ready} frames are ready, listed in {dataset.layout.list_file}')
+    unpublished = dataset.layout.frames_without_truth()
+    if unpublished:
+        print(f'{len(unpublished)} of them, such as {unpublished[0]}, have no published poses '
+              f'({dataset.layout.gts_file(unpublished[0])}); their truth is our own fit of '
+              'coordinates to depth, so that figures do not compare with published ones; unpack '
+              "gts.zip, delete these frames' _label.pkl and prepare again")

@@ -112,7 +112,7 @@ class NocsLayout:
         return self.root / 'camera_full_depths' / f'{frame}_composed.png'
 
     def result_name(self, frame: str) -> str:
-        """Return the name of a frame's pickle of ground truth, detections or results."""
+        """Return the name of a frame's pickle of detections or results."""
         _, folder, image = frame.split('/')
         return f'results_{self.split}_{folder}_{image}.pkl'
 
@@ -122,11 +122,29 @@ class NocsLayout:
         The ground truth of REAL test that NOCS released (`gts/`) lacks classes and boxes; the
         result pickles released with SPD have them.
         """
-        folder = self.split if self.is_synthetic else self.subset
-        name = self.result_name(frame)
-        return tuple(parent / folder / name for parent in (
-            self.root / 'results/nocs_results', self.root.parent / 'results/nocs_results',
-            self.root / 'gts'))
+        gts_file = self.gts_file(frame)
+        folder, name = gts_file.parent.name, self.result_name(frame)
+        # The last holds what this package generated before it knew the name in `gts/`.
+        return (self.root / 'results/nocs_results' / folder / name,
+                self.root.parent / 'results/nocs_results' / folder / name,
+                gts_file, gts_file.with_name(name))
+
+    def gts_file(self, frame: str) -> Path:
+        """Return a frame's ground truth as NOCS released it.
+
+        It names the subset: `gts/real_test/results_real_test_scene_1_0000.pkl`, where detections
+        and results of the same frame are `results_test_scene_1_0000.pkl`.
+        """
+        part = self.split if self.is_synthetic else self.subset
+        _, folder, image = frame.split('/')
+        return self.root / 'gts' / part / f'results_{part}_{folder}_{image}.pkl'
+
+    def frames_without_truth(self) -> tuple[str, ...]:
+        """Return the frames of a test set for which there is no published ground truth."""
+        if self.split == 'train':
+            return ()
+        return tuple(frame for frame in self.frames()
+                     if not any(path.is_file() for path in self.truth_files(frame)))
 
     def calibration(self, frame: str) -> Calibration:
         """Return the camera of a frame: its scene's `camera.json`, else the published one.

@@ -175,7 +175,7 @@ class NocsSceneWriter:
             sRT[i, :3, :3], sRT[i, :3, 3] = label.scale * label.R, label.t
             sizes[i] = np.asarray(label.size) / label.scale
         visible = np.array([label.handle_visible for label in labels], dtype=np.int64)
-        write_pickle(self._layout.truth_files(name)[-1], {
+        write_pickle(self._layout.gts_file(name), {
             'image_id': int(name.split('/')[2]),
             'obj_list': [label.model for label in labels],
             'gt_class_ids': np.array([label.class_id for label in labels], dtype=np.int64),

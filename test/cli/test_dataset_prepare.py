@@ -58,6 +58,14 @@ def test_what_is_there_is_kept(download):
     assert [path.stat().st_mtime_ns for path in made] == times
 
 
+def test_test_frames_whose_truth_nobody_published_are_told(download):
+    (download / 'Real/train').rename(download / 'Real/test')
+    (download / 'obj_models/real_train').rename(download / 'obj_models/real_test')
+    answer = run(download, '--subset', 'real_test')
+    assert ('1 of them, such as test/scene_1/0000, have no published poses '
+            f'({download}/gts/real_test/results_real_test_scene_1_0000.pkl)') in answer.stdout
+
+
 def test_a_folder_that_is_no_download_is_named(tmp_path):
     with pytest.raises(InvalidInputError, match=f'{tmp_path} is no data set of a known layout'):
         run(tmp_path, '--subset', 'camera_val')

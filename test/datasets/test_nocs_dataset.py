@@ -214,11 +214,22 @@ def test_test_poses_are_those_that_nocs_published(tmp_path, subset):
         assert objects[truth.label].handle_visible == truth.handle_visible
 
 
+def test_poses_of_the_real_test_set_are_found_under_the_released_and_our_former_name(tmp_path):
+    write_dataset(tmp_path, NocsWriter, 'real_test')
+    dataset = NocsDataset(tmp_path, 'real_test')
+    dataset.layout.file(dataset.frame_names[0], 'label.pkl').unlink()
+    released = tmp_path / 'gts/real_test/results_real_test_scene_4_0000.pkl'
+    hidden = [item.handle_visible for item in dataset[0].objects]
+    assert not all(hidden), 'which only the file tells'
+    released.rename(released.with_name('results_test_scene_4_0000.pkl'))
+    assert [item.handle_visible for item in dataset[0].objects] == hidden
+
+
 def test_boxes_may_differ_by_five_pixels_from_those_of_nocs(tmp_path):
     write_dataset(tmp_path, NocsWriter, 'camera_val')
     dataset = NocsDataset(tmp_path, 'camera_val')
     dataset.layout.file(dataset.frame_names[0], 'label.pkl').unlink()
-    truth = dataset.layout.truth_files(dataset.frame_names[0])[-1]
+    truth = dataset.layout.gts_file(dataset.frame_names[0])
 
     def move(content):
         content['gt_bboxes'] = content['gt_bboxes'] + [[2, 0, 1, 2]]
@@ -235,7 +246,7 @@ def test_truth_without_classes_is_matched_by_pose_and_result_pickles_tell_more(t
     dataset = NocsDataset(tmp_path, 'real_test')
     name = dataset.frame_names[0]
     dataset.layout.file(name, 'label.pkl').unlink()
-    results, _, gts = dataset.layout.truth_files(name)
+    results, _, gts, _ = dataset.layout.truth_files(name)
     results.parent.mkdir(parents=True)
     complete = pickle.loads(gts.read_bytes())
     gts.write_bytes(pickle.dumps({'gt_RTs': complete['gt_RTs'][::-1]}))
@@ -254,7 +265,7 @@ def test_without_published_poses_the_least_squares_fit_they_came_from_is_used(tm
     frame, = write_dataset(tmp_path, NocsWriter, 'real_test')
     dataset = NocsDataset(tmp_path, 'real_test')
     dataset.layout.file(dataset.frame_names[0], 'label.pkl').unlink()
-    dataset.layout.truth_files(dataset.frame_names[0])[-1].unlink()
+    dataset.layout.gts_file(dataset.frame_names[0]).unlink()
     objects = {item.label: item for item in dataset[0].objects}
     for truth in frame.objects:
         np.testing.assert_allclose(objects[truth.label].T_camera_object, truth.T_camera_object,

@@ -95,11 +95,13 @@ def test_both_names_of_visible_handles_are_known(tmp_path, key):
     assert truth.boxes is None
 
 
-@pytest.mark.parametrize(('subset', 'frame', 'files'), [
-    ('camera_val', 'val/00012/0003', 'val/results_val_00012_0003.pkl'),
-    ('real_test', 'test/scene_1/0000', 'real_test/results_test_scene_1_0000.pkl'),
+@pytest.mark.parametrize(('subset', 'frame', 'result', 'gts'), [
+    ('camera_val', 'val/00012/0003', 'val/results_val_00012_0003.pkl',
+     'val/results_val_00012_0003.pkl'),
+    ('real_test', 'test/scene_1/0000', 'real_test/results_test_scene_1_0000.pkl',
+     'real_test/results_real_test_scene_1_0000.pkl'),
 ])
-def test_pickles_of_a_frame_have_the_published_names(tmp_path, subset, frame, files):
+def test_pickles_of_a_frame_have_the_published_names(tmp_path, subset, frame, result, gts):
     paths = NocsLayout(tmp_path / 'data', subset).truth_files(frame)
-    assert paths == (tmp_path / 'data/results/nocs_results' / files,
-                     tmp_path / 'results/nocs_results' / files, tmp_path / 'data/gts' / files)
+    assert paths[:3] == (tmp_path / 'data/results/nocs_results' / result,
+                         tmp_path / 'results/nocs_results' / result, tmp_path / 'data/gts' / gts)
