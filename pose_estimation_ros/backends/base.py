@@ -20,6 +20,10 @@ UPRIGHT_TOLERANCE, MOST_UPRIGHT_TOLERANCE = 8.0, 45.0
 # 'depth_if_any': depth is used where a frame brings it; colour alone is enough.
 Need = Literal['depth', 'depth_if_any', 'detections', 'cad_models']
 
+# 'nocs': the centre of the tight box, as everywhere in this package. 'spd': of mugs the axis of
+# the cup, as the SPD family is trained and judged; see docs/models.md.
+ObjectFrame = Literal['nocs', 'spd']
+
 
 @dataclass(frozen=True)
 class BackendOptions:
@@ -38,6 +42,9 @@ class BackendOptions:
             lite models of spd, crnet and acr, and of disp6d.
         labels: Wanted labels, empty = all; a backend that finds objects by itself need look for
             no others.
+        object_frame: Frame and size of the objects that full models give: 'spd' leaves those of
+            models that were trained in it as they are, to be compared with truth in that frame;
+            the others know 'nocs' only.
     """
 
     model: str = ''
@@ -49,6 +56,7 @@ class BackendOptions:
     labels: tuple[str, ...] = ()
     disp6d: DISP6DOptions = field(default_factory=DISP6DOptions)
     upright_tolerance: float = UPRIGHT_TOLERANCE
+    object_frame: ObjectFrame = 'nocs'
 
     def __post_init__(self) -> None:
         """Check the numbers.

@@ -62,7 +62,9 @@ class FullBackend:
         self.categories: tuple[str, ...] = manifest.categories
         self._model = model
         self._points = int(manifest.input['points'])
-        self._recentred = frozenset(manifest.parameters.get('recentred_categories', ()))
+        # Published mugs have their origin on the cup's axis, ours in the centre of the box.
+        self._recentred = (frozenset() if options.object_frame == 'spd' else
+                           frozenset(manifest.parameters.get('recentred_categories', ())))
         self._seed = options.seed
         self._session = InferenceSession(model.file('network'), options.device, options.threads)
         self._session.warm_up({
@@ -126,7 +128,6 @@ class FullBackend:
         coordinates = output['nocs'][row].astype(np.float64)
         offset = np.zeros(3)
         if detection.label in self._recentred:
-            # Published mugs have their origin on the cup's axis, ours in the centre of the box.
             offset = box_centre(shape)
             shape, coordinates = shape - offset, coordinates - offset
         size = 2.0 * scale * np.abs(shape).max(axis=0)

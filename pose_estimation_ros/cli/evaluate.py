@@ -91,8 +91,8 @@ def evaluate(
         targets: Annotated[str, typer.Option(
             help='bop: file of targets in the data set, such as test_targets_bop19.json.')] = '',
         convention: Annotated[Convention, typer.Option(
-            help='Frame and size of the objects of NOCS data; spd for published SPD-family '
-            'weights.')] = Convention.nocs,
+            help='Frame and size of the objects of NOCS data, of truth and answers; spd for full '
+            'models of the published frame of mugs.')] = Convention.nocs,
         processes: Annotated[int, typer.Option(min=1, help='On this machine.')] = 1,
         cluster: Annotated[str, typer.Option(help='Address of a Dask scheduler; empty = this '
                                              'machine.')] = '',
@@ -141,7 +141,7 @@ def evaluate(
                     disp6d=DISP6DOptions(disp6d_objects, disp6d_alignment,
                                          disp6d_object_model, disp6d_refinement,
                                          disp6d_stance),
-                    upright_tolerance=upright_tolerance)
+                    upright_tolerance=upright_tolerance, object_frame=convention.value)
     if protocol is Protocol.detection:
         tables = _detections(data, method, out, workers, predictions)
     else:
@@ -220,6 +220,7 @@ def _poses(data: Data, method: Method, out: Path, workers: Workers, stored: Path
         frames = run_poses(data, method, out, workers, report)
     seconds = [frame.seconds for frame in frames]
     settings |= {'backend': method.backend, 'masks': method.masks, 'seed': method.seed,
+                 'object frame': method.object_frame,
                  'mean ms a frame': round(1e3 * sum(seconds) / len(seconds), 1),
                  'detections without a pose': refused_by(out), 'made at commit': commit_of(out)}
     return _tables(protocol, data, truth, frames, judged, settings, workers).of_models(models)

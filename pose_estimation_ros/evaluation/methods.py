@@ -9,7 +9,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Literal
 
-from pose_estimation_ros.backends.base import UPRIGHT_TOLERANCE, BackendOptions
+from pose_estimation_ros.backends.base import UPRIGHT_TOLERANCE, BackendOptions, ObjectFrame
 from pose_estimation_ros.backends.disp6d_options import DISP6DOptions
 from pose_estimation_ros.backends.mrc_options import MRCOptions
 from pose_estimation_ros.backends.neural_mesh_options import NeuralMeshOptions
@@ -62,6 +62,7 @@ class Method:
         neural_mesh: Choices of the backend 'neural_mesh'.
         disp6d: Choices of the backend 'disp6d'.
         upright_tolerance: See `BackendOptions`.
+        object_frame: See `BackendOptions`; must be the convention of the truth.
     """
 
     backend: str = 'spd'
@@ -77,6 +78,7 @@ class Method:
     neural_mesh: NeuralMeshOptions = field(default_factory=NeuralMeshOptions)
     disp6d: DISP6DOptions = field(default_factory=DISP6DOptions)
     upright_tolerance: float = UPRIGHT_TOLERANCE
+    object_frame: ObjectFrame = 'nocs'
 
     def segmenter_options(self) -> SegmenterOptions:
         """Return how the detector is set."""
@@ -87,7 +89,8 @@ class Method:
         """Return how the backend is set."""
         return BackendOptions(self.model, self.device, self.threads, self.seed, self.mrc,
                               self.neural_mesh, disp6d=self.disp6d,
-                              upright_tolerance=self.upright_tolerance)
+                              upright_tolerance=self.upright_tolerance,
+                              object_frame=self.object_frame)
 
     def settings(self) -> dict[str, object]:
         """Return what makes a difference to the answers, by name."""

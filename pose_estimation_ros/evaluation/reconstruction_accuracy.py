@@ -87,7 +87,8 @@ def main() -> int:
                                     'are compared; make such data with `pose-estimation dataset '
                                     'generate --format nocs`')
         backend = create_backend(arguments.backend,
-                                 BackendOptions(arguments.model, seed=arguments.seed))
+                                 BackendOptions(arguments.model, seed=arguments.seed,
+                                                object_frame=arguments.convention))
         models = models_of(Method(arguments.backend, arguments.model, TRUTH), 'poses')
         count = min(arguments.frames, len(dataset))
         found = reconstruct(backend, dataset, range(count), TrueMasks())

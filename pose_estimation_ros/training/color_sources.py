@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import fields, replace
 from functools import lru_cache, partial
 from itertools import islice
@@ -70,6 +70,22 @@ def color_source(source: str, data: TrainingData, seed: int) -> SampleSource:
         return NocsViews([_nocs_dataset(folder, split)])
     crops = read_color_crops(folder)
     return StoredSamples(crops.take, PassOrder(len(crops)))
+
+
+def convention_of(sources: Sequence[SampleSource]) -> Convention:
+    """Return the frame of the objects in all sources of `color_source`.
+
+    Raises:
+        ConfigurationError: If they differ: a network learns one frame of mugs.
+    """
+    found: set[Convention] = set()
+    for source in sources:
+        found |= source.conventions if isinstance(source, NocsViews) else {'nocs'}
+    if len(found) > 1:
+        raise ConfigurationError('some data end with @spd and some do not, and mugs have another '
+                                 'frame there; give @spd to all, which must be NOCS data, or to '
+                                 'none')
+    return 'spd' if 'spd' in found else 'nocs'
 
 
 def validation_crops(source: str) -> ColorCrops:

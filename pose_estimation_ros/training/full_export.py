@@ -17,6 +17,7 @@ from pose_estimation_ros.runtime.manifest import ModelManifest, file_sha256
 from pose_estimation_ros.training.acr_full_training import new_pair
 from pose_estimation_ros.training.adversarial_losses import RECONSTRUCTOR
 from pose_estimation_ros.training.onnx_export import write_full_model
+from pose_estimation_ros.training.published_model import RECENTRED_CATEGORIES
 from pose_estimation_ros.training.shape_priors import load_priors, priors_digest
 from pose_estimation_ros.training.trained_networks import filled, trained_network
 
@@ -79,7 +80,8 @@ def export_full(
         priors,
         out_dir,
         chosen.backend,
-        parameters={'recentred_categories': []},
+        parameters={'recentred_categories': list(
+            RECENTRED_CATEGORIES if notes.get('convention') == 'spd' else ())},
         training={
             **notes['training'],
             **config,

@@ -19,7 +19,11 @@ from pose_estimation_ros.core.errors import ConfigurationError
 from pose_estimation_ros.networks.spd import reconstruct
 from pose_estimation_ros.training.batch_plan import BatchRequest
 from pose_estimation_ros.training.color_crops import ColorCrops
-from pose_estimation_ros.training.color_sources import color_source, validation_crops
+from pose_estimation_ros.training.color_sources import (
+    color_source,
+    convention_of,
+    validation_crops,
+)
 from pose_estimation_ros.training.losses import SPDLosses, spd_losses
 from pose_estimation_ros.training.shape_priors import load_priors, priors_digest
 from pose_estimation_ros.training.sources import SampleSource, SourcedTask
@@ -105,8 +109,12 @@ class FullTask(SourcedTask):
             sources: Training views, as `ColorCrops`.
             validation: Validation views; None = no validation.
             priors: (6, 1024, 3) shape priors, NOCS coordinates.
+
+        Raises:
+            ConfigurationError: If the sources have objects in different frames.
         """
         super().__init__(sources)
+        self._convention = convention_of(sources)
         self._validation, self._priors = validation, torch.from_numpy(priors)
 
     @abstractmethod
@@ -147,8 +155,8 @@ class FullTask(SourcedTask):
         return {'nocs': float(torch.cat(distances).mean())}
 
     def notes(self) -> dict[str, Any]:
-        """Return whose priors they are; the published networks have one size."""
-        return {'priors': priors_digest(self._priors.numpy())}
+        """Return whose priors they are and the frame of the objects."""
+        return {'priors': priors_digest(self._priors.numpy()), 'convention': self._convention}
 
     def prior(self, batch: FullBatch) -> Tensor:
         """Return the (B, V, 3) priors of a batch's objects."""

@@ -27,6 +27,7 @@ from pose_estimation_ros.core.categories import CATEGORY_NAMES
 from pose_estimation_ros.core.errors import InvalidInputError
 from pose_estimation_ros.datasets.annotated_frame import AnnotatedFrame, ObjectAnnotation
 from pose_estimation_ros.datasets.nocs_dataset import NocsDataset
+from pose_estimation_ros.datasets.nocs_models import Convention
 from pose_estimation_ros.training.batch_plan import Draw, PassOrder
 from pose_estimation_ros.training.color_crops import POINTS, ColorCrops, stack_crops
 
@@ -127,6 +128,11 @@ class NocsViews:
         self._datasets = tuple(datasets)
         self._ends = np.cumsum([len(dataset) for dataset in self._datasets])
         self._order = PassOrder(int(self._ends[-1]))
+
+    @property
+    def conventions(self) -> frozenset[Convention]:
+        """Frames of the objects in its data sets."""
+        return frozenset(dataset.convention for dataset in self._datasets)
 
     def samples(self, draw: Draw) -> ColorCrops:
         """Return the views of a draw; the same draw gives the same views."""

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from pose_estimation_ros.backends import full
-from pose_estimation_ros.backends.base import BackendOptions, PoseBackend
+from pose_estimation_ros.backends.base import BackendOptions, ObjectFrame, PoseBackend
 from pose_estimation_ros.backends.full import FullBackend
 from pose_estimation_ros.core.camera import CameraIntrinsics
 from pose_estimation_ros.core.categories import CATEGORY_NAMES
@@ -56,13 +56,13 @@ def create(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Create:
     (tmp_path / 'spd.onnx').write_bytes(b'network')
 
     def _create(size: str = 'full', rule: str = 'square-of-40s',
-                backend: str = 'spd') -> FullBackend:
+                backend: str = 'spd', object_frame: ObjectFrame = 'nocs') -> FullBackend:
         manifest = ModelManifest(
             'published', 'pose', backend, size,
             {'network': ModelFile.of(tmp_path / 'spd.onnx', tmp_path)}, CATEGORY_NAMES,
             input={'points': 1024, 'crop_rule': rule},
             parameters={'recentred_categories': ['mug']})
-        return FullBackend(Model(manifest, tmp_path), BackendOptions())
+        return FullBackend(Model(manifest, tmp_path), BackendOptions(object_frame=object_frame))
 
     return _create
 
@@ -94,8 +94,7 @@ def test_the_pose_is_that_of_the_true_coordinates(create: Create) -> None:
 def test_the_covariance_is_that_of_the_frame_which_is_given(create: Create) -> None:
     backend = create()
     can, mug = (_covariance(backend, label) for label in ('can', 'mug'))
-    backend._recentred = frozenset()
-    published = _covariance(backend, 'mug')
+    published = _covariance(create(object_frame='spd'), 'mug')
     spin = np.concatenate([np.zeros(3), T_CAMERA_CUP[:3, 1]])
     assert spin @ can @ spin == pytest.approx(np.pi ** 2 / 3)
     assert spin @ mug @ spin < 1e-3
@@ -130,6 +129,12 @@ def test_a_recentred_mug_is_given_in_the_frame_of_its_box(create: Create) -> Non
     cloud = CAMERA.back_project(np.stack([columns, rows], axis=1).astype(float), depth)
     distances = np.linalg.norm(seen[:, None] - cloud[None], axis=2).min(axis=1)
     assert distances.max() < 1e-5
+
+
+def test_a_mug_to_be_judged_in_the_published_frame_stays_in_it(create: Create) -> None:
+    (pose,) = create(object_frame='spd').estimate(_frame(), [_detection('mug')])
+    np.testing.assert_allclose(pose.T_camera_object, T_CAMERA_CUP, atol=1e-5)
+    np.testing.assert_allclose(pose.size, 2 * DIAGONAL * np.abs(CUP_SHAPE).max(axis=0), rtol=1e-4)
 
 
 def test_answers_keep_the_order_of_the_detections_and_name_what_fails(create: Create) -> None:

@@ -75,6 +75,16 @@ def test_poses_are_measured_with_misses_counted(fakes, tmp_path):
     assert '# found-objects' in answer.stdout
 
 
+def test_answers_are_given_in_the_frame_of_the_truth(tmp_path):
+    excerpt = Path(__file__).parents[1] / 'data/spd/nocs'
+    answer = run(excerpt, '--split', 'real_train', '--convention', 'spd', '--masks', 'truth',
+                 '--out', tmp_path)
+    assert answer.exit_code == 0, answer.exception
+    facts = json.loads((tmp_path / 'pose-recall.json').read_text())
+    assert facts['settings']['object frame'] == 'spd'
+    assert json.loads((tmp_path / 'run.json').read_text())['method']['object_frame'] == 'spd'
+
+
 def test_stored_predictions_give_the_same_tables_without_a_model(fakes, tmp_path):
     run(fakes, '--out', tmp_path / 'first', '--masks', 'truth')
     stored = tmp_path / 'first' / 'predictions.jsonl'

@@ -2,14 +2,17 @@
 
 import itertools
 from pathlib import Path
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
 import torch
 
-from pose_estimation_ros.core.errors import InvalidInputError, ModelError
+from pose_estimation_ros.core.errors import ConfigurationError, InvalidInputError, ModelError
+from pose_estimation_ros.datasets.nocs_dataset import NocsDataset
 from pose_estimation_ros.runtime.model_store import ModelStore
 from pose_estimation_ros.synthetic.scene import SceneGenerator
+from pose_estimation_ros.training import full_export
 from pose_estimation_ros.training.color_crops import (
     ColorCrops,
     read_color_crops,
@@ -19,8 +22,12 @@ from pose_estimation_ros.training.color_crops import (
 from pose_estimation_ros.training.full_export import export_full
 from pose_estimation_ros.training.full_task import augmented_batch
 from pose_estimation_ros.training.loop import run
+from pose_estimation_ros.training.nocs_samples import NocsViews
 from pose_estimation_ros.training.shape_priors import save_priors
-from test.training.tiny_tasks import FULL_PRIORS, settings, spd_full
+from pose_estimation_ros.training.spd_full_training import SpdFullTask
+from test.training.tiny_tasks import FULL_PRIORS, color_views, settings, spd_full
+
+EXCERPT = Path(__file__).parents[1] / 'data/spd/nocs'
 
 
 @pytest.fixture(scope='module')
@@ -77,6 +84,26 @@ def test_a_trained_network_becomes_a_model_with_its_own_priors_only(tmp_path: Pa
     model = ModelStore([tmp_path / 'models']).find('mine', task='pose')
     assert model.manifest.training['steps'] == 1
     assert model.file('network').stat().st_size > 70e6
+    assert model.manifest.parameters['recentred_categories'] == []
+
+
+def test_a_network_of_the_published_frame_becomes_a_model_that_moves_mugs_back(
+        tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    views, _, priors = color_views()
+    published = NocsViews([NocsDataset(EXCERPT, 'camera_train', 'spd')])
+    task = SpdFullTask([published], None, priors)
+    torch.save({'step': 1, 'model': task.new_model().state_dict(),
+                'notes': {'network': 'spd-full', 'training': {}, **task.notes()}},
+               tmp_path / 'last.pt')
+    save_priors(tmp_path / 'priors.npz', priors, 'random')
+    written = Mock()
+    monkeypatch.setattr(full_export, 'write_full_model', written)
+
+    export_full('spd-full', tmp_path / 'last.pt', tmp_path / 'priors.npz', tmp_path / 'mine')
+
+    assert written.call_args.kwargs['parameters'] == {'recentred_categories': ['mug']}
+    with pytest.raises(ConfigurationError, match='some data end with @spd and some do not'):
+        SpdFullTask([published, *views], None, priors)
 
 
 def test_a_checkpoint_of_another_network_is_not_exported(tmp_path: Path) -> None:
