@@ -21,6 +21,7 @@ from pose_estimation_ros.evaluation import (
 from pose_estimation_ros.evaluation.bop_average_recall import AverageRecallSettings
 from pose_estimation_ros.evaluation.bop_evaluation import BopSettings, BopSplit
 from pose_estimation_ros.evaluation.bop_model import object_numbers
+from pose_estimation_ros.evaluation.bop_vsd import VsdSettings
 from pose_estimation_ros.evaluation.confidence_accuracy import confidence_reports
 from pose_estimation_ros.evaluation.data_folders import Data
 from pose_estimation_ros.evaluation.detection_files import FrameDetections
@@ -137,7 +138,8 @@ def bop_tables(data: Data, predictions: Sequence[FramePredictions], settings: Se
 
     Args:
         data: A BOP data set; its targets are what is to be found, without them every object of
-            which a tenth can be seen. VSD is left out where there is no depth.
+            which a tenth can be seen. VSD is left out where there is no depth; its delta is
+            BOP's for data whose folder is named 'itodd', else that for all others.
         predictions: Of the frames.
         settings: What the predictions were made with.
         workers: Who renders the models.
@@ -146,12 +148,14 @@ def bop_tables(data: Data, predictions: Sequence[FramePredictions], settings: Se
         InvalidInputError: If the data are of another layout, a model is missing, or predictions
             belong to other frames or name objects without a model.
     """
+    vsd = VsdSettings.of_data_set(data.folder.name)
     data = data.resolved()
     dataset = as_bop(data)
-    has_depth = dataset[0].frame.depth is not None
-    wanted = BopSettings(
-        AverageRecallSettings() if has_depth else AverageRecallSettings(parts=('MSSD', 'MSPD')),
-        TlessSettings() if has_depth else None)
+    if dataset[0].frame.depth is None:
+        wanted = BopSettings(AverageRecallSettings(parts=('MSSD', 'MSPD')))
+    else:
+        wanted = BopSettings(AverageRecallSettings(vsd=vsd), TlessSettings())
+        settings = {**settings, "delta of the average recall's VSD, mm": 1e3 * vsd.delta}
     figures = bop_evaluation.bop_figures(
         BopSplit(data.folder, dataset.split, data.targets, data.frames), predictions, wanted,
         workers.cluster, workers.processes)

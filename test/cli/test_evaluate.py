@@ -163,6 +163,23 @@ def test_results_of_the_bop_challenge_are_scored(tmp_path):
     assert (tmp_path / 'out' / 'bop-objects.png').exists()
 
 
+@pytest.mark.parametrize(('name', 'delta', 'recall'), [('boxes', 15.0, 100.0),
+                                                       ('itodd', 5.0, 0.0)])
+def test_what_lies_a_centimetre_behind_the_scene_is_hidden_in_itodd_alone(tmp_path, name, delta,
+                                                                         recall):
+    write_data_set(tmp_path / name, wall=0.54)
+    dataset = BopDataset(tmp_path / name, 'test')
+    write_predictions(tmp_path / 'exact.jsonl', [FramePredictions(dataset.frame_name(index), tuple(
+        Prediction(label, 0.9, at(x), np.ones(3))
+        for label, x in (('carton', -0.1), ('tin', 0.0), ('tin', 0.1)))) for index in range(2)])
+    answer = run(tmp_path / name, '--protocol', 'bop', '--predictions', tmp_path / 'exact.jsonl',
+                 '--out', tmp_path / 'out')
+    assert answer.exit_code == 0, answer.exception
+    table = json.loads((tmp_path / 'out' / 'bop-average-recall.json').read_text())
+    assert table['settings']["delta of the average recall's VSD, mm"] == delta
+    assert {row['object']: row['AR_VSD, %'] for row in table['rows']}['all'] == recall
+
+
 @pytest.mark.parametrize(('protocol', 'words'), [
     (('bop',), 'is no BOP data set'), (('pascal3d',), 'is no PASCAL3D+ data'),
     (('bop', '--visibility', '0.4'), '--visibility 0.4 is for --protocol poses or nocs')])

@@ -35,9 +35,9 @@ def annotation(T: np.ndarray, visibility: float = 1.0, label: str = 'obj_000001'
     return ObjectAnnotation(1, label, label, T, SIZE, visibility=visibility)
 
 
-def frame(*objects: ObjectAnnotation) -> AnnotatedFrame:
-    """Return a frame whose sensor saw no depth at all."""
-    depth = np.full((CAMERA.height, CAMERA.width), np.nan, np.float32)
+def frame(*objects: ObjectAnnotation, wall: float = np.nan) -> AnnotatedFrame:
+    """Return a frame whose sensor saw a wall so far away, by default no depth at all."""
+    depth = np.full((CAMERA.height, CAMERA.width), wall, np.float32)
     image = np.zeros((CAMERA.height, CAMERA.width, 3), np.uint8)
     return AnnotatedFrame(FRAME, RGBDFrame(0, 'camera', image, depth, CAMERA), objects)
 
@@ -50,7 +50,8 @@ def predictions(*estimates: Prediction) -> FramePredictions:
     return FramePredictions(FRAME, estimates)
 
 
-def write_data_set(root: Path, carton: str = 'carton', tin: str = 'tin') -> None:
+def write_data_set(root: Path, carton: str = 'carton', tin: str = 'tin',
+                   wall: float = np.nan) -> None:
     """Write a BOP data set of two frames with a carton and two tins of these labels each."""
     writer = BopWriter(root, 'test', {'carton': 3, 'tin': 7})
     mesh = box(SIZE)
@@ -65,5 +66,5 @@ def write_data_set(root: Path, carton: str = 'carton', tin: str = 'tin') -> None
         instances[50:70, x:x + 10] = number
     with writer.scene(1) as scene:
         for name in 'ab':
-            scene.write(AnnotatedFrame(name, frame().frame, objects, instances))
+            scene.write(AnnotatedFrame(name, frame(wall=wall).frame, objects, instances))
     writer.finish()
