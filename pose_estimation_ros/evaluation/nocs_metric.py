@@ -1,8 +1,10 @@
-"""The NOCS protocol exactly as published, 'nocs-compat': for figures beside published ones only.
+"""The figures of the NOCS protocol, 'nocs-compat': to stand beside published ones only.
 
 Its "IoU" is not a volume's, and its pose figures leave out what is missed or found wrongly.
-Published evaluations enter a failed estimate as an identity pose; here it is up to whoever makes
-the predictions whether to leave it out. Honest figures are in `pose_recall`.
+Figures are computed as published, of whatever predictions are given. Those of published
+evaluations have the detector's score alone and an identity pose for a failed estimate; those of
+`runner` have the score of the pose and leave failed estimates out. Honest figures are in
+`pose_recall`.
 
 Source: specs/spd_crnet_acr.md, section 5 (NOCS, CVPR 2019; the evaluation of SPD, ECCV 2020, that
 CR-Net and ACR-Pose use gives the same tables).

@@ -19,6 +19,9 @@ _PUBLISHED = {
                'to the camera',
     'poses': f'only of objects and predictions matched at "IoU" > {nocs_metric.POSE_GATE}: misses '
              'and false objects left out, as published',
+    'scores and failures': 'predictions of `evaluate` are ordered by the score of the pose and '
+                           "leave failed estimates out; published ones by the detector's score "
+                           'alone, with an identity pose for a failed estimate',
     'mean': _MEAN}
 _HONEST = {
     'protocol': pose_recall.NAME,

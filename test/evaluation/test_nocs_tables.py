@@ -41,6 +41,12 @@ def test_both_protocols_are_told_apart_in_every_table_and_rows_fit_columns() -> 
         assert all(len(row) == len(report.columns) for row in report.rows)
 
 
+def test_published_tables_tell_where_our_predictions_differ_from_published_ones() -> None:
+    for name, report in BY_NAME.items():
+        told = str(report.settings.get('scores and failures', ''))
+        assert ('identity pose' in told) == name.startswith('nocs-compat')
+
+
 def test_honest_figures_of_the_same_predictions_are_lower() -> None:
     for honest, published in (('box IoU > 0.75, %', 'NOCS "IoU" > 0.75, %'),
                               ('5°5cm, %', '5°5cm, %'), ('10°5cm, %', '10°5cm, %')):
