@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
@@ -16,7 +15,12 @@ from pose_estimation_ros.core.so3_grid import so3_grid
 from pose_estimation_ros.rendering.mesh import Mesh
 from pose_estimation_ros.rendering.mesh_archive import read_mesh_archive
 from pose_estimation_ros.rendering.model_meshes import MESHES, SHOWN
-from pose_estimation_ros.rendering.view_renderer import ViewRenderer, Views, make_view_renderer
+from pose_estimation_ros.rendering.view_renderer import (
+    ViewRenderer,
+    Views,
+    make_view_renderer,
+    rendering_device,
+)
 from pose_estimation_ros.runtime import InferenceSession, Model, ModelManifest
 
 FloatArray = NDArray[np.float64]
@@ -77,7 +81,8 @@ class MRCModel:
             self._regressor = InferenceSession(model.file('regressor'), device, threads)
             _check_regressor(manifest, self._regressor, self._classifier)
             if self.renders:
-                self._draws_with = _render_device(device, self._classifier)
+                self._draws_with = rendering_device(
+                    'cpu' if self._classifier.providers[0] == _CPU else 'cuda')
                 self._renderer = make_view_renderer(list(self.meshes.values()), self._draws_with,
                                                     threads)
 
@@ -229,10 +234,3 @@ def _check_size(manifest: ModelManifest, role: str, specs: Sequence[Any], name: 
 
 def _names(specs: Sequence[Any]) -> set[str]:
     return {spec.name for spec in specs}
-
-
-def _render_device(device: str, session: InferenceSession) -> str:
-    """Return where to render: where the networks run, as far as that can render."""
-    if session.providers[0] == _CPU or (device == 'auto' and find_spec('warp') is None):
-        return 'cpu'
-    return 'cuda'

@@ -8,8 +8,10 @@ Source: MRC-Net, CVPR 2024: the rendering of the coarse pose.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
 from typing import Protocol
 
 import numpy as np
@@ -20,6 +22,8 @@ from pose_estimation_ros.rendering.mesh import Mesh
 
 FloatArray = NDArray[np.float64]
 Float32Array = NDArray[np.float32]
+
+_LOG = logging.getLogger(__name__)
 
 # Light reflected by a grey object: 0.6 * (ambient 0.8 + diffuse 0.3) + highlight.
 AMBIENT = 0.6 * 0.8
@@ -187,6 +191,20 @@ def check_meshes(meshes: Sequence[Mesh]) -> None:
         if not len(mesh.faces) or not np.isfinite(mesh.vertices).all():
             raise InvalidInputError(f'mesh {number} has {len(mesh.faces)} faces and must have at '
                                     'least one, with finite vertices; repair or leave it out')
+
+
+def rendering_device(networks: str) -> str:
+    """Return where to render for networks on a device: there if that can be, else on the CPU.
+
+    Args:
+        networks: 'cpu', or 'cuda', 'cuda:1' and so on; there Warp renders, and without it views
+            are drawn on the CPU, which is logged as a warning.
+    """
+    if networks == 'cpu' or find_spec('warp') is not None:
+        return networks
+    _LOG.warning('views of objects are rendered on the CPU, which is slower, though the networks '
+                 'run on %s: NVIDIA Warp is not installed; run pip install warp-lang', networks)
+    return 'cpu'
 
 
 def make_view_renderer(meshes: Sequence[Mesh], device: str = 'cpu',

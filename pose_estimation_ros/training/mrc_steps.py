@@ -14,7 +14,12 @@ from torch.nn import functional
 from pose_estimation_ros.backends.mrc_crops import rendering_input
 from pose_estimation_ros.core.so3_grid import so3_grid
 from pose_estimation_ros.networks.mrc import MRCNet, PoseLogits, Pyramid
-from pose_estimation_ros.rendering.view_renderer import ViewRenderer, Views, make_view_renderer
+from pose_estimation_ros.rendering.view_renderer import (
+    ViewRenderer,
+    Views,
+    make_view_renderer,
+    rendering_device,
+)
 from pose_estimation_ros.training.mrc_batches import CropBatch
 from pose_estimation_ros.training.mrc_labels import (
     ObjectTables,
@@ -116,7 +121,7 @@ class CoarseRenderer:
     def _rendered(self, index: Tensor, R: Tensor, t: Tensor, K: Tensor, size: int) -> Views:
         device = str(index.device)
         if device not in self._renderers:
-            self._renderers[device] = make_view_renderer(self._meshes, device)
+            self._renderers[device] = make_view_renderer(self._meshes, rendering_device(device))
         T = np.tile(np.eye(4), (len(index), 1, 1))
         T[:, :3, :3], T[:, :3, 3] = R.cpu().numpy(), t.cpu().numpy()
         return self._renderers[device].render(index.cpu().numpy(), T, K.cpu().numpy(), size)

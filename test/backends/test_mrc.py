@@ -27,6 +27,7 @@ from mrc_models import (
     make_mrc_model,
 )
 
+from pose_estimation_ros.backends import mrc_model
 from pose_estimation_ros.backends.base import BackendOptions
 from pose_estimation_ros.backends.mrc_crops import crop_square, crop_view, quarter_turn
 from pose_estimation_ros.backends.mrc_model import MRCModel
@@ -45,7 +46,7 @@ from pose_estimation_ros.rendering.mesh_archive import write_mesh_archive
 from pose_estimation_ros.rendering.open3d_renderer import Open3DRayCaster
 from pose_estimation_ros.rendering.primitives import box
 from pose_estimation_ros.rendering.renderer import camera_rays
-from pose_estimation_ros.runtime import ModelStore
+from pose_estimation_ros.runtime import InferenceSession, ModelStore
 
 CAMERA = CameraIntrinsics.pinhole(160, 120, 140.0, 141.0, 79.5, 59.5)
 BLOCK = KnownObject('block', box([0.1, 0.06, 0.04]), rotation=17, depth=4, cell=5)
@@ -294,6 +295,26 @@ def test_a_model_may_do_without_rendering_or_regression(tmp_path, regression, re
     np.testing.assert_allclose(pose.T_camera_object[:3, 3],
                                position(BLOCK, refinement=refinement), rtol=1e-5)
     assert backend.describe()['renderer'] == 'none'
+
+
+@pytest.mark.parametrize('device', ['auto', 'cuda'])
+def test_networks_on_a_gpu_without_warp_are_shown_renderings_of_the_cpu(model, monkeypatch,
+                                                                        caplog, device):
+    class OnTheGpu(InferenceSession):
+        """A session that says it runs on a GPU."""
+
+        def __init__(self, path, _device, threads):
+            super().__init__(path, 'cpu', threads)
+            self.providers = ('CUDAExecutionProvider', *self.providers)
+
+    monkeypatch.setattr(mrc_model, 'InferenceSession', OnTheGpu)
+    monkeypatch.setitem(sys.modules, 'warp', None)
+    backend = create_backend('mrc', BackendOptions(str(model), device, 1))
+    assert backend.describe()['renderer'] == 'cpu'
+    (record,) = caplog.records
+    assert 'run pip install warp-lang' in record.getMessage()
+    (pose,) = backend.estimate(frame(), [detection()])
+    np.testing.assert_allclose(pose.T_camera_object[:3, 3], position(BLOCK), rtol=1e-5)
 
 
 @pytest.mark.parametrize(('auxiliary', 'expected'), [

@@ -13,7 +13,7 @@ from pose_estimation_ros.core.se3 import make_transform
 from pose_estimation_ros.rendering.mesh import Mesh
 from pose_estimation_ros.rendering.open3d_view_renderer import Open3DViewRenderer
 from pose_estimation_ros.rendering.primitives import box, cylinder, ellipsoid, rectangle
-from pose_estimation_ros.rendering.view_renderer import make_view_renderer
+from pose_estimation_ros.rendering.view_renderer import make_view_renderer, rendering_device
 from pose_estimation_ros.rendering.warp_view_renderer import WarpViewRenderer
 
 EXCERPT = Path(__file__).parents[1] / 'data' / 'mrc' / 'views.npz'
@@ -254,6 +254,19 @@ def test_rendering_on_a_gpu_without_warp_says_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, 'warp', None)
     with pytest.raises(ConfigurationError, match='pip install warp-lang'):
         make_view_renderer([box((1, 1, 1))], 'cuda')
+
+
+def test_without_warp_networks_on_a_gpu_have_their_views_drawn_on_the_cpu(monkeypatch, caplog):
+    monkeypatch.setitem(sys.modules, 'warp', None)
+    assert rendering_device('cuda:1') == 'cpu'
+    (record,) = caplog.records
+    assert 'though the networks run on cuda:1' in record.getMessage()
+    assert 'pip install warp-lang' in record.getMessage()
+
+
+def test_views_are_rendered_where_the_networks_run_if_that_can_be(caplog):
+    assert [rendering_device(name) for name in ('cpu', 'cuda')] == ['cpu', 'cuda']
+    assert not caplog.records
 
 
 def test_a_device_that_is_not_there_is_named_with_those_that_are():
