@@ -126,9 +126,33 @@ def global_mean(total: Tensor, weight: Tensor) -> Tensor:
         total: () sum over this process's share, differentiable.
         weight: () weight of this process's share, such as a number of points.
     """
-    weight = weight.detach().clone()
-    count = 1
+    count = dist.get_world_size() if dist.is_initialized() else 1
+    return total * count / global_sum(weight.detach()).clamp_min(1.0)
+
+
+def global_sum(values: Tensor) -> Tensor:
+    """Return the sum over all processes; it has no gradient."""
+    values = values.clone()
     if dist.is_initialized():
-        count = dist.get_world_size()
-        dist.all_reduce(weight)
-    return total * count / weight.clamp_min(1.0)
+        dist.all_reduce(values)
+    return values
+
+
+def global_rows(rows: Tensor) -> Tensor:
+    """Return the rows of all processes, in the order of the processes; they have no gradient.
+
+    Args:
+        rows: (N, D) of this process; N may differ from process to process.
+    """
+    if not dist.is_initialized():
+        return rows
+    own = torch.tensor([len(rows)], device=rows.device)
+    counts = [torch.empty_like(own) for _ in range(dist.get_world_size())]
+    dist.all_gather(counts, own)
+    sizes = [int(count) for count in counts]
+    # All processes have to send as much as the one that has most.
+    padded = rows.new_zeros(max(sizes), rows.shape[1])
+    padded[:len(rows)] = rows
+    parts = [torch.empty_like(padded) for _ in sizes]
+    dist.all_gather(parts, padded)
+    return torch.cat([part[:size] for part, size in zip(parts, sizes, strict=True)])

@@ -16,9 +16,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from pose_estimation_ros.training.distributed import global_rows, global_sum
+
 
 class FeatureBank(nn.Module):
     """Unit features of the vertices of all categories, one after the other, and of clutter.
+
+    Processes that share a batch each give their part of it and learn the same, the whole.
 
     Attributes:
         vertices: (V, D) float32 unit features.
@@ -70,18 +74,19 @@ class FeatureBank(nn.Module):
             features: (N, D) unit features.
             vertex: (N,) int64 which vertices they show.
             momentum: Share of the old direction.
-            images: What the sum over all views of a vertex is divided by; None = by their number.
-                With the number of images, as published, a vertex that few of them show moves
-                less.
+            images: This process's part of what the sum over all views of a vertex is divided by;
+                None = by their number. With the number of images, as published, a vertex that
+                few of them show moves less.
             held: In the first so many updates vertices stay as they are.
         """
         self.updates += 1
         if self.updates <= held:
             return
         features = features.float()
-        total = torch.zeros_like(self.vertices).index_add_(0, vertex, features)
-        seen = torch.bincount(vertex, minlength=len(total))
-        count = seen.clamp(min=1)[:, None] if images is None else images
+        total = global_sum(torch.zeros_like(self.vertices).index_add_(0, vertex, features))
+        seen = global_sum(torch.bincount(vertex, minlength=len(total)))
+        count = (seen.clamp(min=1)[:, None] if images is None else
+                 global_sum(torch.tensor(images, device=seen.device)))
         moved = F.normalize(momentum * self.vertices + (1 - momentum) * total / count, dim=1)
         self.vertices.copy_(torch.where(seen[:, None] > 0, moved, self.vertices))
 
@@ -89,7 +94,7 @@ class FeatureBank(nn.Module):
     def learn_clutter(self, features: Tensor) -> None:
         """Put (N, D) features of clutter in the place of the oldest ones."""
         size = len(self.clutter)
-        latest = F.normalize(features.float(), dim=1)[-size:]
+        latest = F.normalize(global_rows(features.float()), dim=1)[-size:]
         slots = (self.next_slot + torch.arange(len(latest), device=latest.device)) % size
         self.clutter.index_copy_(0, slots, latest)
         self.next_slot.copy_((self.next_slot + len(latest)) % size)

@@ -101,9 +101,9 @@ def vertex_losses(features: Tensor, vertex: Tensor, category: Tensor, near: Tens
     return losses
 
 
-def clutter_similarity(clutter: Tensor, bank: FeatureBank) -> Tensor:
-    """Return the mean similarity of (N, D) features of clutter to all vertices."""
-    return clutter.float().mean(dim=0) @ bank.vertices.mean(dim=0)
+def clutter_similarities(clutter: Tensor, bank: FeatureBank) -> Tensor:
+    """Return the (N,) mean similarities of (N, D) features of clutter to all vertices."""
+    return (clutter.float() * bank.vertices.mean(dim=0)).sum(dim=1)
 
 
 def background_losses(clutter: Tensor, bank: FeatureBank, temperature: float) -> Tensor:

@@ -10,12 +10,13 @@ from torch.nn import functional
 
 from pose_estimation_ros.backends.spd_preprocessing import IMAGE_MEAN, IMAGE_STD
 from pose_estimation_ros.networks.neural_mesh import FeatureExtractor
+from pose_estimation_ros.training.distributed import global_mean
 from pose_estimation_ros.training.neural_mesh_bank import FeatureBank, smooth_codes
 from pose_estimation_ros.training.neural_mesh_batches import WindowBatch
 from pose_estimation_ros.training.neural_mesh_labels import AZIMUTHS
 from pose_estimation_ros.training.neural_mesh_losses import (
     background_losses,
-    clutter_similarity,
+    clutter_similarities,
     distance_loss,
     vertex_losses,
 )
@@ -70,17 +71,17 @@ class NeuralMeshModel(nn.Module):
         else:
             contrast = vertex_losses(features, batch.vertex, batch.category, batch.near, bank,
                                      settings)
-            losses['contrast'] = contrast.sum() / max(1, len(contrast))
-            losses['clutter'] = clutter_similarity(clutter, bank)
+            losses['contrast'] = _global_mean(contrast)
+            losses['clutter'] = _global_mean(clutter_similarities(clutter, bank))
             total = losses['contrast'] + settings.clutter * losses['clutter']
             if settings.background:
-                losses['background'] = background_losses(
-                    clutter, bank, settings.temperature).mean()
+                losses['background'] = _global_mean(background_losses(
+                    clutter, bank, settings.temperature))
                 total = total + settings.background * losses['background']
         if self.view is not None:
             found = self.view(_rows(before).index_select(0, batch.cell)).float()
-            losses['view'] = functional.cross_entropy(
-                found, batch.view, reduction='sum') / max(1, len(found))
+            losses['view'] = _global_mean(functional.cross_entropy(
+                found, batch.view, reduction='none'))
             total = total + self.recipe.view * losses['view']
         if self.training:
             images = len(batch.image) if self.recipe.counted == 'images' else None
@@ -88,6 +89,11 @@ class NeuralMeshModel(nn.Module):
                                 self.recipe.held)
             bank.learn_clutter(clutter.detach())
         return {'total': total, **losses}
+
+
+def _global_mean(terms: Tensor) -> Tensor:
+    """Return the mean of the (N,) terms of all processes, N being another one in each."""
+    return global_mean(terms.sum(), terms.new_tensor(float(len(terms))))
 
 
 def _rows(features: Tensor) -> Tensor:

@@ -14,6 +14,7 @@ RUNS = {
     'spd-lite': (lambda: tiny_tasks.spd_lite(sources=2), settings(
         6, 16, average=0.9, ratio=(3, 1), log_every=1)),
     'shape-prior': (tiny_tasks.autoencoder, settings(4, 16, log_every=1)),
+    'neural-mesh': (tiny_tasks.neural_mesh, settings(4, 4, log_every=1)),
     'players-and-batch-norm': (Line, settings(6, 8, log_every=1)),
 }
 

@@ -11,7 +11,7 @@ from pose_estimation_ros.training.neural_mesh_bank import FeatureBank, smooth_co
 from pose_estimation_ros.training.neural_mesh_losses import (
     ContrastSettings,
     background_losses,
-    clutter_similarity,
+    clutter_similarities,
     distance_loss,
     vertex_losses,
 )
@@ -48,7 +48,8 @@ def test_the_contrast_is_the_published_one():
 
 def test_the_similarity_of_clutter_is_the_published_one():
     published = Published()
-    loss = ContrastSettings().clutter * clutter_similarity(published.clutter, published.bank)
+    loss = ContrastSettings().clutter * clutter_similarities(
+        published.clutter, published.bank).mean()
     assert loss.item() == pytest.approx(published.values['bank_reg'].item(), abs=1e-8)
 
 

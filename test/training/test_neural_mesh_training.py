@@ -1,6 +1,5 @@
 """The task of neural meshes: it learns, resumes, begins with a detector, and becomes a model."""
 
-import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,13 +11,11 @@ from pose_estimation_ros.backends.neural_mesh_archive import read_category_meshe
 from pose_estimation_ros.core.categories import CATEGORIES
 from pose_estimation_ros.core.errors import ConfigurationError, InvalidInputError, ModelError
 from pose_estimation_ros.networks.neural_mesh import NeuralMeshConfig
-from pose_estimation_ros.synthetic.shard_files import write_shards
 from pose_estimation_ros.training import neural_mesh_export
 from pose_estimation_ros.training.batch_plan import BatchRequest
 from pose_estimation_ros.training.export import ExportRequest, export
 from pose_estimation_ros.training.loop import run
 from pose_estimation_ros.training.neural_mesh_batches import focus_weights
-from pose_estimation_ros.training.neural_mesh_recipes import LITE
 from pose_estimation_ros.training.neural_mesh_shapes import (
     CategoryShape,
     category_shapes,
@@ -26,36 +23,23 @@ from pose_estimation_ros.training.neural_mesh_shapes import (
 )
 from pose_estimation_ros.training.neural_mesh_training import make_neural_mesh_task
 from pose_estimation_ros.training.neural_mesh_validation import validation_rows, vertex_errors
-from pose_estimation_ros.training.object_pictures import KIND, PictureShards, pack_pictures
+from pose_estimation_ros.training.object_pictures import PictureShards
 from pose_estimation_ros.training.stages import StageSettings
 from pose_estimation_ros.training.task import TrainingData, TrainingSettings
-
-sys.path.insert(0, str(Path(__file__).parents[1] / 'support'))
-from box_pictures import box_picture, standing_pose
+from test.training.tiny_tasks import BOX_SIZES as SIZES
+from test.training.tiny_tasks import TINY_NEURAL_MESH as TINY
+from test.training.tiny_tasks import write_box_pictures
 
 NETWORK = 'neural_mesh-lite'
-# With fewer channels oneDNN 3.10, of torch 2.11, writes beyond its memory: in strided 1x1
-# convolutions in channels_last.
-TINY = replace(
-    LITE, network=NeuralMeshConfig(pyramid='own', features=16, widths=(32, 32, 32, 32),
-                                   blocks=(1, 1, 1, 1), decoder=16),
-    windows=replace(LITE.windows, width=96, height=96, sides=(40.0, 80.0), colors=0.0,
-                    patches=0.0, turned=0.0, mirrored=0.0, shift=0.1),
-    vertices=60, held=2, clutter=32)
 SETTINGS = TrainingSettings(stages=(StageSettings(4, 2e-3),), batch=2, seed=3, threads=1,
                             device='cpu', average=0.9, log_every=1, save_every=1e9,
                             validate_every=4)
-SIZES = np.array([(0.1, 0.25, 0.1), (0.16, 0.07, 0.16), (0.1, 0.09, 0.13), (0.07, 0.1, 0.07),
-                  (0.25, 0.2, 0.3), (0.11, 0.1, 0.08)])
 
 
 @pytest.fixture(scope='module')
 def data(tmp_path_factory):
     folder = tmp_path_factory.mktemp('pictures') / 'train'
-    pictures = [box_picture(number, size * (1 + 0.1 * turn), standing_pose(1.0 + turn))
-                for turn in range(2) for number, size in enumerate(SIZES)]
-    write_shards(folder, 1, {'kind': KIND, 'categories': [
-        category.as_plain() for category in CATEGORIES]}, lambda _: pack_pictures(pictures))
+    write_box_pictures(folder)
     return TrainingData((str(folder),), folder / 'cache', str(folder))
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,9 +18,11 @@ from pose_estimation_ros.networks.acr_lite import ACRLiteConfig
 from pose_estimation_ros.networks.crnet_lite import CRNetLiteConfig
 from pose_estimation_ros.networks.lite_encoder import EncoderConfig
 from pose_estimation_ros.networks.mask_rcnn import MaskRCNNConfig
+from pose_estimation_ros.networks.neural_mesh import NeuralMeshConfig
 from pose_estimation_ros.networks.spd_lite import SpdLiteConfig
 from pose_estimation_ros.segmentation.preprocessing import InputSize
 from pose_estimation_ros.synthetic.crop_samples import Crops
+from pose_estimation_ros.synthetic.shard_files import write_shards
 from pose_estimation_ros.training.acr_full_training import ACRFullTask
 from pose_estimation_ros.training.acr_lite_training import ACRLiteTask, AdversarialSettings
 from pose_estimation_ros.training.batch_plan import PassOrder
@@ -27,6 +31,9 @@ from pose_estimation_ros.training.crnet_lite_training import CRNetLiteTask
 from pose_estimation_ros.training.crop_batches import take
 from pose_estimation_ros.training.lite_task import LiteData
 from pose_estimation_ros.training.maskrcnn_training import MaskRCNNTask
+from pose_estimation_ros.training.neural_mesh_recipes import LITE
+from pose_estimation_ros.training.neural_mesh_training import NeuralMeshTask
+from pose_estimation_ros.training.object_pictures import KIND, PictureShards, pack_pictures
 from pose_estimation_ros.training.picture_placement_training import PicturePlacementTask
 from pose_estimation_ros.training.shape_prior_training import AutoEncoderTask
 from pose_estimation_ros.training.shape_priors import ShapePriors
@@ -35,10 +42,22 @@ from pose_estimation_ros.training.spd_full_training import SpdFullTask
 from pose_estimation_ros.training.spd_lite_training import SpdLiteTask
 from pose_estimation_ros.training.stages import StageSettings
 from pose_estimation_ros.training.task import TrainingSettings
+from test.support.box_pictures import box_picture, standing_pose
 from test.training.test_maskrcnn_data import frame
 
 TINY_DETECTOR = MaskRCNNConfig(stem_width=8, widths=(8, 8, 16, 16), pyramid_width=16,
                                box_head_width=16, mask_layers=1)
+
+# With fewer channels oneDNN 3.10, of torch 2.11, writes beyond its memory: in strided 1x1
+# convolutions in channels_last.
+TINY_NEURAL_MESH = replace(
+    LITE, network=NeuralMeshConfig(pyramid='own', features=16, widths=(32, 32, 32, 32),
+                                   blocks=(1, 1, 1, 1), decoder=16),
+    windows=replace(LITE.windows, width=96, height=96, sides=(40.0, 80.0), colors=0.0,
+                    patches=0.0, turned=0.0, mirrored=0.0, shift=0.1),
+    vertices=60, held=2, clutter=32)
+BOX_SIZES = np.array([(0.1, 0.25, 0.1), (0.16, 0.07, 0.16), (0.1, 0.09, 0.13),
+                      (0.07, 0.1, 0.07), (0.25, 0.2, 0.3), (0.11, 0.1, 0.08)])
 
 FULL_PRIORS = np.random.default_rng(1).uniform(-0.4, 0.4, (6, 1024, 3)).astype(np.float32)
 
@@ -141,3 +160,20 @@ def spd_full() -> SpdFullTask:
 def acr_full() -> ACRFullTask:
     """The full ACR-Pose with small groups on random views."""
     return ACRFullTask(*color_views(), ACRConfig(width=16, neighbours=8))
+
+
+def write_box_pictures(folder: Path) -> None:
+    """Write two pictures of a box of each category as training pictures."""
+    pictures = [box_picture(number, size * (1 + 0.1 * turn), standing_pose(1.0 + turn))
+                for turn in range(2) for number, size in enumerate(BOX_SIZES)]
+    write_shards(folder, 1, {'kind': KIND, 'categories': [
+        category.as_plain() for category in CATEGORIES]}, lambda _: pack_pictures(pictures))
+
+
+def neural_mesh() -> NeuralMeshTask:
+    """The features of neural meshes on pictures of boxes, whose vertices move from the start."""
+    with TemporaryDirectory() as folder:
+        write_box_pictures(Path(folder))
+        pictures = PictureShards(Path(folder))
+    return NeuralMeshTask('neural_mesh-lite', [pictures], None,
+                          replace(TINY_NEURAL_MESH, held=0))
