@@ -31,6 +31,7 @@ from pose_estimation_ros.cli.backend_option import (
 from pose_estimation_ros.core.errors import ConfigurationError
 
 if TYPE_CHECKING:
+    from pose_estimation_ros.evaluation.cad_frame import CadFrame
     from pose_estimation_ros.evaluation.data_folders import Data
     from pose_estimation_ros.evaluation.judged_objects import Judged
     from pose_estimation_ros.evaluation.methods import Method
@@ -209,6 +210,7 @@ def _poses(data: Data, method: Method, out: Path, workers: Workers, stored: Path
         frames = _read(stored, data)
         return _tables(protocol, data, truth, frames, judged,
                        {**settings, 'predictions': stored}, workers)
+    cad_frame = _cad_frame(method) if protocol is Protocol.pascal3d else None
     models = models_of(method, 'poses')
     unknown = check_labels(truth, labels_of(method), ', '.join(models))
     if unknown:
@@ -218,6 +220,8 @@ def _poses(data: Data, method: Method, out: Path, workers: Workers, stored: Path
         print(f'Segmentation model and backend know different objects; {fault}: {labels}')
     with progress_bar('shards') as report:
         frames = run_poses(data, method, out, workers, report)
+    if cad_frame is not None:
+        frames = cad_frame.predictions(frames)
     seconds = [frame.seconds for frame in frames]
     settings |= {'backend': method.backend, 'masks': method.masks, 'seed': method.seed,
                  'object frame': method.object_frame,
@@ -234,6 +238,20 @@ def _check(protocol: Protocol, data: Data) -> None:
         as_bop(data)
     elif protocol is Protocol.pascal3d:
         as_pascal3d(data)
+
+
+def _cad_frame(method: Method) -> CadFrame | None:
+    """Return how a neural mesh's poses become those of PASCAL3D+'s CAD models.
+
+    Raises:
+        ConfigurationError: If the model does not tell.
+    """
+    from pose_estimation_ros.evaluation.cad_frame import CadFrame
+    from pose_estimation_ros.runtime import ModelStore
+
+    if method.backend != 'neural_mesh':
+        return None
+    return CadFrame.of(ModelStore().find(method.model or method.backend, task='pose').manifest)
 
 
 def _tables(protocol: Protocol, data: Data, truth: list[FrameTruth],

@@ -139,7 +139,9 @@ def import_neural_mesh(file: Path, out: Path, category: str = '', cad_models: Pa
     with new_model_folder(out) as folder:
         return write_neural_mesh_model(
             extractor, {category: mesh}, folder,
-            parameters={'width': _WIDTH, 'height': _HEIGHT, SEARCH: _search(scale)},
+            parameters={'width': _WIDTH, 'height': _HEIGHT, SEARCH: _search(scale),
+                        'cad_frame': {'center': ((cuboid.lower + cuboid.upper) / 2).tolist(),
+                                      'scale': scale}},
             training={
                 'program': 'published checkpoint of github wufeim/6d_pose_eccv22 or NeMo',
                 'checkpoint': file.name, 'checkpoint_sha256': file_sha256(file),

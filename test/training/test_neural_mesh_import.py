@@ -1,5 +1,6 @@
 """Published neural meshes become models whose features and vertices are the published ones."""
 
+import json
 import sys
 from argparse import Namespace
 from pathlib import Path
@@ -12,8 +13,10 @@ from torch.nn import functional as F
 from typer.testing import CliRunner
 
 sys.path.insert(0, str(Path(__file__).parents[1] / 'support'))
+sys.path.insert(0, str(Path(__file__).parents[1] / 'datasets'))
 
 from neural_mesh_networks import published_state, tiny_extractor
+from pascal3d_files import write_pascal3d
 
 from pose_estimation_ros.backends.neural_mesh_archive import read_category_meshes
 from pose_estimation_ros.backends.neural_mesh_model import NeuralMeshModel
@@ -21,6 +24,10 @@ from pose_estimation_ros.backends.neural_mesh_search_space import search_space
 from pose_estimation_ros.cli.main import app
 from pose_estimation_ros.core.camera import CameraIntrinsics
 from pose_estimation_ros.core.errors import ConfigurationError, ModelError
+from pose_estimation_ros.core.se3 import make_transform
+from pose_estimation_ros.evaluation import runner
+from pose_estimation_ros.evaluation.data_folders import Data
+from pose_estimation_ros.evaluation.predictions import FramePredictions, Prediction
 from pose_estimation_ros.networks.neural_mesh import full_config
 from pose_estimation_ros.runtime.model_store import ModelStore
 from pose_estimation_ros.training.cad_cuboids import published_cuboid
@@ -93,6 +100,44 @@ def test_features_go_with_their_vertices_into_our_frame_and_size(tmp_path: Path)
                                atol=1e-6)
     mean = memory[CAR_VERTICES:].mean(dim=0)
     np.testing.assert_allclose(mesh.clutter, mean[None] / mean.norm(), atol=1e-6)
+
+
+def test_poses_are_judged_as_those_of_the_cad_models_that_truth_is_of(
+        tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import_neural_mesh(_save(_content(), tmp_path / 'car.pth'), tmp_path / 'car', diagonal=4.8,
+                       config=TINY)
+    cuboid = published_cuboid('car')
+    scale = 4.8 / np.linalg.norm(cuboid.extents)
+    T_cad_object = make_transform(np.array([[1.0, 0, 0], [0, 0, -1], [0, 1, 0]]),
+                                  (cuboid.lower + cuboid.upper) / 2)
+    root = write_pascal3d(tmp_path / 'photos')
+    exact = []
+    for frame in runner.read_truth(Data(root)):
+        T = frame.objects[0].T_camera_object @ T_cad_object
+        T[:3, 3] *= scale
+        exact.append(FramePredictions(frame.name, (Prediction('car', 0.9, T, np.ones(3)),), 0.1))
+    for name, answer in (('run_poses', exact), ('refused_by', 0), ('commit_of', 'a')):
+        monkeypatch.setattr(runner, name, lambda *_, answer=answer: answer)
+
+    answer = CliRunner().invoke(app, [
+        'evaluate', str(root), '--protocol', 'pascal3d', '--backend', 'neural_mesh', '--model',
+        str(tmp_path / 'car'), '--device', 'cpu', '--out', str(tmp_path / 'out')])
+
+    assert answer.exit_code == 0, answer.exception
+    table = json.loads((tmp_path / 'out' / 'pascal3d-accuracy.json').read_text())
+    row = next(row for row in table['rows'] if row['category'] == 'car')
+    assert row['error < pi/18, %'] == 100.0
+    assert row['mean ADD of found'] == pytest.approx(0.0, abs=1e-6)
+
+
+def test_a_neural_mesh_that_does_not_tell_where_cad_models_are_is_not_judged_with_them(
+        tmp_path: Path) -> None:
+    root = write_pascal3d(tmp_path / 'photos')
+    answer = CliRunner().invoke(app, ['evaluate', str(root), '--protocol', 'pascal3d',
+                                      '--backend', 'neural_mesh', '--out', str(tmp_path / 'out')])
+    assert isinstance(answer.exception, ConfigurationError)
+    assert 'does not tell how the CAD models of PASCAL3D+ lie in there' in str(answer.exception)
+    assert not (tmp_path / 'out').exists()
 
 
 def test_files_of_early_versions_without_counters_are_read(tmp_path: Path) -> None:
