@@ -6,6 +6,9 @@ import time
 
 import numpy as np
 import pytest
+
+pytest.importorskip('rerun', reason='Rerun is optional, and not there for Python 3.10')
+
 from rerun.chunk import RrdReader
 from result_bags import PERIOD_NS, START_NS, detection, write_result_bag
 from ros_harness import (
