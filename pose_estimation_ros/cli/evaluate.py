@@ -224,9 +224,10 @@ def _poses(data: Data, method: Method, out: Path, workers: Workers, stored: Path
         frames = cad_frame.predictions(frames)
     seconds = [frame.seconds for frame in frames]
     settings |= {'backend': method.backend, 'masks': method.masks, 'seed': method.seed,
-                 'object frame': method.object_frame,
                  'mean ms a frame': round(1e3 * sum(seconds) / len(seconds), 1),
                  'detections without a pose': refused_by(out), 'made at commit': commit_of(out)}
+    if method.object_frame != 'nocs':
+        settings['object frame'] = method.object_frame
     return _tables(protocol, data, truth, frames, judged, settings, workers).of_models(models)
 
 

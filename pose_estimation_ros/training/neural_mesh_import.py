@@ -22,6 +22,7 @@ from pose_estimation_ros.core.cuboid_mesh import CuboidMesh
 from pose_estimation_ros.core.errors import ConfigurationError, ModelError
 from pose_estimation_ros.core.symmetry import NO_SYMMETRY
 from pose_estimation_ros.datasets.pascal3d_layout import CadModels
+from pose_estimation_ros.evaluation.cad_frame import PARAMETER as CAD_FRAME
 from pose_estimation_ros.networks.neural_mesh import (
     FeatureExtractor,
     NeuralMeshConfig,
@@ -140,8 +141,8 @@ def import_neural_mesh(file: Path, out: Path, category: str = '', cad_models: Pa
         return write_neural_mesh_model(
             extractor, {category: mesh}, folder,
             parameters={'width': _WIDTH, 'height': _HEIGHT, SEARCH: _search(scale),
-                        'cad_frame': {'center': ((cuboid.lower + cuboid.upper) / 2).tolist(),
-                                      'scale': scale}},
+                        CAD_FRAME: {'center': ((cuboid.lower + cuboid.upper) / 2).tolist(),
+                                    'scale': scale}},
             training={
                 'program': 'published checkpoint of github wufeim/6d_pose_eccv22 or NeMo',
                 'checkpoint': file.name, 'checkpoint_sha256': file_sha256(file),
