@@ -95,7 +95,9 @@ def _estimated(recording: Bag, wanted: CameraTopics, stamps: set[int],
     T_camera_turned = inverse(turned_camera(settings.input.quarters))
     pipeline = create_pipeline(settings.pipeline)
     try:
-        for entry in frames_of(recording, topics, settings.input.slop_ns, stamps):
+        # Depth may have been there and be missing in the bag alone.
+        needed = () if pipeline.depth_use == 'needed' else stamps
+        for entry in frames_of(recording, topics, settings.input.slop_ns, needed):
             if entry.color.stamp_ns not in stamps:
                 continue
             frame, _ = raw_frame(entry).read_usable(rectified=settings.input.rectified,

@@ -17,18 +17,15 @@ from pose_estimation_ros.core.errors import ConfigurationError, InvalidInputErro
 from pose_estimation_ros.datasets.bag import Bag
 from pose_estimation_ros.evaluation.demo_report import EstimatedObject
 from pose_estimation_ros.nodes.bag_messages import read_message
+from pose_estimation_ros.nodes.bag_topics import RESULTS, results_topic
 from pose_estimation_ros.nodes.conversions import pose_matrix, stamp_to_ns
 from pose_estimation_ros.nodes.parameters import ESTIMATOR_PARAMETERS
 from pose_estimation_ros.nodes.recording_parameters import PARAMETERS_NOTE
 
-_RESULTS = 'object_detections'
-# True objects, as a simulated camera tells them.
-TRUTH = 'ground_truth_poses'
-_ESTIMATOR = 'pose_estimator'
+_ESTIMATOR = ('pose_estimator', '*', '**')
 _OF_EVERY_NODE = ('use_sim_time', 'qos_overrides.')
 # Beyond it stamp and arrival are of different clocks, as in simulated time, seconds.
 _LONGEST_LATENCY = 3600.0
-_TYPE = 'vision_msgs/msg/Detection3DArray'
 
 
 @dataclass(frozen=True)
@@ -49,24 +46,6 @@ class FrameResult:
     latency: float = float('nan')
 
 
-def results_topic(bag: Bag) -> str:
-    """Return the topic of an estimator's results in a bag; '' if there is none.
-
-    Raises:
-        ConfigurationError: If there are several.
-    """
-    detections = [topic.name for topic in bag.topics.values() if topic.message_type == _TYPE
-                  and topic.name.rpartition('/')[2] != TRUTH]
-    found = [name for name in detections if name.rpartition('/')[2] == _RESULTS]
-    if not found and PARAMETERS_NOTE in bag.notes:
-        # Remapped: our recorder keeps the topics of one estimator.
-        found = detections
-    if len(found) > 1:
-        raise ConfigurationError(f'{bag.path} has results of several estimators: '
-                                 f'{", ".join(found)}; record one of them by itself')
-    return found[0] if found else ''
-
-
 def recorded_results(bag: Bag) -> Iterator[FrameResult]:
     """Yield the results in a bag in their order.
 
@@ -75,7 +54,7 @@ def recorded_results(bag: Bag) -> Iterator[FrameResult]:
     """
     topic = results_topic(bag)
     if not topic:
-        raise InvalidInputError(f'{bag.path} has no {_RESULTS}; it has {bag.listing()}. Record '
+        raise InvalidInputError(f'{bag.path} has no {RESULTS}; it has {bag.listing()}. Record '
                                 'with record:=true while the estimator runs')
     for message in bag.messages([topic]):
         yield frame_result(read_message(message), message.time_ns)
@@ -119,14 +98,17 @@ def parameter_values(bag: Bag, file: Path | None, changes: Sequence[str]) -> dic
 def _of_file(path: Path) -> dict[str, Any]:
     """Return what a parameter file has for an estimator; other nodes may be in it, too."""
     try:
-        content = yaml.safe_load(path.read_text(encoding='utf-8'))
-        return {name: value for node, section in _sections(content)
-                if node.rpartition('/')[2] in ('**', _ESTIMATOR)
-                for name, value in _flat(section)
-                if not name.startswith(_OF_EVERY_NODE)}
+        sections = list(_sections(yaml.safe_load(path.read_text(encoding='utf-8'))))
+        own = [section for node, section in sections if node.rpartition('/')[2] in _ESTIMATOR]
+        values = {name: value for section in own for name, value in _flat(section or {})
+                  if not name.startswith(_OF_EVERY_NODE)}
     except (OSError, yaml.YAMLError, AttributeError, TypeError) as error:
         raise ConfigurationError(f'{path} is not a parameter file of ROS ({error!r}); take '
                                  'config/pose_estimation.yaml as a pattern') from error
+    if not own:
+        raise ConfigurationError(f'{path} has no section pose_estimator or /**; it has '
+                                 f'{", ".join(node for node, _ in sections) or "none"}')
+    return values
 
 
 def _sections(content: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:

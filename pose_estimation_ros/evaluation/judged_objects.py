@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from pose_estimation_ros.core.errors import InvalidInputError
 from pose_estimation_ros.datasets.annotated_frame import ObjectAnnotation
 from pose_estimation_ros.evaluation.category_pool import CategoryPool, match, pool
 from pose_estimation_ros.evaluation.predictions import FramePredictions, FrameTruth, paired
@@ -49,8 +50,12 @@ def leave_out(truth: Sequence[FrameTruth], predictions: Sequence[FramePrediction
     """Leave out objects that do not count, and the estimates that belong to them.
 
     Raises:
-        InvalidInputError: If the predictions belong to other frames.
+        InvalidInputError: If the predictions belong to other frames, or nothing tells what
+            stands.
     """
+    if judged.standing and all(entry.stands is None for frame in truth for entry in frame.objects):
+        raise InvalidInputError('no depth of these frames shows where up is, so nothing tells '
+                                'which objects stand; leave --standing out')
     cleared = [_cleared(frame, own, judged) for frame, own in paired(truth, predictions)]
     return [frame for frame, _ in cleared], [own for _, own in cleared]
 

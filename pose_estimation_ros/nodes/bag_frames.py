@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from pose_estimation_ros.datasets.bag import Bag, BagMessage
 from pose_estimation_ros.datasets.bag_camera import CameraTopics
-from pose_estimation_ros.nodes.synchronizer import StampSynchronizer
+from pose_estimation_ros.nodes.synchronizer import QUEUE_LENGTH, StampSynchronizer
 
 
 @dataclass(frozen=True)
@@ -58,14 +58,16 @@ def _all_frames(bag: Bag, topics: CameraTopics, slop_ns: int,
                 needed: Collection[int]) -> Iterator[BagFrame]:
     pairs: StampSynchronizer[BagMessage, BagMessage] = StampSynchronizer(slop_ns)
     infos: dict[str, BagMessage] = {}
-    # Needed images that have no partner yet.
-    alone: dict[int, BagMessage] = {}
+    # Needed images that have no partner yet, by stamp, with their number.
+    alone: dict[int, tuple[int, BagMessage]] = {}
+    colors = 0
     pending: tuple[BagMessage, BagMessage | None] | None = None
     for message in bag.messages(topics.names):
         pair: tuple[BagMessage, BagMessage | None] | None = None
         if message.topic == topics.color:
+            colors += 1
             if topics.depth and message.stamp_ns in needed:
-                alone[message.stamp_ns] = message
+                alone[message.stamp_ns] = colors, message
             pair = (pairs.add_color(message.stamp_ns, message) if topics.depth
                     else (message, None))
         elif message.topic == topics.depth:
@@ -74,20 +76,24 @@ def _all_frames(bag: Bag, topics: CameraTopics, slop_ns: int,
             infos[message.topic] = message
         if pair is not None:
             alone.pop(pair[0].stamp_ns, None)
-            # They come in their order: what is older has no partner.
-            for stamp_ns in [older for older in alone if older < pair[0].stamp_ns]:
-                yield from _frame((alone.pop(stamp_ns), None), infos, topics)
+        # Pairs come in their order, and depth comes no later than so many images.
+        lone = [stamp_ns for stamp_ns, (number, _) in alone.items()
+                if (pair is not None and stamp_ns < pair[0].stamp_ns)
+                or colors - number > QUEUE_LENGTH]
         # The calibration of an image may be recorded after it.
-        if pending is not None and (pair is not None or _have(infos, topics, pending[0])):
+        if pending is not None and (pair is not None or lone
+                                    or _have(infos, topics, pending[0])):
             yield from _frame(pending, infos, topics)
             pending = None
+        for stamp_ns in lone:
+            yield from _frame((alone.pop(stamp_ns)[1], None), infos, topics)
         if pair is not None and _have(infos, topics, pair[0]):
             yield from _frame(pair, infos, topics)
         elif pair is not None:
             pending = pair
     if pending is not None:
         yield from _frame(pending, infos, topics)
-    for message in alone.values():
+    for _, message in alone.values():
         yield from _frame((message, None), infos, topics)
 
 

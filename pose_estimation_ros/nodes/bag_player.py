@@ -21,11 +21,11 @@ from pose_estimation_ros.core.errors import InvalidInputError
 from pose_estimation_ros.datasets.bag import Bag, BagMessage
 from pose_estimation_ros.datasets.bag_camera import COMPRESSED, CameraTopics
 from pose_estimation_ros.nodes.bag_frames import frames_of
+from pose_estimation_ros.nodes.bag_topics import RESULTS, results_topic
 from pose_estimation_ros.nodes.conversions import ns_to_stamp, stamp_to_ns
 from pose_estimation_ros.nodes.message_types import message_type
 
 _QUEUE = 5
-_RESULTS = 'object_detections'
 # A frame that is lost on the way is shown again after this share of the longest wait.
 _SECOND_TRY = 0.3
 _LOOK_SECONDS = 0.1
@@ -83,11 +83,12 @@ def answered_stamps(bag: Bag) -> frozenset[int]:
 
     Raises:
         InvalidInputError: If none has.
+        ConfigurationError: If there are results of several estimators.
     """
-    topics = [name for name in bag.topics if name.rpartition('/')[2] == _RESULTS]
-    stamps = frozenset(message.stamp_ns for message in bag.messages(topics))
+    topic = results_topic(bag)
+    stamps = frozenset(message.stamp_ns for message in bag.messages([topic]))
     if not stamps:
-        raise InvalidInputError(f'{bag.path} has no {_RESULTS}, so no image is answered; it has '
+        raise InvalidInputError(f'{bag.path} has no {RESULTS}, so no image is answered; it has '
                                 f'{bag.listing()}. Set frames to all')
     return stamps
 
@@ -123,7 +124,7 @@ class BagPlayer:
         self._answered: set[int] = set()
         self._answer_came = threading.Condition()
         if options.pace == 'results':
-            node.create_subscription(Detection3DArray, _RESULTS, self._on_result, 10)
+            node.create_subscription(Detection3DArray, RESULTS, self._on_result, 10)
         self.fault: Exception | None = None
         self._thread = threading.Thread(target=self._run, name='player', daemon=True)
 
@@ -187,8 +188,7 @@ class BagPlayer:
         shift_ns, is_anchored = 0, False
         for number, batch in enumerate(self._batches()):
             if first_ns is None:
-                # Not before: a large bag takes seconds to open, and what is late then would be
-                # caught up with stamps of the future.
+                # Not before: a large bag takes seconds to open.
                 first_ns, started = batch.time_ns, time.monotonic()
             due = (number / self._options.rate if self._options.pace == 'rate'
                    else (batch.time_ns - first_ns) / 1e9 if self._options.pace == 'recorded'
@@ -202,6 +202,9 @@ class BagPlayer:
                 is_anchored = batch.color is not None
                 stamp_ns = batch.time_ns if batch.color is None else batch.color.stamp_ns
                 shift_ns = self._node.get_clock().now().nanoseconds - stamp_ns
+                if self._options.pace == 'recorded':
+                    # What was late till now is not caught up with stamps of the future.
+                    started = time.monotonic() - due
             self._publish(batch, shift_ns)
             if batch.color is not None:
                 shown += 1
@@ -244,7 +247,7 @@ class BagPlayer:
         self._tell_time(None if first is None else first.time_ns)
         color = self._publishers[self._topics.color]
         found, since = self._found(), time.monotonic()
-        while not (color.get_subscription_count() and self._node.count_publishers(_RESULTS)
+        while not (color.get_subscription_count() and self._node.count_publishers(RESULTS)
                    and time.monotonic() > since + _SETTLED_SECONDS):
             if self._stopping.wait(_LOOK_SECONDS):
                 return
@@ -255,7 +258,7 @@ class BagPlayer:
         """Return how many listeners of each topic, and how many sources of results, are known."""
         publishers = [*self._publishers.values(), *filter(None, [self._clock])]
         return [*(publisher.get_subscription_count() for publisher in publishers),
-                self._node.count_publishers(_RESULTS)]
+                self._node.count_publishers(RESULTS)]
 
     def _wait_for_result(self, batch: _Batch, shift_ns: int) -> None:
         """Wait for the results of a frame; show it once more if they do not come."""
@@ -267,7 +270,7 @@ class BagPlayer:
         self._publish(batch, shift_ns)
         if not self._has_result(stamp_ns, (1.0 - _SECOND_TRY) * timeout):
             self._node.get_logger().warning(
-                f'no {_RESULTS} came for the frame of {stamp_ns / 1e9:.3f} s within '
+                f'no {RESULTS} came for the frame of {stamp_ns / 1e9:.3f} s within '
                 f'{timeout:g} s; going on (/diagnostics of the estimator says why)')
 
     def _has_result(self, stamp_ns: int, timeout: float) -> bool:

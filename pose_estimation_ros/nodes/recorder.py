@@ -71,7 +71,7 @@ class Recorder(Node):
         self._recording.note(VERSION_NOTE, __version__)
         self._subscriptions_by_topic: dict[str, Subscription[Any]] = {}
         self._unknown: set[str] = set()
-        self._early: deque[RecordedMessage] = deque()
+        self._early: dict[str, deque[RecordedMessage]] = {}
         self._told: str | None = None
         self._noted: Mapping[str, Any] = {}
         self._parameter_watch = ParameterWatch(
@@ -108,6 +108,8 @@ class Recorder(Node):
                 self._unknown.add(topic)
                 self.get_logger().warning(f'{topic} is not recorded: {error}')
         self._parameter_watch.look()
+        if time_ns := self.get_clock().now().nanoseconds:
+            self._add_early(time_ns)
         self._tell()
 
     def _wanted_topics(self) -> Iterator[tuple[str, str]]:
@@ -151,14 +153,16 @@ class Recorder(Node):
                 add(RecordedMessage(topic, name, time_ns, data, latched))
             elif latched:
                 # It does not come again, and holds for all that follows.
-                self._early.append(RecordedMessage(topic, name, 0, data, latched))
+                early = self._early.setdefault(topic, deque(maxlen=_QUEUE))
+                early.append(RecordedMessage(topic, name, 0, data, latched))
 
         return receive
 
     def _add_early(self, time_ns: int) -> None:
         """Record what came before time was known, as of the first time that is."""
         while self._early:
-            self._recording.add(replace(self._early.popleft(), time_ns=time_ns))
+            for message in self._early.popitem()[1]:
+                self._recording.add(replace(message, time_ns=time_ns))
 
     def _keep_parameters(self, values: Mapping[str, Any]) -> None:
         """Keep the estimator's parameters in the bag: with them its poses can be made again."""

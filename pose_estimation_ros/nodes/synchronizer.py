@@ -11,7 +11,7 @@ Color = TypeVar('Color')
 Depth = TypeVar('Depth')
 
 # Depth that is compressed or sent far may come half a second after its colour.
-_QUEUE_LENGTH = 20
+QUEUE_LENGTH = 20
 # A gap is worth a word only when it lasts: depth may simply come a little later than colour.
 _PATIENCE = 3
 _JUMP_BACK_NS = 1_000_000_000
@@ -29,9 +29,9 @@ class StampSynchronizer(Generic[Color, Depth]):
                 `limit_ns`.
         """
         self.slop_ns = slop_ns
-        self._colors: deque[tuple[int, Color]] = deque(maxlen=_QUEUE_LENGTH)
-        self._depths: deque[tuple[int, Depth]] = deque(maxlen=_QUEUE_LENGTH)
-        self._color_stamps: deque[int] = deque(maxlen=_QUEUE_LENGTH)
+        self._colors: deque[tuple[int, Color]] = deque(maxlen=QUEUE_LENGTH)
+        self._depths: deque[tuple[int, Depth]] = deque(maxlen=QUEUE_LENGTH)
+        self._color_stamps: deque[int] = deque(maxlen=QUEUE_LENGTH)
         self._unpaired_colors = 0
         self._colors_since_depth = 0
 
@@ -74,11 +74,11 @@ class StampSynchronizer(Generic[Color, Depth]):
         """
         if self._unpaired_colors < _PATIENCE or not self._colors or not self._depths:
             return None
-        if self._colors_since_depth >= _QUEUE_LENGTH:
+        if self._colors_since_depth >= QUEUE_LENGTH:
             return None
         newest, latest_depth = self._colors[-1][0], self._depths[-1][0]
         oldest = self._colors[0][0]
-        if len(self._colors) == _QUEUE_LENGTH and latest_depth < oldest - self.limit_ns:
+        if len(self._colors) == QUEUE_LENGTH and latest_depth < oldest - self.limit_ns:
             return (f'depth arrives {(newest - latest_depth) / 1e9:.3g} s after the colour of its '
                     f'stamp, which is kept for {(newest - oldest) / 1e9:.3g} s; make it faster '
                     '(less compression, a nearer republisher) or the camera slower, and let both '
@@ -115,7 +115,7 @@ class StampSynchronizer(Generic[Color, Depth]):
 
 
 def _after(queue: deque[tuple[int, Color]], stamp_ns: int) -> deque[tuple[int, Color]]:
-    return deque((entry for entry in queue if entry[0] > stamp_ns), maxlen=_QUEUE_LENGTH)
+    return deque((entry for entry in queue if entry[0] > stamp_ns), maxlen=QUEUE_LENGTH)
 
 
 def _nearest(queue: deque[tuple[int, Color]], stamp_ns: int,

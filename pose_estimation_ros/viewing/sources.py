@@ -14,15 +14,14 @@ from pose_estimation_ros.datasets import open_frames
 from pose_estimation_ros.datasets.bag import Bag, is_bag, open_bag
 from pose_estimation_ros.datasets.bag_camera import CameraTopics, choose_camera
 from pose_estimation_ros.evaluation.bag_results import (
-    TRUTH,
     FrameResult,
     frame_result,
     recorded_results,
-    results_topic,
 )
 from pose_estimation_ros.evaluation.demo_report import EstimatedObject
 from pose_estimation_ros.nodes.bag_frames import BagFrame, frames_of
 from pose_estimation_ros.nodes.bag_messages import raw_frame, read_message
+from pose_estimation_ros.nodes.bag_topics import TRUTH, results_topic
 from pose_estimation_ros.pipeline import Pipeline
 from pose_estimation_ros.runtime.undistortion import Undistorter
 from pose_estimation_ros.viewing.seen_frame import (

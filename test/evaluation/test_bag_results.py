@@ -6,7 +6,8 @@ import pytest
 
 from pose_estimation_ros.core.errors import ConfigurationError
 from pose_estimation_ros.datasets.bag import Bag, BagTopic
-from pose_estimation_ros.evaluation.bag_results import parameter_values, results_topic
+from pose_estimation_ros.evaluation.bag_results import parameter_values
+from pose_estimation_ros.nodes.bag_topics import results_topic
 
 BAG = Bag(Path('bag'), {}, {'pose_estimator.parameters': '{"seed": 7, "backend": "acr"}'}, 0, 0)
 
@@ -49,9 +50,13 @@ def test_all_spellings_of_ros_are_read(tmp_path: Path, text: str) -> None:
 
 
 def test_parameters_of_other_nodes_are_not_the_estimators(tmp_path: Path) -> None:
-    found = values_of(tmp_path, 'recorder:\n  ros__parameters: {compression: false}\n'
-                                '/**/replay_camera:\n  ros__parameters: {sync.slop: 0.5}\n')
-    assert found == parameter_values(BAG, None, ())
+    others = ('recorder:\n  ros__parameters: {compression: false}\n'
+              '/**/replay_camera:\n  ros__parameters: {sync.slop: 0.5}\n')
+    found = values_of(tmp_path, f'{others}/*:\n  ros__parameters: {{seed: 3}}\n')
+    assert found == {**parameter_values(BAG, None, ()), 'seed': 3}
+    assert values_of(tmp_path, f'{others}pose_estimator:\n  ros__parameters:\n')['seed'] == 7
+    with pytest.raises(ConfigurationError, match='no section pose_estimator.*recorder, /'):
+        values_of(tmp_path, others)
 
 
 @pytest.mark.parametrize('text', ['- a\n', 'pose_estimator: 3\n', 'pose_estimator: [1]\n'])

@@ -3,6 +3,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from pose_estimation_ros.core.errors import InvalidInputError
 from pose_estimation_ros.core.rotation import axis_rotation
 from pose_estimation_ros.core.se3 import make_transform
 from pose_estimation_ros.datasets.annotated_frame import ObjectAnnotation
@@ -89,6 +90,8 @@ def test_objects_that_lie_can_be_left_out():
     kept, answers = leave_out(truth, estimates, Judged(standing=True))
     assert [entry.T_camera_object[0, 3] for entry in kept[0].objects] == [5.0, 9.0]
     assert [entry.T_camera_object[0, 3] for entry in answers[0].predictions] == [5.0]
+    with pytest.raises(InvalidInputError, match='nothing tells which objects stand; leave'):
+        leave_out([FrameTruth('a', (mug(0.0),))], [], Judged(standing=True))
     row, settings = report([lying, mug(5.0)], [estimate(0.0), estimate(5.0)],
                            judged=Judged(standing=True))
     assert (row['objects'], row['found, %']) == (1, 100.0)
