@@ -16,6 +16,7 @@ from pose_estimation_ros.runtime.model_store import cache_folder
 from pose_estimation_ros.runtime.providers import (
     CPU,
     CUDA,
+    TENSORRT,
     check_installation,
     choose_providers,
     load_gpu_libraries,
@@ -32,6 +33,9 @@ _DTYPES = {'tensor(float)': np.float32, 'tensor(float16)': np.float16,
            'tensor(double)': np.float64, 'tensor(int64)': np.int64, 'tensor(int32)': np.int32,
            'tensor(uint8)': np.uint8, 'tensor(bool)': np.bool_}
 _WARM_UP_RUNS = 2
+# An engine of TensorRT is for the sizes that were seen: the first frame with more objects waits
+# until another is built, which takes up to minutes.
+_TENSORRT_OBJECTS = 16
 _GPU_CURE = ("check the NVIDIA driver; get CUDA and cuDNN with pip install 'onnxruntime-gpu[cuda,"
              "cudnn]' (1.21 or newer finds them by itself), or name their folders in "
              'LD_LIBRARY_PATH')
@@ -220,9 +224,18 @@ class InferenceSession:
     def warm_up(self, shapes: Mapping[str, tuple[int, ...]]) -> None:
         """Run on zeros so that memory is taken and GPU kernels are chosen before the first frame.
 
+        With TensorRT also on batches of 16 objects.
+
         Args:
             shapes: Full shape of each input, by name.
         """
+        self._run_on_zeros(shapes)
+        varying = {spec.name for spec in self.inputs if spec.shape and spec.shape[0] is None}
+        if self.providers[0] == TENSORRT and varying:
+            self._run_on_zeros({name: (_TENSORRT_OBJECTS, *shape[1:]) if name in varying else shape
+                                for name, shape in shapes.items()})
+
+    def _run_on_zeros(self, shapes: Mapping[str, tuple[int, ...]]) -> None:
         dtypes = {spec.name: spec.dtype for spec in self.inputs}
         zeros = {name: np.zeros(shape, dtype=dtypes.get(name, np.float32))
                  for name, shape in shapes.items()}

@@ -65,6 +65,21 @@ def test_warming_up_checks_the_shapes(doubling_network: Path):
         session.warm_up({'x': (2, 5)})
 
 
+@pytest.mark.parametrize(('provider', 'batches'), [
+    ('CPUExecutionProvider', {1}), ('TensorrtExecutionProvider', {1, 16})])
+def test_tensorrt_builds_its_engines_for_many_objects_before_the_first_frame(
+        doubling_network: Path, monkeypatch: pytest.MonkeyPatch, provider: str,
+        batches: set[int]):
+    session = InferenceSession(doubling_network, 'cpu', threads=1)
+    session.providers = (provider, *session.providers)
+    seen = []
+    run = InferenceSession.run
+    monkeypatch.setattr(InferenceSession, 'run', lambda self, inputs: (
+        seen.append(len(inputs['x'])), run(self, inputs))[1])
+    session.warm_up({'x': (1, 3)})
+    assert set(seen) == batches
+
+
 def test_a_closed_network_says_so(doubling_network: Path):
     session = InferenceSession(doubling_network, 'cpu', threads=1)
     session.close()
