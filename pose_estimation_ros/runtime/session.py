@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -156,10 +156,7 @@ class InferenceSession:
                              'restore it from the repository') from error
         self.providers = tuple(self._session.get_providers())
         if required_provider(chosen) not in self.providers:
-            raise ConfigurationError(
-                f'device {device!r} was asked for but could not be started, running would be on '
-                f'{", ".join(self.providers)}; {_GPU_CURE}, or choose device '
-                "'cpu' or 'auto'")
+            raise ConfigurationError(not_started(device, self.providers))
         if CUDA in dict(providers) and CUDA not in self.providers:
             _LOG.warning('%s runs on the CPU: this ONNX Runtime is made for a GPU but could not '
                          "start it; %s; device 'cpu' ends this warning", path.name, _GPU_CURE)
@@ -289,6 +286,12 @@ def _spec(entry: Any) -> TensorSpec:
 def _dtype(name: str) -> np.dtype[Any]:
     """Return the type of elements that ONNX Runtime calls so."""
     return np.dtype(_DTYPES.get(name, np.float32))
+
+
+def not_started(device: str, providers: Sequence[str]) -> str:
+    """Return what to say of a wanted device that could not be started, and what to do."""
+    return (f'device {device!r} was asked for but could not be started, running would be on '
+            f"{', '.join(providers)}; {_GPU_CURE}, or choose device 'cpu' or 'auto'")
 
 
 def is_out_of_memory(error: BaseException) -> bool:

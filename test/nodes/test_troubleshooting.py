@@ -14,6 +14,7 @@ from pose_estimation_ros.nodes.diagnostics import FrameOutcome, Monitor
 from pose_estimation_ros.nodes.frame_input import CURES_OF_SILENCE
 from pose_estimation_ros.nodes.input_health import InputFacts, InputRecord, problems
 from pose_estimation_ros.nodes.ros_compat import share_file
+from pose_estimation_ros.runtime.session import not_started
 from pose_estimation_ros.segmentation.mask_rcnn import Miss
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -53,8 +54,9 @@ def emptiness():
 
 @pytest.fixture(scope='module')
 def spoken():
-    """What the inputs' health is told as, from the function that tells it."""
+    """What is joined of parts, from the functions that tell it."""
     return {
+        not_started('cuda', ['CPUExecutionProvider']),
         sentence_of('colour', 0, InputRecord()), sentence_of('depth', 0, InputRecord()),
         sentence_of('colour', 1, InputRecord(), 'sensor_msgs/msg/CompressedImage'),
         sentence_of('colour', 1, InputRecord(incompatible='reliability')),

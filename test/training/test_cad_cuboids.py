@@ -50,7 +50,9 @@ def test_a_cuboid_of_models_leaves_out_one_vertex_in_a_hundred(tmp_path: Path) -
     heights = np.arange(100) / 99
     points = [f'{-0.1 if number % 2 else 0.3} {0.2 * (number % 5)} {height}'
               for number, height in enumerate(heights)]
-    (folder / '01.off').write_text('\n'.join(['OFF', '100 1 0', *points, '3 0 1 2', '']))
+    # Vertices of no triangle would not count.
+    faces = [f'3 {number} {number + 1} {number + 2}' for number in range(98)]
+    (folder / '01.off').write_text('\n'.join(['OFF', '100 98 0', *points, *faces, '']))
     far = ['0.1 0.4 0.5', '0.1 0.4 0.5', '0.1 0.4 9']
     (folder / '02.off').write_text('\n'.join(['OFF', '3 1 0', *far, '3 0 1 2', '']))
 
