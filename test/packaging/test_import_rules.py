@@ -34,7 +34,7 @@ ALLOWED = {
 ON_TOP = {'training', 'evaluation', 'viewing', 'cli'}
 CAMERAS = {f'{PACKAGE}.nodes.{name}'
            for name in ('simulated_camera', 'replay_camera', 'bag_frames', 'bag_player',
-                        'bag_messages')}
+                        'bag_messages', 'bag_topics')}
 ROS = {'rclpy', 'tf2_ros', 'cv_bridge', 'message_filters', 'launch', 'launch_ros'}
 MESSAGES = {'builtin_interfaces', 'diagnostic_msgs', 'geometry_msgs', 'lifecycle_msgs',
             'rcl_interfaces', 'rosgraph_msgs', 'sensor_msgs', 'std_msgs', 'std_srvs', 'tf2_msgs',
