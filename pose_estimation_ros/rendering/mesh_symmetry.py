@@ -14,7 +14,6 @@ by a Hausdorff distance.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from math import gcd
 
 import numpy as np
@@ -25,6 +24,11 @@ from pose_estimation_ros.core.rotation import angle_between, axis_rotation
 from pose_estimation_ros.core.symmetry import NO_SYMMETRY, Symmetry
 from pose_estimation_ros.rendering.mesh import Mesh
 from pose_estimation_ros.rendering.open3d_renderer import Open3DRayCaster
+from pose_estimation_ros.rendering.symmetry_elements import (
+    ANY_ANGLE,
+    SymmetryElement,
+    SymmetryProposal,
+)
 
 FloatArray = NDArray[np.float64]
 
@@ -33,7 +37,6 @@ TOLERANCE = 0.03
 LARGEST = 0.10
 # Symmetries are of core.symmetry if they move the origin by no more than this of the diameter.
 OFF_ORIGIN = 0.02
-ANY_ANGLE = 0
 
 _QUANTILE = 0.95
 _POINTS = 2000
@@ -55,64 +58,6 @@ _MOST_NORMALS = 6
 _LARGEST_GROUP = 60
 # A symmetry belongs to another point if it misses by less than this share there.
 _FAR_BETTER = 0.5
-_ORDER_NAMES = {ANY_ANGLE: 'turns by any angle', 2: 'half turn', 3: 'third of a turn',
-                4: 'quarter turn'}
-
-
-@dataclass(frozen=True)
-class SymmetryElement:
-    """A line about which a surface can be turned onto itself.
-
-    Attributes:
-        direction: Unit vector along it, mesh frame.
-        point: The point of the line nearest to the origin, metres, mesh frame.
-        order: Turns of 2 pi / order; 0 = any angle.
-        deviation: Share of the diameter within which 95 % of the turned surface is of itself.
-        largest: The same for all of it.
-        reason: Why it is left out of a proposal; '' = it is not.
-    """
-
-    direction: tuple[float, float, float]
-    point: tuple[float, float, float]
-    order: int
-    deviation: float
-    largest: float
-    reason: str = ''
-
-    @property
-    def offset(self) -> float:
-        """Distance of the line from the origin, metres."""
-        return float(np.linalg.norm(self.point))
-
-    def describe(self) -> str:
-        """Return the element in words, such as 'half turn about (0, 0, 1)'."""
-        turn = _ORDER_NAMES.get(self.order, f'1/{self.order} of a turn')
-        axis = ', '.join(f'{value:.3g}' for value in np.round(self.direction, 3) + 0.0)
-        why = f'; left out: {self.reason}' if self.reason else ''
-        return (f'{turn} about ({axis}), off by {100 * self.deviation:.1f} % of the diameter, at '
-                f'most {100 * self.largest:.1f} %{why}')
-
-
-@dataclass(frozen=True)
-class SymmetryProposal:
-    """What is symmetric about a mesh.
-
-    Attributes:
-        symmetry: The rotations about the origin of the mesh frame.
-        used: The lines that it is made of.
-        left_out: Lines that `core.symmetry` cannot express, each with its reason.
-        diameter: Of the surface, to about 1 %, metres; the unit of deviations.
-    """
-
-    symmetry: Symmetry
-    used: tuple[SymmetryElement, ...]
-    left_out: tuple[SymmetryElement, ...]
-    diameter: float
-
-    def describe(self) -> str:
-        """Return one line per symmetry in words."""
-        lines = [element.describe() for element in (*self.used, *self.left_out)]
-        return '\n'.join(lines) or 'no symmetry'
 
 
 def propose_symmetry(mesh: Mesh) -> SymmetryProposal:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 
 import cv2
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 pytest.importorskip('small_gicp', reason='the fit to depth is optional')
 pytest.importorskip('open3d', reason='objects are drawn with Open3D, which is optional')
@@ -229,17 +231,21 @@ def test_without_depth_nothing_changes() -> None:
         assert refined(pose, ModelSurface.of(mesh), frame) is pose
 
 
+def placed_brackets() -> Iterator[tuple[NDArray[np.float64], NDArray[np.bool_]]]:
+    """Yield poses of a bracket and the pixels that show it."""
+    for seed in range(8):
+        T = make_transform(random_rotation(np.random.default_rng(seed)),
+                           np.array([0.03, -0.02, 0.6]))
+        yield T, np.isfinite(depth_of(bracket(), T))
+
+
 @pytest.mark.parametrize('region', ['mask', 'box'])
 @pytest.mark.parametrize('off', [0.0, 0.05, -0.05])
 def test_an_object_without_depth_is_not_moved_to_the_wall_behind_it(
         off: float, region: str) -> None:
     """It is black: the rim of a mask that is too large, or a box's corners, have depth alone."""
-    mesh = bracket()
-    surface = ModelSurface.of(mesh)
-    for seed in range(8):
-        T = make_transform(random_rotation(np.random.default_rng(seed)),
-                           np.array([0.03, -0.02, 0.6]))
-        shown = np.isfinite(depth_of(mesh, T))
+    surface = ModelSurface.of(bracket())
+    for T, shown in placed_brackets():
         frame = before_a_wall(shown)
         start = T.copy()
         start[2, 3] += off
@@ -248,12 +254,8 @@ def test_an_object_without_depth_is_not_moved_to_the_wall_behind_it(
 
 
 def test_a_mask_without_depth_tells_also_where_a_pose_beside_it_has_depth() -> None:
-    mesh = bracket()
-    surface = ModelSurface.of(mesh)
-    for seed in range(8):
-        T = make_transform(random_rotation(np.random.default_rng(seed)),
-                           np.array([0.03, -0.02, 0.6]))
-        shown = np.isfinite(depth_of(mesh, T))
+    surface = ModelSurface.of(bracket())
+    for T, shown in placed_brackets():
         beside = T.copy()
         beside[0, 3] += 0.06
         pose = pose_at(beside, grown(shown))
