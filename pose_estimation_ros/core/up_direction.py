@@ -3,10 +3,14 @@
 Tables, shelves and floors share one normal, so it collects more votes than any other direction
 of a tabletop scene. Walls are told apart by the image: a camera that is held upright and looks
 down sees horizontal surfaces with normals that point up in the image, and walls with normals
-that point sideways or down.
+that point sideways or down. A surface that faces the camera squarely may be either, the table
+under a camera that looks straight down or the wall before a level one: it is the wall where a
+table can be seen besides.
 """
 
 from __future__ import annotations
+
+from collections.abc import Iterable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,11 +28,15 @@ _LARGEST_BEND = 0.012
 # A horizontal surface's normal points up in the image by at least this part, or straight at a
 # camera that looks down at it.
 _LEAST_UPWARD = 0.15
-_STRAIGHT_DOWN = 0.95
+_STRAIGHT = 0.95
+# Of the table's votes so many are enough beside a surface that faces the camera: less are sides
+# of objects that are seen from above.
+_LEAST_TABLE = 0.2
 _CANDIDATES = 192
 _VOTE_ANGLE = np.radians(8.0)
 # Wide at first: of a ground at the border of what counts as upward only a part was voted for.
-_REFINE_ANGLES = np.radians((20.0, 14.0, 10.0, 8.0, 6.0, 5.0))
+_WIDE_ANGLES = np.radians((20.0, 14.0, 10.0))
+_REFINE_ANGLES = np.radians((8.0, 6.0, 5.0))
 _LEAST_VOTES = 150
 _LEAST_SHARE = 0.08
 
@@ -48,20 +56,60 @@ def estimate_up(depth: NDArray[np.float32], intrinsics: CameraIntrinsics,
     normals = _surface_normals(depth, intrinsics)
     if len(normals) < _LEAST_VOTES:
         return None
-    looked_down_on = (normals[:, 2] < -_STRAIGHT_DOWN) & (normals[:, 1] < 0.1)
-    upward = normals[(normals[:, 1] < -_LEAST_UPWARD) | looked_down_on]
-    if len(upward) < _LEAST_VOTES:
-        return None
+    faced = (normals[:, 2] < -_STRAIGHT) & (normals[:, 1] < 0.1)
+    upward = ~faced & (normals[:, 1] < -_LEAST_UPWARD)
     generator = np.random.default_rng(seed)
-    chosen = generator.choice(len(upward), min(_CANDIDATES, len(upward)), replace=False)
-    votes = (upward @ upward[chosen].T > np.cos(_VOTE_ANGLE)).sum(axis=0)
-    up = upward[chosen[int(np.argmax(votes))]]
-    if votes.max() < max(_LEAST_VOTES, _LEAST_SHARE * len(normals)):
+    voted = [_most_voted(normals[group], generator) for group in (upward, faced) if group.any()]
+    votes = [_votes(normals, up) for up in voted]
+    least = max(_LEAST_VOTES, _LEAST_SHARE * len(normals))
+    enough = [up for up, number in zip(voted, votes, strict=True) if number >= least]
+    if not enough:
         return None
-    for angle in _REFINE_ANGLES:
-        mean = normals[normals @ up > np.cos(angle)].sum(axis=0)
-        up = mean / np.linalg.norm(mean)
-    return np.asarray(up, dtype=np.float64)
+    up = max(enough, key=lambda up: _votes(normals, up) * _level(up[None])[0])
+    # Seen from above, an open box has a wall that faces each way; nothing faces a table.
+    if len(votes) == 2 and voted[0][1] < -_STRAIGHT and votes[0] > max(
+            _LEAST_VOTES, _LEAST_TABLE * votes[1], 2 * _votes(normals, -voted[0])):
+        up = voted[0]
+    return _refined(normals, up)
+
+
+def _most_voted(normals: NDArray[np.float32], generator: np.random.Generator) -> FloatArray:
+    """Return the (3,) normal of (M, 3) that most others are near to."""
+    chosen = generator.choice(len(normals), min(_CANDIDATES, len(normals)), replace=False)
+    votes = (normals @ normals[chosen].T > np.cos(_VOTE_ANGLE)).sum(axis=0)
+    best = chosen[int(np.argmax(votes * _level(normals[chosen])))]
+    return np.asarray(normals[best], dtype=np.float64)
+
+
+def _level(up: FloatArray) -> FloatArray:
+    """Return (M,) weights of (M, 3) directions: cameras lean forwards, seldom to a side."""
+    return np.asarray((1.0 - 0.7 * up[:, 0] ** 2) ** 2)
+
+
+def _votes(normals: NDArray[np.float32], up: FloatArray,
+           angle: float = _VOTE_ANGLE) -> int:
+    return int((normals @ up > np.cos(angle)).sum())
+
+
+def _refined(normals: NDArray[np.float32], up: FloatArray) -> FloatArray:
+    """Return the (3,) mean of the normals of the surface that one of them is of."""
+    wide = _narrowed(normals, up, (*_WIDE_ANGLES, *_REFINE_ANGLES))
+    # The wide mean of two surfaces lies between them, where few normals are.
+    if 2 * _votes(normals, wide, _REFINE_ANGLES[-1]) < _votes(normals, up, _REFINE_ANGLES[-1]):
+        return _narrowed(normals, up, _REFINE_ANGLES)
+    return wide
+
+
+def _narrowed(normals: NDArray[np.float32], up: FloatArray,
+              angles: Iterable[float]) -> FloatArray:
+    """Return the (3,) mean of the normals within one angle of the mean before, and so on."""
+    for angle in angles:
+        near = normals[normals @ up > np.cos(angle)]
+        if not len(near):
+            break
+        up = near.sum(axis=0, dtype=np.float64)
+        up /= np.linalg.norm(up)
+    return up
 
 
 def view_rotation(ray: FloatArray, up: FloatArray) -> FloatArray:

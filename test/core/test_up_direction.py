@@ -71,6 +71,60 @@ def test_a_wall_that_fills_more_of_the_image_is_not_taken_for_the_ground() -> No
     assert angle(estimate, up) < 1.0
 
 
+def first_surface(*planes: tuple[np.ndarray, float]) -> np.ndarray:
+    return np.fmin.reduce([plane_depth(normal, height) for normal, height in planes])
+
+
+@pytest.mark.parametrize('pitch', [0.0, 3.0, 5.0, 8.0])
+@pytest.mark.parametrize('yaw', [0.0, 10.0, 17.0])
+def test_the_table_before_a_wall_is_the_ground_of_a_level_camera(pitch: float,
+                                                                yaw: float) -> None:
+    up = looking_down(np.radians(pitch), 0.0)
+    ahead = np.array([0.0, -np.sin(np.radians(pitch)), np.cos(np.radians(pitch))])
+    wall = axis_rotation(up, np.radians(yaw)) @ -ahead
+
+    estimate = estimate_up(first_surface((up, 0.25), (wall, 1.2)), CAMERA)
+
+    assert angle(estimate, up) < 1.0
+
+
+def test_an_open_box_from_above_stands_on_its_bottom() -> None:
+    up = np.array([0.0, 0.0, -1.0])
+    walls = [(np.array(side), 0.3) for side in
+             ([1.0, 0, 0], [-1.0, 0, 0], [0, 1.0, 0], [0, -1.0, 0])]
+
+    estimate = estimate_up(first_surface((up, 1.2), *walls), CAMERA)
+
+    assert angle(estimate, up) < 1.0
+
+
+def test_a_wall_at_a_side_is_not_the_ground_of_a_rolled_camera() -> None:
+    up = looking_down(np.radians(30), np.radians(20))
+    wall = np.cross(up, np.array([0.0, 0.0, 1.0]))
+    wall /= np.linalg.norm(wall)
+    table = plane_depth(up, 0.6)
+    table[:80] = np.nan
+    # More of it is seen, and its normal points up in the image, too.
+    depth = np.fmin(table, plane_depth(wall, 0.05))
+    assert (depth == table).sum() < (depth > 0).sum() / 2
+    assert wall[1] < -0.15
+    assert angle(estimate_up(depth, CAMERA), up) < 1.0
+
+
+@pytest.mark.parametrize('between', [11.0, 13.0, 15.0, 18.0])
+@pytest.mark.parametrize('column', [120, 160, 200])
+def test_of_two_tables_that_lean_towards_each_other_one_is_the_ground(between: float,
+                                                                     column: int) -> None:
+    up = looking_down(np.radians(40), 0.0)
+    other = looking_down(np.radians(40 - between), 0.0)
+    left = np.arange(CAMERA.width) < column
+    depth = np.where(left, plane_depth(up, 0.6), plane_depth(other, 0.45))
+
+    estimate = estimate_up(depth, CAMERA)
+
+    assert min(angle(estimate, up), angle(estimate, other)) < 1.0
+
+
 def test_an_object_on_the_table_does_not_tilt_the_normal() -> None:
     up = looking_down(0.8, 0.1)
     depth = plane_depth(up, 0.6)
