@@ -25,7 +25,10 @@ BoolArray = NDArray[np.bool_]
 ALL = 'all'
 BINS = 5
 CONFIDENCE_COLUMNS = ('category', 'right', 'wrong', 'right, %', 'AUC')
+LEAST_SCORES = (0.0, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 0.7)
 RELIABILITY_COLUMNS = ('score', 'estimates', 'mean score, %', 'right, %')
+THRESHOLD_COLUMNS = ('least score', 'estimates', 'right', 'wrong', 'right of estimates, %',
+                     'objects with a right estimate, %')
 
 
 def area_under_curve(scores: NDArray[np.floating], right: BoolArray) -> float:
@@ -59,9 +62,27 @@ def reliability_rows(scores: FloatArray, right: BoolArray) -> list[tuple[object,
             for number in range(BINS) if (index == number).any()]
 
 
+def threshold_rows(scores: FloatArray, right: BoolArray,
+                   objects: int) -> list[tuple[object, ...]]:
+    """Return a row for each of the least scores that a user may ask for.
+
+    Args:
+        scores: (N,) of the estimates.
+        right: (N,) the truth.
+        objects: How many objects there are.
+
+    Returns:
+        See `THRESHOLD_COLUMNS`; the rows end with the last score that an estimate reaches.
+    """
+    kept = [(least, right[scores >= least]) for least in LEAST_SCORES]
+    return [(least, len(own), int(own.sum()), int((~own).sum()), float(100 * own.mean()),
+             100 * int(own.sum()) / objects if objects else float('nan'))
+            for least, own in kept if len(own)]
+
+
 def confidence_reports(truth: Sequence[FrameTruth], predictions: Sequence[FramePredictions],
-                       settings: Mapping[str, object]) -> tuple[Report, Report]:
-    """Return the tables 'confidence' (AUC) and 'confidence-reliability'.
+                       settings: Mapping[str, object]) -> tuple[Report, Report, Report]:
+    """Return the tables 'confidence' (AUC), 'confidence-reliability' and 'confidence-thresholds'.
 
     Args:
         truth: Of all frames.
@@ -72,10 +93,11 @@ def confidence_reports(truth: Sequence[FrameTruth], predictions: Sequence[FrameP
         InvalidInputError: If the predictions belong to other frames.
     """
     pairs = paired(truth, predictions)
-    rows = []
+    rows, objects = [], 0
     scores, right = [np.zeros(0)], [np.zeros(0, dtype=np.bool_)]
     for category in categories_of(pairs):
         pooled = pool(pairs, category)
+        objects += len(pooled.objects)
         if len(pooled.scores):
             scores.append(pooled.scores)
             right.append(_right(pooled))
@@ -86,7 +108,9 @@ def confidence_reports(truth: Sequence[FrameTruth], predictions: Sequence[FrameP
     return (Report('confidence', CONFIDENCE_COLUMNS,
                    [*rows, _row(ALL, every_score, every_right)], facts),
             Report('confidence-reliability', RELIABILITY_COLUMNS,
-                   reliability_rows(every_score, every_right), facts))
+                   reliability_rows(every_score, every_right), facts),
+            Report('confidence-thresholds', THRESHOLD_COLUMNS,
+                   threshold_rows(every_score, every_right, objects), facts))
 
 
 def _right(pooled: CategoryPool) -> BoolArray:

@@ -56,12 +56,31 @@ def test_reliability_compares_scores_with_shares_in_fifths() -> None:
     assert rows[2][2:] == pytest.approx((95.0, 200 / 3))
 
 
+def test_a_higher_least_score_keeps_fewer_and_surer_estimates() -> None:
+    objects = [ObjectAnnotation(1, 'camera', '', _pose(x), SIZE) for x in (0.0, 1.0, 2.0, 3.0)]
+    estimates = [Prediction('camera', 0.6, _pose(0.0), SIZE),
+                 Prediction('camera', 0.1, _pose(1.0), SIZE),
+                 # A second estimate of an object, one turned too far, one that is no object's.
+                 Prediction('camera', 0.09, _pose(1.0), SIZE),
+                 Prediction('camera', 0.25, _pose(2.0, 40.0), SIZE),
+                 Prediction('camera', 0.0, _pose(9.0), SIZE)]
+    *_, table = confidence_reports([FrameTruth('a', tuple(objects))],
+                                   [FramePredictions('a', tuple(estimates))], {})
+    assert table.columns == ('least score', 'estimates', 'right', 'wrong',
+                             'right of estimates, %', 'objects with a right estimate, %')
+    assert table.rows == [(0.0, 5, 2, 3, 40.0, 50.0), (0.02, 4, 2, 2, 50.0, 50.0),
+                          (0.05, 4, 2, 2, 50.0, 50.0),
+                          (0.1, 3, 2, 1, pytest.approx(200 / 3), 50.0),
+                          (0.2, 2, 1, 1, 50.0, 25.0), (0.3, 1, 1, 0, 100.0, 25.0),
+                          (0.5, 1, 1, 0, 100.0, 25.0)]
+
+
 def _pose(x: float, angle: float = 0.0) -> np.ndarray:
     return make_transform(axis_rotation((0, 1, 0), np.radians(angle)), (x, 0.0, 1.0))
 
 
 def _rows(objects: list[ObjectAnnotation], estimates: list[Prediction]) -> dict[object, tuple]:
-    table, _ = confidence_reports([FrameTruth('a', tuple(objects))],
+    table, *_ = confidence_reports([FrameTruth('a', tuple(objects))],
                                   [FramePredictions('a', tuple(estimates))], {})
     return {row[0]: row for row in table.rows}
 
