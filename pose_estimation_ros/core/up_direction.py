@@ -81,7 +81,7 @@ def _most_voted(normals: NDArray[np.float32], generator: np.random.Generator) ->
     return np.asarray(normals[best], dtype=np.float64)
 
 
-def _level(up: FloatArray) -> FloatArray:
+def _level(up: NDArray[np.floating]) -> FloatArray:
     """Return (M,) weights of (M, 3) directions: cameras lean forwards, seldom to a side."""
     return np.asarray((1.0 - 0.7 * up[:, 0] ** 2) ** 2)
 
