@@ -53,11 +53,12 @@ class Symmetry:
         except (AttributeError, TypeError, ValueError) as error:
             raise InvalidInputError(f'a symmetry is a mapping of axis (3 numbers) and discrete '
                                     f'(lists of 9 numbers), not {plain!r}') from error
-        if axis is not None and (axis.shape != (3,) or abs(np.linalg.norm(axis) - 1) > 1e-3):
+        # NaN must not pass, and it compares as false.
+        if axis is not None and (axis.shape != (3,) or not abs(np.linalg.norm(axis) - 1) <= 1e-3):
             raise InvalidInputError(f'the axis of a symmetry must be a unit vector, not {axis}')
         matrices = discrete.reshape(-1, 3, 3) if discrete.size % 9 == 0 else np.zeros((1, 3, 3))
         deviation = np.abs(matrices @ np.swapaxes(matrices, 1, 2) - np.eye(3)).max(initial=0.0)
-        if deviation > 1e-3 or (np.linalg.det(matrices) < 0).any():
+        if not deviation <= 1e-3 or (np.linalg.det(matrices) < 0).any():
             raise InvalidInputError(f'the discrete part of a symmetry must be rotations of 9 '
                                     f'numbers each, row by row, not {plain["discrete"]}')
         unit = None if axis is None else (float(axis[0]), float(axis[1]), float(axis[2]))

@@ -195,7 +195,8 @@ def _line(entry: Mapping[str, Any]) -> SymmetryLine:
     direction = np.array(entry['axis'], dtype=np.float64)
     length = float(np.linalg.norm(direction))
     point = MILLIMETRE * np.array(entry['offset'], dtype=np.float64)
-    if direction.shape != (3,) or point.shape != (3,) or not length > 0:
+    if (direction.shape != (3,) or point.shape != (3,) or not 0 < length < np.inf
+            or not np.isfinite(point).all()):
         raise ValueError(f'symmetry axis {entry}')
     x, y, z = (direction / length).tolist()
     return SymmetryLine((x, y, z), (float(point[0]), float(point[1]), float(point[2])))

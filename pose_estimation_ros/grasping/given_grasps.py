@@ -67,7 +67,8 @@ def _grasp(entry: Any, where: str) -> GivenGrasp:
     if position.shape != (3,) or not np.isfinite(position).all() or np.abs(position).max() > 10:
         raise ConfigurationError(f'{where}: position is {position.tolist()}; give x, y, z in '
                                  'metres, object frame')
-    if orientation.shape != (4,) or abs(np.linalg.norm(orientation) - 1) > 1e-2:
+    # NaN must not pass, and it compares as false.
+    if orientation.shape != (4,) or not abs(np.linalg.norm(orientation) - 1) <= 1e-2:
         raise ConfigurationError(f'{where}: orientation is {orientation.tolist()}; give a unit '
                                  'quaternion x, y, z, w')
     if not 0 <= width < 10 or not 0 <= score <= 1:

@@ -87,8 +87,10 @@ def test_a_symmetry_comes_back_from_its_plain_form(symmetry: Symmetry) -> None:
 
 @pytest.mark.parametrize(('plain', 'complaint'), [
     ({'axis': [0.0, 2.0, 0.0]}, 'unit vector'),
+    ({'axis': [np.nan, 1.0, 0.0]}, 'unit vector'),
     ({'axis': 'y'}, 'not {'),
     ({'discrete': [[1.0] * 9]}, 'must be rotations'),
+    ({'discrete': [[np.nan] * 9]}, 'must be rotations'),
     ({'discrete': [[-1.0, 0, 0, 0, 1, 0, 0, 0, 1]]}, 'must be rotations'),
     ({'discrete': [[1.0, 0, 0]]}, 'must be rotations'),
     ([1, 2], 'a symmetry is a mapping'),

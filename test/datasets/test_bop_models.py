@@ -78,6 +78,8 @@ def test_a_symmetry_survives_writing_and_reading(tmp_path):
     ({'symmetries_discrete': [[1, 0, 0]]}, 'object 7 cannot be used'),
     ({'symmetries_discrete': [np.diag([1.0, 1, -1, 1]).ravel().tolist()]}, 'no rigid transform'),
     ({'symmetries_continuous': [{'axis': [0, 0, 0], 'offset': [0, 0, 0]}]}, 'symmetry axis'),
+    ({'symmetries_continuous': [{'axis': [0, 0, 1], 'offset': [0, float('nan'), 0]}]},
+     'symmetry axis'),
     ({'diameter': float('nan')}, 'not finite'),
     ({'size_x': 100000.0}, 'the model is 100 m large if its unit is millimetres'),
 ])
