@@ -17,6 +17,16 @@ from pose_estimation_ros.core.symmetry import NO_SYMMETRY, Symmetry
 
 MANIFEST_NAME = 'model.yaml'
 _READ_SIZE = 1 << 20
+_SECTIONS = ('input', 'parameters', 'training', 'metrics', 'symmetries', 'confidence')
+_ENTRIES: Mapping[str, type] = {
+    **dict.fromkeys(('name', 'task', 'backend', 'size', 'licence'), str),
+    'files': dict, 'categories': list, **dict.fromkeys(_SECTIONS, dict)}
+_FILE_ENTRIES: Mapping[str, type] = {'path': str, 'sha256': str, 'bytes': int, 'url': str}
+# What backends read without a check of their own.
+_INPUT_ENTRIES: Mapping[str, type] = {'points': int, 'every': int, 'color': bool,
+                                      'mirrors': list, 'mirrored_below': float}
+_TYPE_NAMES: Mapping[type, str] = {str: 'a text', int: 'a whole number', float: 'a number',
+                                   bool: 'true or false', list: 'a list', dict: 'a mapping'}
 
 
 @dataclass(frozen=True)
@@ -118,7 +128,8 @@ def read_manifest(path: Path) -> ModelManifest:
     """Read a `model.yaml`.
 
     Raises:
-        ModelError: If it is missing, is not YAML, or lacks or misnames an entry.
+        ModelError: If it is missing, is not YAML, or an entry is missing, misnamed or of another
+            type than it must be.
     """
     try:
         content = yaml.safe_load(path.read_text(encoding='utf-8'))
@@ -140,21 +151,43 @@ def read_manifest(path: Path) -> ModelManifest:
 def _check_keys(path: Path, content: dict[str, Any]) -> None:
     known = {entry.name for entry in fields(ModelManifest)}
     required = {'name', 'task', 'backend', 'size', 'files', 'categories'}
-    missing, unknown = sorted(required - content.keys()), sorted(content.keys() - known)
+    missing = sorted(required - content.keys())
+    unknown = sorted(map(str, content.keys() - known))
     if missing:
         raise ModelError(f'model manifest {path} lacks {", ".join(missing)}; add it')
     if unknown:
         raise ModelError(f'model manifest {path} has the unknown entries {", ".join(unknown)}; '
                          f'known are {", ".join(sorted(known))}')
-    if not isinstance(content['files'], dict) or not isinstance(content['categories'], list):
-        raise ModelError(f'model manifest {path}: files must be a mapping and categories a list')
+    where = f'model manifest {path}'
+    _check_types(where, content, _ENTRIES)
+    _check_types(f'{where}, input', content.get('input', {}), _INPUT_ENTRIES)
+    for label in content['categories']:
+        _check_type(f'{where}: a category', label, str)
     _check_symmetries(path, content)
     _check_confidence(path, content)
 
 
+def _check_types(where: str, content: Mapping[str, Any], types: Mapping[str, type]) -> None:
+    """Check the type of each entry that is there.
+
+    Raises:
+        ModelError: If one has another type.
+    """
+    for name, wanted in types.items():
+        if name in content:
+            _check_type(f'{where}: {name}', content[name], wanted)
+
+
+def _check_type(what: str, value: object, wanted: type) -> None:
+    # A whole number is a number; true is neither, though Python counts it as 1.
+    if type(value) is not wanted and (type(value), wanted) != (int, float):
+        raise ModelError(f'{what} must be {_TYPE_NAMES[wanted]}, it is {value!r}; correct it, or '
+                         'restore the manifest from where it comes from')
+
+
 def _check_symmetries(path: Path, content: dict[str, Any]) -> None:
     symmetries = content.get('symmetries', {})
-    if not isinstance(symmetries, dict) or not set(symmetries) <= set(content['categories']):
+    if not set(symmetries) <= set(content['categories']):
         raise ModelError(f'model manifest {path}: symmetries must be a mapping from some of '
                          f'{content["categories"]} to their symmetry, it is {symmetries}')
     for label, plain in symmetries.items():
@@ -185,6 +218,7 @@ def _model_file(path: Path, role: str, entry: Any) -> ModelFile:
     except TypeError as error:
         raise ModelError(f'model manifest {path}: the file {role!r} must have path, sha256 and '
                          f'bytes, got {entry}') from error
+    _check_types(f'model manifest {path}, file {role!r}', entry, _FILE_ENTRIES)
     inside = Path(file.path)
     if inside.is_absolute() or '..' in inside.parts:
         raise ModelError(f'model manifest {path}: the file {role!r} has the path {file.path!r}, '

@@ -2,6 +2,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import yaml
 
 from pose_estimation_ros.core.errors import ModelError
 from pose_estimation_ros.core.symmetry import NO_SYMMETRY, Y_AXIS_SYMMETRY, Symmetry
@@ -47,6 +48,47 @@ def test_a_damaged_manifest_says_what_is_wrong(tmp_path: Path, text: str, compla
     (tmp_path / MANIFEST_NAME).write_text(text)
     with pytest.raises(ModelError, match=complaint):
         read_manifest(tmp_path / MANIFEST_NAME)
+
+
+@pytest.mark.parametrize(('changes', 'complaint'), [
+    ({'task': ['pose']}, r"task must be a text, it is \['pose'\]; correct it"),
+    ({'categories': [['a']]}, r"a category must be a text, it is \['a'\]"),
+    ({'input': None}, 'input must be a mapping, it is None'),
+    ({'input': {'points': 'many'}}, "input: points must be a whole number, it is 'many'"),
+    ({'input': {'every': True}}, 'input: every must be a whole number, it is True'),
+    ({'input': {'mirrored_below': 'x'}}, 'input: mirrored_below must be a number'),
+    ({'parameters': None}, 'parameters must be a mapping'),
+    ({'symmetries': [1]}, 'symmetries must be a mapping'),
+    ({'confidence': [1]}, 'confidence must be a mapping'),
+    ({'files': {'network': None}}, "file 'network' must have path, sha256 and bytes"),
+    ({1: 'one'}, 'unknown entries 1'),
+])
+def test_an_entry_of_another_type_is_named_with_what_it_must_be(
+        manifest: ModelManifest, tmp_path: Path, changes: dict[str, object], complaint: str):
+    path = write_manifest(manifest, tmp_path)
+    path.write_text(yaml.safe_dump({**yaml.safe_load(path.read_text()), **changes}))
+    with pytest.raises(ModelError, match=complaint):
+        read_manifest(path)
+
+
+@pytest.mark.parametrize(('changes', 'complaint'), [
+    ({'path': 5}, 'path must be a text, it is 5'),
+    ({'bytes': 'many'}, "bytes must be a whole number, it is 'many'"),
+    ({'url': 5}, 'url must be a text, it is 5'),
+])
+def test_an_entry_of_a_file_of_another_type_is_named_with_its_role(
+        manifest: ModelManifest, tmp_path: Path, changes: dict[str, object], complaint: str):
+    path = write_manifest(manifest, tmp_path)
+    content = yaml.safe_load(path.read_text())
+    content['files']['network'].update(changes)
+    path.write_text(yaml.safe_dump(content))
+    with pytest.raises(ModelError, match=f"file 'network': {complaint}"):
+        read_manifest(path)
+
+
+def test_a_whole_number_does_for_a_number(manifest: ModelManifest, tmp_path: Path):
+    whole = replace(manifest, input={'points': 512, 'mirrored_below': 1})
+    assert read_manifest(write_manifest(whole, tmp_path)).input['mirrored_below'] == 1
 
 
 def test_a_missing_manifest_names_its_path(tmp_path: Path):
