@@ -13,7 +13,8 @@ from pose_estimation_ros.nodes.conversions import stamp_to_ns
 AnyImage: TypeAlias = Image | CompressedImage
 
 _INFOS_KEPT = 30
-_CAMERA_FIELDS = ('height', 'width', 'distortion_model', 'd', 'k', 'r', 'p')
+_CAMERA_FIELDS = ('height', 'width', 'distortion_model', 'd', 'k', 'r', 'p', 'binning_x',
+                  'binning_y', 'roi')
 
 
 class CameraInfos:
