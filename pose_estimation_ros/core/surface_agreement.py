@@ -121,18 +121,18 @@ def _of_surface(depth: NDArray[np.float32], camera: CameraIntrinsics, pose: Obje
     if z.min() < _NEAREST:
         return 0.0
     tolerance = max(_TOLERANCE * diagonal, _LEAST_TOLERANCE)
-    column, row = camera.fx * x / z + camera.cx, camera.fy * y / z + camera.cy
-    scale = diagonal * camera.fx / float(np.median(z))
-    height, width = depth.shape
-    inside = (column > -0.5) & (column < width - 0.5) & (row > -0.5) & (row < height - 0.5)
-    side = max(_CELL * scale, 1.0)
+    # Rows, then columns: their pixels may be of different sides, as binning makes them.
+    place = np.stack([camera.fy * y / z + camera.cy, camera.fx * x / z + camera.cx])
+    scale = np.array([[camera.fy], [camera.fx]]) * diagonal / np.median(z)
+    shape = np.array(depth.shape)[:, None]
+    inside = ((place > -0.5) & (place < shape - 0.5)).all(axis=0)
+    side = np.maximum(_CELL * scale, 1.0)
     # Close to the camera points lie far outside the image; the grid must not reach to them.
-    seen = inside & _visible(column.clip(-2 * side, width + 2 * side),
-                             row.clip(-2 * side, height + 2 * side), z, side,
+    seen = inside & _visible(place.clip(-2 * side, shape + 2 * side), z, side,
                              _THICKNESS * diagonal)
-    around = max(round(_BESIDE * scale), 1) * _NEIGHBOURS[:, :, None]
-    pixels = np.rint(np.stack([row[seen], column[seen]])).astype(np.intp) + around
-    rows, columns = pixels[:, 0].clip(0, height - 1), pixels[:, 1].clip(0, width - 1)
+    around = np.maximum(np.rint(_BESIDE * scale), 1).astype(np.intp) * _NEIGHBOURS[:, :, None]
+    pixels = np.rint(place[:, seen]).astype(np.intp) + around
+    rows, columns = pixels.clip(0, shape - 1).swapaxes(0, 1)
     own = _in_mask(detection, rows, columns)
     with np.errstate(invalid='ignore'):
         gap = z[seen] - depth[rows, columns]
@@ -144,11 +144,17 @@ def _of_surface(depth: NDArray[np.float32], camera: CameraIntrinsics, pose: Obje
     return float(agrees.sum() / compared) if compared >= _LEAST_COMPARED else float('nan')
 
 
-def _visible(column: FloatArray, row: FloatArray, z: FloatArray, side: float,
+def _visible(place: FloatArray, z: FloatArray, side: FloatArray,
              thickness: float) -> NDArray[np.bool_]:
-    """Return which points are nearest to the camera in their cells, up to a thickness."""
-    across = ((column - column.min()) / side).astype(np.intp)
-    down = ((row - row.min()) / side).astype(np.intp)
+    """Return which points are nearest to the camera in their cells, up to a thickness.
+
+    Args:
+        place: (2, N) rows and columns, pixels.
+        z: (N,) metres along the view.
+        side: (2, 1) height and width of a cell, pixels.
+        thickness: How deep the nearest surface in a cell may be, metres.
+    """
+    down, across = ((place - place.min(axis=1, keepdims=True)) / side).astype(np.intp)
     cell = down * (int(across.max()) + 1) + across
     nearest = np.full(int(cell.max()) + 1, np.inf)
     np.minimum.at(nearest, cell, z)

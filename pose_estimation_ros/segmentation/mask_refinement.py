@@ -89,7 +89,9 @@ def _by_depth(probability: Image, sure: Mask, known: Mask, z: Image,
     values = z[sure]
     middle = float(np.median(values))
     width = float(np.sqrt(np.count_nonzero(mask)))
-    reach = settings.depth_margin * width * middle / intrinsics.fx
+    # Pixels need not be square.
+    focal_length = float(np.sqrt(intrinsics.fx * intrinsics.fy))
+    reach = settings.depth_margin * width * middle / focal_length
     nearest, farthest = _main_range(values, 3 * reach)
     radius = max(2, round(settings.band * width))
     # Noise of stereo depth grows with the square of the distance.

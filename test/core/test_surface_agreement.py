@@ -95,6 +95,22 @@ def test_where_the_origin_of_a_mesh_lies_does_not_matter(origin):
         assert least <= agreement(frame_of(depth), pose) <= most
 
 
+@pytest.mark.parametrize(('down', 'across'), [(3, 1), (1, 3)])
+def test_pixels_that_are_not_square_change_nothing(down, across):
+    frame, mask = sphere_scene()
+    stretched = replace(frame, rgb=stretch(frame.rgb, down, across),
+                        depth=stretch(frame.depth, down, across),
+                        intrinsics=CAMERA.resize(160 * across, 120 * down))
+    for shift in ((0.0, 0.0, 0.0), (0.02, 0.0, 0.0), (0.0, 0.02, 0.0), (0.0, 0.0, 0.01)):
+        expected = agreement(frame, pose_at(CENTER + shift, mask))
+        pose = pose_at(CENTER + shift, stretch(mask, down, across))
+        assert agreement(stretched, pose) == pytest.approx(expected, abs=0.04)
+
+
+def stretch(image, down, across):
+    return image.repeat(down, axis=0).repeat(across, axis=1)
+
+
 def test_an_object_that_another_hides_by_half_still_agrees():
     frame, mask = sphere_scene()
     depth = frame.depth.copy()

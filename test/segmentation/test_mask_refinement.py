@@ -68,6 +68,16 @@ def test_an_occluder_in_front_is_cut_out(scene):
     assert refined[40:80, 60:80].all()
 
 
+@pytest.mark.parametrize('rows_per_pixel', [1, 4])
+def test_an_occluder_close_before_the_object_is_cut_out_whatever_the_pixels_aspect(
+        scene, rows_per_pixel):
+    truth, depth = scene
+    depth[:, 40:50] = depth[90, 60] - 0.2
+    probability, depth = (image.repeat(rows_per_pixel, axis=0) for image in (soft(truth), depth))
+    camera = CAMERA.resize(SIZE, rows_per_pixel * SIZE)
+    assert not refine_mask(probability, depth, camera, MaskRefinement())[:, 40:50].any()
+
+
 def test_holes_of_unknown_depth_are_filled(scene):
     truth, depth = scene
     depth[50:60, 50:60] = np.nan
