@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +36,7 @@ class ModelFile:
 
     Attributes:
         path: Path inside the model's folder, with forward slashes.
-        sha256: Hash of its content, 64 hexadecimal digits.
+        sha256: Hash of its content, 64 hexadecimal digits in lower case.
         bytes: Its length.
         url: Where it can be fetched from if it is not part of the repository; '' = nowhere.
     """
@@ -223,4 +224,8 @@ def _model_file(path: Path, role: str, entry: Any) -> ModelFile:
     if inside.is_absolute() or '..' in inside.parts:
         raise ModelError(f'model manifest {path}: the file {role!r} has the path {file.path!r}, '
                          'which leaves the model folder; use a path inside it')
-    return file
+    if not re.fullmatch('[0-9a-fA-F]{64}', file.sha256):
+        raise ModelError(f'model manifest {path}: the file {role!r} has the sha256 '
+                         f'{file.sha256!r}, which is not 64 hexadecimal digits; give what '
+                         'sha256sum prints for the file')
+    return replace(file, sha256=file.sha256.lower())

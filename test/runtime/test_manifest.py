@@ -110,6 +110,22 @@ def test_a_file_outside_the_model_folder_is_refused(manifest: ModelManifest, tmp
         read_manifest(path)
 
 
+def test_a_hash_in_capitals_is_the_same_hash(manifest: ModelManifest, tmp_path: Path):
+    path = write_manifest(manifest, tmp_path)
+    digest = manifest.files['network'].sha256
+    path.write_text(path.read_text().replace(digest, digest.upper()))
+    assert read_manifest(path) == manifest
+
+
+@pytest.mark.parametrize('wrong', ['abc', 'x' * 64, '0' * 65])
+def test_a_hash_that_is_none_is_refused(manifest: ModelManifest, tmp_path: Path, wrong: str):
+    file = replace(manifest.files['network'], sha256=wrong)
+    path = write_manifest(replace(manifest, files={'network': file}), tmp_path)
+    with pytest.raises(ModelError, match=f"file 'network' has the sha256 '{wrong}', which is not "
+                                         '64 hexadecimal digits'):
+        read_manifest(path)
+
+
 def test_a_model_can_say_the_symmetry_of_a_category_of_its_own(
         manifest: ModelManifest, tmp_path: Path):
     half_turn = Symmetry(discrete=((-1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, -1.0),))
