@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from pathlib import Path
 
 import numpy as np
 
@@ -38,6 +37,7 @@ from pose_estimation_ros.backends.disp6d_translation import EXACT, PUBLISHED
 from pose_estimation_ros.core.detection import Detection
 from pose_estimation_ros.core.frame import RGBDFrame
 from pose_estimation_ros.core.object_pose import ObjectPose, Rejection
+from pose_estimation_ros.runtime.model_store import expand_home
 
 # Least time between two looks at the folder of objects, seconds.
 _LOOK_PERIOD = 0.5
@@ -195,7 +195,7 @@ def create_disp6d(options: BackendOptions) -> PoseBackend:
     if options.disp6d.object_model:
         object_model = find_disp6d_model(options.disp6d.object_model)
         object_encoder = ViewEncoder(object_model, options.device, options.threads)
-    folder = (Path(options.disp6d.objects).expanduser() if options.disp6d.objects
+    folder = (expand_home(options.disp6d.objects) if options.disp6d.objects
               else default_objects_folder(object_model.folder.name))
     objects = ObjectFolder(folder, object_encoder.fingerprint, object_model.manifest.name)
     return DISP6DBackend(encoder, categories, object_encoder, objects,

@@ -18,7 +18,7 @@ from pose_estimation_ros.backends.disp6d_object_file import (
     read_object,
 )
 from pose_estimation_ros.core.errors import ModelError
-from pose_estimation_ros.runtime.model_store import PACKAGE
+from pose_estimation_ros.runtime.model_store import PACKAGE, expand_home
 
 OBJECTS_VARIABLE = 'POSE_ESTIMATION_OBJECTS'
 
@@ -151,8 +151,11 @@ def default_objects_folder(model: str) -> Path:
 
     Args:
         model: Its name.
+
+    Raises:
+        ModelError: If the user has no home folder and neither that nor $XDG_DATA_HOME is set.
     """
     if given := os.environ.get(OBJECTS_VARIABLE, ''):
-        return Path(given).expanduser() / model
+        return expand_home(given) / model
     base = os.environ.get('XDG_DATA_HOME', '')
-    return (Path(base) if base else Path.home() / '.local' / 'share') / PACKAGE / 'objects' / model
+    return (Path(base) if base else expand_home('~/.local/share')) / PACKAGE / 'objects' / model

@@ -6,6 +6,7 @@ import importlib.util
 import os
 import sys
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -92,7 +93,7 @@ class ModelStore:
 
         Raises:
             ModelError: If there is no such model or it is made for another task. The message
-                lists the known ones.
+                lists the known ones. Also if the path names a home folder that is none.
         """
         folder = self._folder(name)
         if folder is None:
@@ -138,7 +139,7 @@ class ModelStore:
 
     def _folder(self, name: str | Path) -> Path | None:
         """Return the folder of a model by name or path, None if there is none."""
-        path = Path(name).expanduser()
+        path = expand_home(name)
         if path.name == MANIFEST_NAME:
             path = path.parent
         candidates = [path]
@@ -153,21 +154,42 @@ def default_folders() -> list[Path]:
 
     $POSE_ESTIMATION_MODELS (several are separated as in $PATH), the package's share folder in
     the ament index, the folder beside the package in a source tree, the share folder of a pip
-    installation, and the user's cache.
+    installation, and the user's cache; a user without a home folder has none.
+
+    Raises:
+        ModelError: If the variable names a home folder that is none.
     """
     given = os.environ.get(MODELS_VARIABLE, '')
-    folders = [Path(part).expanduser() for part in given.split(os.pathsep) if part]
+    folders = [expand_home(part) for part in given.split(os.pathsep) if part]
     folders += _ament_share_folders()
     folders.append(Path(__file__).resolve().parents[2] / 'models')
     folders.append(Path(sys.prefix) / 'share' / PACKAGE / 'models')
-    folders.append(cache_folder())
+    with suppress(ModelError):
+        folders.append(cache_folder())
     return list(dict.fromkeys(folders))
 
 
 def cache_folder() -> Path:
-    """Return the folder that fetched and imported models are put in."""
+    """Return the folder that fetched and imported models are put in.
+
+    Raises:
+        ModelError: If the user has no home folder and $XDG_CACHE_HOME is not set.
+    """
     base = os.environ.get('XDG_CACHE_HOME', '')
-    return (Path(base) if base else Path.home() / '.cache') / PACKAGE / 'models'
+    return (Path(base) if base else expand_home('~/.cache')) / PACKAGE / 'models'
+
+
+def expand_home(path: str | Path) -> Path:
+    """Return a path with the home folder in the place of a `~` or `~user` at its beginning.
+
+    Raises:
+        ModelError: If there is no such home folder.
+    """
+    try:
+        return Path(path).expanduser()
+    except RuntimeError as error:
+        raise ModelError(f'{path} begins with a home folder that nobody has; set HOME, or give '
+                         'the whole path') from error
 
 
 def _ament_share_folders() -> list[Path]:

@@ -37,13 +37,14 @@ def required_provider(device: Device) -> str:
 
 
 def choose_providers(device: Device, available: Sequence[str],
-                     engine_cache: Path) -> list[Provider]:
+                     engine_cache: Path | None) -> list[Provider]:
     """Return the providers to ask for, best first.
 
     Args:
         device: Where to run; 'auto' takes CUDA if it is there, else the CPU.
         available: What this ONNX Runtime was built with.
-        engine_cache: Folder for TensorRT's engines, whose building takes minutes.
+        engine_cache: Folder for TensorRT's engines, whose building takes minutes; None for
+            other devices.
 
     Raises:
         ConfigurationError: If the device is asked for by name but not available.

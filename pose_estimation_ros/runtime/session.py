@@ -136,9 +136,10 @@ class InferenceSession:
                 'or onnxruntime-gpu for an NVIDIA GPU, never both') from error
 
         path, chosen = self._path, parse_device(device)
-        engines = cache_folder().parent / 'tensorrt_engines'
+        # Others keep nothing, so that they run for users without a home folder.
+        engines = cache_folder().parent / 'tensorrt_engines' if chosen == 'tensorrt' else None
         providers = choose_providers(chosen, ort.get_available_providers(), engines)
-        if chosen == 'tensorrt':
+        if engines is not None:
             engines.mkdir(parents=True, exist_ok=True)
         if chosen != 'cpu':
             load_gpu_libraries(ort)

@@ -1,3 +1,4 @@
+import pwd
 from pathlib import Path
 
 import pytest
@@ -108,3 +109,34 @@ def test_the_environment_variable_comes_first_and_the_cache_last(
     folders = default_folders()
     assert folders[:2] == [tmp_path / 'a', tmp_path / 'b']
     assert folders[-1] == cache_folder() == tmp_path / 'cache' / 'pose_estimation_ros' / 'models'
+
+
+@pytest.fixture
+def homeless(monkeypatch: pytest.MonkeyPatch):
+    """A user that the machine does not know, as in containers that run under any number."""
+    def nobody(_uid: int) -> None:
+        raise KeyError('uid not found')
+
+    for variable in ('HOME', 'XDG_CACHE_HOME', 'POSE_ESTIMATION_MODELS'):
+        monkeypatch.delenv(variable, raising=False)
+    monkeypatch.setattr(pwd, 'getpwuid', nobody)
+
+
+@pytest.mark.usefixtures('homeless')
+def test_a_user_without_a_home_folder_finds_shipped_models():
+    assert ModelStore().find('spd_lite').manifest.task == 'pose'
+
+
+@pytest.mark.usefixtures('homeless')
+def test_a_user_without_a_home_folder_is_told_that_there_is_no_cache():
+    with pytest.raises(ModelError, match=r'~/\.cache begins with a home folder that nobody has; '
+                                         'set HOME'):
+        cache_folder()
+
+
+def test_the_home_folder_of_nobody_is_named(store: ModelStore, monkeypatch: pytest.MonkeyPatch):
+    with pytest.raises(ModelError, match='~nobodyhere/x begins with a home folder'):
+        store.find('~nobodyhere/x')
+    monkeypatch.setenv('POSE_ESTIMATION_MODELS', '~nobodyhere/models')
+    with pytest.raises(ModelError, match='~nobodyhere/models begins with a home folder'):
+        default_folders()

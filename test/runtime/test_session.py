@@ -10,6 +10,7 @@ from onnxruntime import OrtValue
 from onnxruntime.capi.onnxruntime_pybind11_state import RuntimeException
 
 from pose_estimation_ros.core.errors import ConfigurationError, InvalidInputError, ModelError
+from pose_estimation_ros.runtime import session as session_module
 from pose_estimation_ros.runtime.session import DeviceArray, InferenceSession
 
 
@@ -78,6 +79,15 @@ def test_tensorrt_builds_its_engines_for_many_objects_before_the_first_frame(
         seen.append(len(inputs['x'])), run(self, inputs))[1])
     session.warm_up({'x': (1, 3)})
     assert set(seen) == batches
+
+
+def test_a_cpu_needs_no_folder_to_keep_engines_in(
+        doubling_network: Path, monkeypatch: pytest.MonkeyPatch):
+    def no_home() -> Path:
+        raise ModelError('no home folder')
+
+    monkeypatch.setattr(session_module, 'cache_folder', no_home)
+    InferenceSession(doubling_network, 'cpu', threads=1).warm_up({'x': (1, 3)})
 
 
 def test_a_closed_network_says_so(doubling_network: Path):
