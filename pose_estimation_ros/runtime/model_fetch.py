@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import lzma
 import shutil
 import tarfile
 import zipfile
@@ -30,6 +31,10 @@ StartProgress = Callable[[str], AbstractContextManager[Progress]]
 """Makes the progress of one file by its name."""
 
 _Open = Callable[[str], IO[bytes]]
+
+# What reading an archive raises that is damaged, encrypted or packed by an unknown method.
+_UNREADABLE = (zipfile.BadZipFile, tarfile.TarError, EOFError, OSError, RuntimeError, ValueError,
+               lzma.LZMAError, zlib.error)
 
 
 def fetch_missing_files(model: Model, start_progress: StartProgress) -> list[Path]:
@@ -73,7 +78,7 @@ def fetch_model(url: str, folder: Path, start_progress: StartProgress, sha256: s
             checked against its manifest in any case.
 
     Raises:
-        ModelError: If anything cannot be fetched or is not what it should be.
+        ModelError: If anything cannot be fetched or written, or is not what it should be.
     """
     name = PurePosixPath(unquote(urlsplit(url).path)).name
     if name != MANIFEST_NAME and not name.endswith(ARCHIVE_SUFFIXES):
@@ -86,6 +91,9 @@ def fetch_model(url: str, folder: Path, start_progress: StartProgress, sha256: s
         if name == MANIFEST_NAME:
             return _from_manifest(url, arrived, folder, start_progress)
         return _from_archive(arrived, folder)
+    except OSError as error:
+        raise ModelError(f'the model cannot be written into {folder}: {error.strerror}; free some '
+                         'space, or choose a folder that you may write to') from error
     finally:
         arrived.unlink()
 
@@ -117,9 +125,13 @@ def _from_archive(file: Path, folder: Path) -> Model:
         with tarfile.open(file) as archive:
             members = [member.name for member in archive if member.isfile()]
             return _from_members(file, members, _opener(archive), folder)
-    except (zipfile.BadZipFile, tarfile.TarError, EOFError, zlib.error) as error:
-        raise ModelError(f'the archive {file.name} cannot be read ({error}); it was damaged '
-                         'where it comes from') from error
+    except _UNREADABLE as error:
+        # Decompressors give no number; the system does, such as that of a full disk.
+        if isinstance(error, OSError) and error.errno is not None:
+            raise
+        raise ModelError(f'the archive {file.name} cannot be read ({error}); it must be whole, '
+                         'not encrypted, and packed by a common method: ask whoever offers '
+                         'it') from error
 
 
 def _opener(archive: tarfile.TarFile) -> _Open:

@@ -1,9 +1,10 @@
 """Models by their address: manifest or archive, whole or not there at all."""
 
 import io
+import struct
 import tarfile
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -62,9 +63,9 @@ def zip_of(files: dict[str, bytes]) -> bytes:
     return buffer.getvalue()
 
 
-def tar_of(files: dict[str, bytes]) -> bytes:
+def tar_of(files: dict[str, bytes], compression: str = 'gz') -> bytes:
     buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode='w:gz') as archive:
+    with tarfile.open(fileobj=buffer, mode=f'w:{compression}') as archive:
         for path, content in files.items():
             member = tarfile.TarInfo(path)
             member.size = len(content)
@@ -159,6 +160,66 @@ def test_an_archive_without_a_model_is_refused(
     with pytest.raises(ModelError, match=complaint):
         fetch_model(server.url('/big.zip'), folder, silently)
     assert list(folder.iterdir()) == []
+
+
+def flipped(archive: bytes) -> bytes:
+    """Return an archive with some bits in its middle turned over."""
+    start = len(archive) // 2
+    return (archive[:start] + bytes(byte ^ 0xff for byte in archive[start:start + 64])
+            + archive[start + 64:])
+
+
+def cut(archive: bytes) -> bytes:
+    return archive[:len(archive) // 2]
+
+
+def with_field(archive: bytes, place: int, value: int) -> bytes:
+    """Return a zip archive with another 16-bit field in the headers of all its files.
+
+    Args:
+        archive: The archive.
+        place: Of the field in the header before each file; in the directory it is 2 later.
+        value: Of the field.
+    """
+    changed = bytearray(archive)
+    for signature, begin in ((b'PK\x03\x04', place), (b'PK\x01\x02', place + 2)):
+        at = changed.find(signature)
+        while at >= 0:
+            struct.pack_into('<H', changed, at + begin, value)
+            at = changed.find(signature, at + 1)
+    return bytes(changed)
+
+
+@pytest.mark.parametrize('damage', [flipped, cut])
+@pytest.mark.parametrize('compression', ['gz', 'xz', 'bz2'])
+def test_a_damaged_archive_is_refused(
+        server: FileServer, files: dict[str, bytes], folder: Path, compression: str,
+        damage: Callable[[bytes], bytes]) -> None:
+    server.files[f'/big.tar.{compression}'] = damage(tar_of(files, compression))
+    with pytest.raises(ModelError, match=rf'big\.tar\.{compression} cannot be read'):
+        fetch_model(server.url(f'/big.tar.{compression}'), folder, silently)
+    assert ModelStore([folder]).names() == []
+
+
+@pytest.mark.parametrize(('place', 'value', 'reason'), [
+    (6, 1, 'encrypted'), (8, 97, 'compression method')], ids=['encrypted', 'unknown method'])
+def test_a_zip_archive_that_cannot_be_unpacked_says_why(
+        server: FileServer, files: dict[str, bytes], folder: Path, place: int, value: int,
+        reason: str) -> None:
+    server.files['/big.zip'] = with_field(zip_of(files), place, value)
+    with pytest.raises(ModelError, match=rf'big\.zip cannot be read \(.*{reason}.*not encrypted'):
+        fetch_model(server.url('/big.zip'), folder, silently)
+    assert list(folder.iterdir()) == []
+
+
+def test_a_full_disk_is_not_called_a_damaged_archive(
+        server: FileServer, files: dict[str, bytes], folder: Path) -> None:
+    server.files['/big.tar.bz2'] = tar_of(files, 'bz2')
+    unfinished = folder / 'big.part' / 'big'
+    unfinished.mkdir(parents=True)
+    (unfinished / 'network.onnx').symlink_to('/dev/full')
+    with pytest.raises(ModelError, match='cannot be written into .*No space left on device; free'):
+        fetch_model(server.url('/big.tar.bz2'), folder, silently)
 
 
 def test_an_archive_that_lacks_a_file_is_refused(
