@@ -83,7 +83,8 @@ def fetch(
 ) -> None:
     """Download a model, or those of its files that are too large for the repository.
 
-    An interrupted download goes on where it stopped. Nothing is kept whose hash is wrong.
+    An interrupted download of a file whose hash is known goes on where it stopped. Nothing is
+    kept whose hash is wrong.
     """
     if is_url(name):
         model = fetch_model(name, folder or cache_folder(), _progress_bar, _hash(sha256))

@@ -59,7 +59,7 @@ def download(url: str, path: Path, expected: ExpectedContent,
     """Fetch a file.
 
     An interrupted transfer is continued, at once as long as something more arrives, else by the
-    next call. Where the server cannot continue, it starts over.
+    next call if the hash is known. Where the server cannot continue, it starts over.
 
     Args:
         url: http, https or file address.
@@ -79,6 +79,9 @@ def download(url: str, path: Path, expected: ExpectedContent,
         path.parent.mkdir(parents=True, exist_ok=True)
         with partial.open('ab') as file:
             _lock(file, path)
+            if not expected.sha256:
+                # Nobody could tell whether what is there is of the same version of the file.
+                _empty(file)
             continued = file.tell() > 0
             _transfer(url, path, file, expected, progress or _silent)
             fault = _fault(partial, expected)
@@ -111,7 +114,8 @@ def _transfer(url: str, path: Path, file: IO[bytes], expected: ExpectedContent,
                 _CutOffError) as error:
             arrived = file.tell()
             if arrived <= before:
-                raise ModelError(_failure(url, path, error, arrived)) from error
+                kept = arrived if expected.sha256 else 0
+                raise ModelError(_failure(url, path, error, kept)) from error
 
 
 def _receive(url: str, file: IO[bytes], expected: ExpectedContent, progress: Progress) -> None:
@@ -135,15 +139,16 @@ def _receive(url: str, file: IO[bytes], expected: ExpectedContent, progress: Pro
             _empty(file)
             offset = 0
         length = answer.headers.get('Content-Length')
-        total = offset + int(length) if length is not None and length.isdigit() else None
-        if total is not None and expected.bytes is not None and total != expected.bytes:
+        total = (offset + int(length) if length is not None and length.isdigit()
+                 else expected.bytes)
+        if expected.bytes is not None and total != expected.bytes:
             _empty(file)
             raise ModelError(f'{url} gives {total} bytes instead of {expected.bytes}, it is '
                              'another file; correct the address')
         while block := answer.read(_READ_SIZE):
             file.write(block)
             offset += len(block)
-            progress(offset, total or expected.bytes or 0)
+            progress(offset, total or 0)
             if expected.bytes is not None and offset > expected.bytes:
                 break
         file.flush()
@@ -170,12 +175,12 @@ def _fault(partial: Path, expected: ExpectedContent) -> str:
     return ''
 
 
-def _failure(url: str, path: Path, error: Exception, arrived: int) -> str:
+def _failure(url: str, path: Path, error: Exception, kept: int) -> str:
     if isinstance(error, HTTPError):
         return (f'{url} cannot be fetched: the server answers {error.code} {error.reason}; check '
                 f'the address, or put the file at {path} by hand')
     reason = getattr(error, 'reason', None) or error
-    again = (f'; {arrived} bytes are kept: fetch again to go on' if arrived
+    again = (f'; {kept} bytes are kept: fetch again to go on' if kept
              else f'; check the network, or put the file at {path} by hand')
     return f'{url} cannot be fetched: {reason}{again}'
 

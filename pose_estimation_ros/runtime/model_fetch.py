@@ -67,7 +67,8 @@ def fetch_model(url: str, folder: Path, start_progress: StartProgress, sha256: s
     """Download a model and put it into a folder of models.
 
     The model appears under its name when all its files are whole; one of the same name is
-    replaced then. What has arrived is kept until a call completes it.
+    replaced then. What has arrived of a file whose hash is known is kept until a call completes
+    it.
 
     Args:
         url: Address of a `model.yaml`, whose files are taken from their own addresses or from

@@ -75,7 +75,7 @@ def test_what_was_complete_already_is_checked_and_not_fetched_again(
     assert server.asked == []
     path.unlink()
     partial_of(path).write_bytes(CONTENT)
-    fetch(server, path, ExpectedContent())
+    fetch(server, path, ExpectedContent(WHOLE.sha256))
     assert path.read_bytes() == CONTENT
     assert ranges_of(server) == [f'bytes={len(CONTENT)}-']
 
@@ -94,6 +94,32 @@ def test_the_rest_of_another_version_is_thrown_away(
     leave_partial(path, stale)
     fetch(server, path)
     assert path.read_bytes() == CONTENT
+
+
+def test_without_a_hash_nothing_is_added_to_what_an_older_call_left(
+        server: FileServer, path: Path) -> None:
+    leave_partial(path, b'old' * 1000)
+    fetch(server, path, ExpectedContent())
+    assert path.read_bytes() == CONTENT
+    assert ranges_of(server) == ['']
+
+
+def test_a_transfer_without_a_length_that_ends_early_is_gone_on_with(
+        server: FileServer, path: Path) -> None:
+    server.cut_after, server.says_length = 200_000, False
+    fetch(server, path)
+    assert path.read_bytes() == CONTENT
+    assert ranges_of(server) == ['', 'bytes=200000-', 'bytes=400000-']
+
+
+def test_without_a_length_and_ranges_a_broken_transfer_is_no_altered_content(
+        server: FileServer, path: Path) -> None:
+    server.cut_after, server.says_length, server.ranges = 200_000, False, False
+    with pytest.raises(ModelError, match='closed after 200000 of 512000 bytes; 200000 bytes are '
+                                         'kept'):
+        fetch(server, path)
+    with pytest.raises(ModelError, match='of 512000 bytes; check the network'):
+        fetch(server, path, ExpectedContent(bytes=len(CONTENT)))
 
 
 def test_a_broken_transfer_keeps_what_arrived_and_never_has_the_files_name(
