@@ -17,7 +17,14 @@ from pose_estimation_ros.core.errors import InvalidInputError
 FloatArray: TypeAlias = NDArray[np.float64]
 
 DISTORTION_MODELS = ('plumb_bob', 'rational_polynomial', 'equidistant')
-_UNDISTORT_ITERATIONS = 20
+_UNDISTORT_ITERATIONS = 10
+# Angles from the optical axis at which lenses are sampled, radians; at 90 degrees no point of
+# the plane z = 1 is seen.
+_LENS_ANGLES = np.linspace(0.0, np.radians(89.9), 4096)
+# Farther from a pixel than this, in pixels, an ideal point does not appear there.
+_FARTHEST_OFF = 0.5
+# From the middle, on the plane z = 1: nearer to it directions have no meaning.
+_SMALLEST = 1e-12
 # How many coefficients `distort` knows: no thin prism and no tilted sensor.
 _RADIAL_TANGENTIAL_COEFFICIENTS = 8
 _EQUIDISTANT_COEFFICIENTS = 4
@@ -232,36 +239,62 @@ class CameraIntrinsics:
             return xy.copy()
         x, y = xy[..., 0], xy[..., 1]
         r2 = x * x + y * y
+        radial = self._radial_factor(r2)
         if self.distortion_model == 'equidistant':
-            k = np.zeros(_EQUIDISTANT_COEFFICIENTS)
-            k[:self.D.size] = self.D[:k.size]
-            r = np.sqrt(r2)
-            theta = np.arctan(r)
-            t2 = theta * theta
-            bent = theta * (1 + t2 * (k[0] + t2 * (k[1] + t2 * (k[2] + t2 * k[3]))))
-            factor = np.where(r > 1e-12, bent / np.maximum(r, 1e-12), 1.0)
-            return np.stack([x * factor, y * factor], axis=-1)
-        k = np.zeros(_RADIAL_TANGENTIAL_COEFFICIENTS)
-        k[:self.D.size] = self.D[:k.size]
-        k1, k2, p1, p2, k3, k4, k5, k6 = k
-        radial = (1 + r2 * (k1 + r2 * (k2 + r2 * k3))) / (1 + r2 * (k4 + r2 * (k5 + r2 * k6)))
+            return np.stack([x * radial, y * radial], axis=-1)
+        _, _, p1, p2, *_ = self._coefficients(_RADIAL_TANGENTIAL_COEFFICIENTS)
         return np.stack([x * radial + 2 * p1 * x * y + p2 * (r2 + 2 * x * x),
                          y * radial + p1 * (r2 + 2 * y * y) + 2 * p2 * x * y], axis=-1)
 
     def undistort_points(self, xy: FloatArray) -> FloatArray:
-        """Invert `distort` by fixed-point iteration.
+        """Invert `distort`: its radial part by a table, the rest by fixed-point iteration.
 
         Args:
             xy: (..., 2) bent points on the plane z = 1.
 
         Returns:
-            (..., 2) ideal points on the plane z = 1.
+            (..., 2) ideal points on the plane z = 1. NaN where none is bent to within half a
+            pixel: the lens model ends before these points, or turns back.
         """
-        ideal = xy.copy()
-        if self.is_distorted:
-            for _ in range(_UNDISTORT_ITERATIONS):
-                ideal = ideal + (xy - self.distort(ideal))
-        return ideal
+        if not self.is_distorted:
+            return xy.copy()
+        radius = np.tan(_LENS_ANGLES)
+        bent_radius = radius * self._radial_factor(radius * radius)
+        # Beyond the first place where it turns back, a lens model describes no lens.
+        end = int(np.argmin(np.append(np.diff(bent_radius) > 0, False))) + 1
+        radius, bent_radius = radius[:end], bent_radius[:end]
+        target = xy
+        for _ in range(_UNDISTORT_ITERATIONS):
+            length = np.linalg.norm(target, axis=-1)
+            factor = np.interp(length, bent_radius, radius) / np.maximum(length, _SMALLEST)
+            ideal = target * np.where(length > _SMALLEST, factor, 1.0)[..., None]
+            off = xy - self.distort(ideal)
+            target = target + off
+        appears = np.linalg.norm(off * (self.fx, self.fy), axis=-1) <= _FARTHEST_OFF
+        return np.where(appears[..., None], ideal, np.nan)
+
+    def _radial_factor(self, r2: FloatArray) -> FloatArray:
+        """Return by how much the lens moves points away from the middle.
+
+        Args:
+            r2: (...) squared distance of ideal points from the middle, on the plane z = 1.
+        """
+        if self.distortion_model == 'equidistant':
+            k = self._coefficients(_EQUIDISTANT_COEFFICIENTS)
+            r = np.sqrt(r2)
+            theta = np.arctan(r)
+            t2 = theta * theta
+            bent = theta * (1 + t2 * (k[0] + t2 * (k[1] + t2 * (k[2] + t2 * k[3]))))
+            return np.where(r > _SMALLEST, bent / np.maximum(r, _SMALLEST), 1.0)
+        k1, k2, _, _, k3, k4, k5, k6 = self._coefficients(_RADIAL_TANGENTIAL_COEFFICIENTS)
+        return np.asarray((1 + r2 * (k1 + r2 * (k2 + r2 * k3)))
+                          / (1 + r2 * (k4 + r2 * (k5 + r2 * k6))))
+
+    def _coefficients(self, count: int) -> FloatArray:
+        """Return the first coefficients of `D`; those that it does not have are 0."""
+        coefficients = np.zeros(count)
+        coefficients[:self.D.size] = self.D[:count]
+        return coefficients
 
     def project(self, points: FloatArray) -> FloatArray:
         """Project points of the camera's optical frame into the image.
@@ -283,7 +316,7 @@ class CameraIntrinsics:
             depth: (...) metres along z.
 
         Returns:
-            (..., 3) metres, camera optical frame.
+            (..., 3) metres, camera optical frame; NaN where `undistort_points` knows no point.
         """
         xy = self.undistort_points((pixels - (self.cx, self.cy)) / (self.fx, self.fy))
         z = np.asarray(depth, dtype=np.float64)[..., None]

@@ -172,11 +172,15 @@ def _true_label(seen: VisibleObject, truth: NocsTruth, index: int) -> NocsLabel:
 def _correspondences(seen: VisibleObject, nocs_map: NDArray[np.float32],
                      depth: NDArray[np.float32], camera: CameraIntrinsics
                      ) -> tuple[FloatArray, FloatArray]:
-    """Return the (P, 3) NOCS coordinates and the (P, 3) metres of the pixels with depth."""
+    """Return the (P, 3) NOCS coordinates and the (P, 3) metres of the pixels with depth.
+
+    Left out are pixels beyond what the camera's lens model covers.
+    """
     rows, columns = seen.rows[seen.known], seen.columns[seen.known]
     pixels = np.stack([columns, rows], axis=1).astype(np.float64)
-    return (nocs_map[rows, columns].astype(np.float64),
-            camera.back_project(pixels, depth[rows, columns]))
+    points = camera.back_project(pixels, depth[rows, columns])
+    placed = np.isfinite(points).all(axis=1)
+    return nocs_map[rows, columns][placed].astype(np.float64), points[placed]
 
 
 def _label(seen: VisibleObject, scale: float, R: FloatArray, t: FloatArray) -> NocsLabel:

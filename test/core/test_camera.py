@@ -13,6 +13,10 @@ CAMERA = CameraIntrinsics.pinhole(640, 480, 600.0, 610.0, 321.0, 239.0)
 PLUMB_BOB = np.array([0.12, -0.25, 0.001, -0.0005, 0.09])
 RATIONAL = np.array([0.5, -0.1, 0.0005, 0.0002, 0.02, 0.6, -0.05, 0.01])
 FISHEYE = np.array([0.05, -0.01, 0.003, -0.001])
+# Of lenses as they are built into depth cameras, 120 degrees and more across.
+WIDE_RATIONAL = np.array([5.459, 3.486, 7.43e-5, -1.58e-5, 0.1808, 5.788, 5.131, 0.9697])
+WIDE_FISHEYE = np.array([-0.005, 0.04, -0.037, 0.006])
+WIDE_PLUMB_BOB = np.array([-0.36, 0.16, 0.001, -0.0005, -0.035])
 
 
 @given(st.floats(-0.5, 0.5), st.floats(-0.4, 0.4), st.floats(0.2, 5.0))
@@ -23,6 +27,38 @@ def test_back_projection_inverts_projection(x: float, y: float, z: float) -> Non
     lifted = camera.back_project(camera.project(point), np.array(z))
 
     np.testing.assert_allclose(lifted, point, atol=1e-6)
+
+
+@pytest.mark.parametrize(('model', 'D', 'widest'), [
+    ('rational_polynomial', WIDE_RATIONAL, 75.0), ('equidistant', WIDE_FISHEYE, 80.0),
+    ('plumb_bob', WIDE_PLUMB_BOB, 50.0)])
+def test_directions_far_from_the_axis_of_a_wide_lens_are_recovered(
+        model: str, D: np.ndarray, widest: float) -> None:
+    camera = CameraIntrinsics(640, 480, CAMERA.K, model, D)
+    angle, around = np.meshgrid(np.radians(np.linspace(0, widest, 30)),
+                                np.linspace(0, 2 * np.pi, 24))
+    points = np.stack([np.tan(angle) * np.cos(around), np.tan(angle) * np.sin(around),
+                       np.ones_like(angle)], axis=-1)
+
+    lifted = camera.back_project(camera.project(points), np.ones(angle.shape))
+
+    np.testing.assert_allclose(lifted, points, atol=1e-6)
+
+
+@pytest.mark.parametrize(('model', 'D', 'focal_length'), [
+    ('equidistant', WIDE_FISHEYE, 150.0), ('plumb_bob', WIDE_PLUMB_BOB, 320.0)])
+def test_pixels_that_no_direction_is_seen_at_have_none(
+        model: str, D: np.ndarray, focal_length: float) -> None:
+    K = np.array([[focal_length, 0.0, 319.5], [0.0, focal_length, 239.5], [0.0, 0.0, 1.0]])
+    camera = CameraIntrinsics(640, 480, K, model, D)
+    pixels = np.stack(np.meshgrid(np.arange(640.0), np.arange(480.0)), axis=-1)
+
+    points = camera.back_project(pixels, np.ones((480, 640)))
+
+    known = np.isfinite(points[..., 0])
+    assert not known[[0, 0, -1, -1], [0, -1, 0, -1]].any()
+    assert known[100:380, 180:460].all()
+    assert np.linalg.norm(camera.project(points[known]) - pixels[known], axis=1).max() <= 0.5
 
 
 @pytest.mark.parametrize(('model', 'D'), [('plumb_bob', PLUMB_BOB),

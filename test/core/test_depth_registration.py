@@ -52,6 +52,22 @@ def test_a_plane_has_its_depth_in_the_colour_image_without_cracks(color_camera, 
     assert np.quantile(error, 0.99) < (0.001 if normal[2] == 1.0 else 0.012)
 
 
+def test_depth_at_pixels_beyond_the_lens_model_is_left_out_and_not_misplaced():
+    K = np.array([[70.0, 0.0, 79.5], [0.0, 70.0, 59.5], [0.0, 0.0, 1.0]])
+    depth_camera = CameraIntrinsics(160, 120, K, 'plumb_bob',
+                                    np.array([-0.36, 0.16, 0.0, 0.0, -0.035]))
+    angles = np.linspace(0.0, 1.0, 1000)
+    rays = np.stack([np.tan(angles), np.zeros(1000), np.ones(1000)], axis=1)
+    farthest = depth_camera.project(rays)[:, 0].max() - 79.5
+    rows, columns = np.mgrid[:120, :160]
+    beyond = np.hypot(columns - 79.5, rows - 59.5) > farthest + 1.0
+    seen = np.where(beyond, 0.5, 1.0).astype(np.float32)
+    wide = CameraIntrinsics.pinhole(400, 300, 20.0, 20.0, 200.0, 150.0)
+    registered = DepthRegistration(depth_camera, wide, np.eye(4)).register(seen)
+    assert beyond.any()
+    assert np.nanmin(registered) == 1.0
+
+
 def test_an_object_in_front_hides_what_is_behind_it():
     seen = np.full((120, 160), 1.0, np.float32)
     seen[40:80, 60:100] = 0.4
