@@ -58,8 +58,7 @@ def fit_covariance(fit: Similarity, source: NDArray[np.floating], target: NDArra
                           _LEAST_DEVIATION ** 2)
     share = np.minimum(count, observations) / np.maximum(count, 1.0)
     information = _normal_matrix(count, arm) * (share / variance)[:, None, None]
-    covariance = np.linalg.inv(information + np.diag(_PRIOR_INFORMATION))[:, :6, :6]
-    return np.asarray((covariance + np.swapaxes(covariance, 1, 2)) / 2.0)
+    return _symmetric(np.linalg.inv(information + np.diag(_PRIOR_INFORMATION))[:, :6, :6])
 
 
 def sight_covariance(t: FloatArray, along: float, across: float, rotation: float) -> FloatArray:
@@ -93,7 +92,7 @@ def at_other_point(covariance: FloatArray, shift: FloatArray) -> FloatArray:
     # The other point moves by dt + w x shift.
     lever = np.eye(6)
     lever[:3, 3:] = np.cross(np.eye(3), shift).T
-    return np.asarray(lever @ covariance @ lever.T)
+    return _symmetric(lever @ covariance @ lever.T)
 
 
 def turned(covariance: FloatArray, R: FloatArray) -> FloatArray:
@@ -105,7 +104,7 @@ def turned(covariance: FloatArray, R: FloatArray) -> FloatArray:
     """
     turn = np.zeros((6, 6))
     turn[:3, :3] = turn[3:, 3:] = R
-    return np.asarray(turn @ covariance @ turn.T)
+    return _symmetric(turn @ covariance @ turn.T)
 
 
 def with_unknown_spin(covariance: FloatArray, R: FloatArray, symmetry: Symmetry) -> FloatArray:
@@ -125,7 +124,26 @@ def with_unknown_spin(covariance: FloatArray, R: FloatArray, symmetry: Symmetry)
     spin = np.zeros((6, 6))
     spin[3:, 3:] = np.outer(axis, axis)
     rest = np.eye(6) - spin
-    return np.asarray(rest @ covariance @ rest + UNKNOWN_ANGLE * spin)
+    return _symmetric(rest @ covariance @ rest + UNKNOWN_ANGLE * spin)
+
+
+def with_bounded_angles(covariance: FloatArray) -> FloatArray:
+    """Return (..., 6, 6) covariances in which no angle is less certain than any angle at all.
+
+    What else is uncertain because of an angle becomes more certain with it: all is as if the
+    rotation had been seen once more, with `UNKNOWN_ANGLE` about each axis.
+
+    Args:
+        covariance: (..., 6, 6) as of `fit_covariance`.
+    """
+    by_rotation = covariance[..., 3:]
+    seen_again = np.linalg.inv(covariance[..., 3:, 3:] + UNKNOWN_ANGLE * np.eye(3))
+    return _symmetric(covariance - by_rotation @ seen_again @ np.swapaxes(by_rotation, -1, -2))
+
+
+def _symmetric(covariance: FloatArray) -> FloatArray:
+    """Return (..., N, N) matrices without the asymmetry that rounding gives to large variances."""
+    return np.asarray((covariance + np.swapaxes(covariance, -1, -2)) / 2.0)
 
 
 def _normal_matrix(count: FloatArray, arm: FloatArray) -> FloatArray:

@@ -85,6 +85,7 @@ class IdentityTracker:
         """Continue the tracks with the poses of one frame.
 
         A stamp before the last one means that time was reset (a bag starts over): all tracks end.
+        So they do when an update raises; the next one says which they were.
 
         Args:
             stamp_ns: Stamp of the frame, nanoseconds.
@@ -98,11 +99,12 @@ class IdentityTracker:
             The poses with identities, in the camera frame, and the tracks that ended.
         """
         with self._lock:
+            shown = self._shown()
             try:
                 return self._update(stamp_ns, poses, rgb, T_fixed_camera)
             except Exception:
                 # Tracks that were changed in part would fail again with every frame.
-                self._forget_all()
+                self._forget_all(untold=shown)
                 raise
 
     def retune(self, options: TrackerOptions) -> None:
@@ -146,14 +148,20 @@ class IdentityTracker:
                             tuple(track.status(stamp_ns) for track in self._tracks))
 
     def _end_all(self) -> tuple[TrackKey, ...]:
-        ended = tuple(track.key for track in self._tracks
-                      if track.state in (TrackState.TRACKED, TrackState.REREGISTERED))
+        ended = self._shown()
         self._forget_all()
         self._last_stamp_ns = None
         return ended
 
-    def _forget_all(self) -> None:
+    def _shown(self) -> tuple[TrackKey, ...]:
+        """Return the tracks whose outputs nobody was told to end."""
+        return self._ended_untold + tuple(
+            track.key for track in self._tracks
+            if track.state in (TrackState.TRACKED, TrackState.REREGISTERED))
+
+    def _forget_all(self, untold: tuple[TrackKey, ...] = ()) -> None:
         self._tracks: list[Track] = []
+        self._ended_untold = untold
         none, nothing = np.zeros((0, 4, 4)), np.zeros((0, 6, 6))
         self._motion: Motion = first_motion(none, nothing, np.zeros((0, 3)))
         self._votes: RotationVotes = first_votes(none[:, :3, :3])
@@ -173,7 +181,8 @@ class IdentityTracker:
             return self._end_all()
         remember_ns = round(self._options.remember_seconds * 1e9)
         missed_ns = round(self._options.max_missed_seconds * 1e9)
-        lost = []
+        lost = list(self._ended_untold)
+        self._ended_untold = ()
         for track in self._tracks:
             if track.state is TrackState.REREGISTERED:
                 track.state = TrackState.TRACKED

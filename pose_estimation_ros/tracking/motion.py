@@ -22,6 +22,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from pose_estimation_ros.core.pose_covariance import UNKNOWN_ANGLE, with_bounded_angles
 from pose_estimation_ros.core.rotation import axis_angle_to_matrix, matrix_to_axis_angle
 from pose_estimation_ros.core.se3 import make_transform
 from pose_estimation_ros.tracking.track_table import TrackTable
@@ -201,6 +202,7 @@ def followed(motion: Motion, seconds: FloatArray, T: FloatArray, covariance: Flo
     fading = _fading(seconds, memory)
     inverse_covariance = _information(covariance, rotation_counts)
     residual = _difference(T, motion.T)
+    residual[~rotation_counts, 3:] = 0.0
     noise = _noise(motion, residual, inverse_covariance, seconds, fading, rotation_counts)
     information, pull = _aged(motion, seconds, fading)
     information[:, :, 0] += inverse_covariance[:, None]
@@ -249,8 +251,8 @@ def _fit(information: FloatArray, pull: FloatArray, noise: FloatArray,
     scatter = np.repeat(noise, 3, axis=1)
     lasting = np.maximum(1.0 - scatter, 0.0)
     single = sightings[:, None, None] * pose_covariance
-    return _Fit(step, velocity, trust,
-                _scaled(single, np.sqrt(lasting)) + _scaled(fitted, np.sqrt(scatter)))
+    return _Fit(step, velocity, trust, with_bounded_angles(
+        _scaled(single, np.sqrt(lasting)) + _scaled(fitted, np.sqrt(scatter))))
 
 
 def _noise(motion: Motion, residual: FloatArray, inverse_covariance: FloatArray,
@@ -301,11 +303,14 @@ def _fading(seconds: FloatArray, memory: float) -> FloatArray:
 
 
 def _information(covariance: FloatArray, rotation_counts: NDArray[np.bool_]) -> FloatArray:
-    """Return (N, 6, 6) inverse covariances, without rotation where that does not count."""
+    """Return (N, 6, 6) inverse covariances; a rotation that does not count may be any.
+
+    So little is always known, however far what was seen before has faded.
+    """
     information = _inverse(covariance)
     if not rotation_counts.all():
         odd = ~rotation_counts
-        information[odd] = 0.0
+        information[odd] = np.diag([0.0] * 3 + [1.0 / UNKNOWN_ANGLE] * 3)
         information[odd, :3, :3] = np.linalg.inv(covariance[odd, :3, :3])
     return information
 

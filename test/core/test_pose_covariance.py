@@ -10,6 +10,8 @@ from pose_estimation_ros.core.pose_covariance import (
     UNKNOWN_ANGLE,
     at_other_point,
     fit_covariance,
+    turned,
+    with_bounded_angles,
     with_unknown_spin,
 )
 from pose_estimation_ros.core.rotation import (
@@ -168,3 +170,23 @@ def test_another_point_moves_with_the_turns_of_the_object() -> None:
     found = at_other_point(root @ root.T, shift)
     np.testing.assert_allclose(found, expected, atol=0.03 * np.abs(expected).max())
     assert np.abs(found - root @ root.T).max() > 0.1 * np.abs(expected).max()
+
+
+@pytest.mark.parametrize('variance', [1e-4, 1.0, 1e9])
+def test_a_bounded_angle_is_never_less_certain_than_any_angle(variance: float) -> None:
+    origin = at_other_point(np.diag([1e-4] * 3 + [variance] * 3), np.array([0.1, 0.0, 0.0]))
+    bounded = with_bounded_angles(origin)
+    assert (np.diag(bounded)[3:] <= UNKNOWN_ANGLE).all()
+    # The position that is unsure by the lever of the angle is as sure as that is.
+    assert bounded[1, 1] == pytest.approx(1e-4 + 0.1 ** 2 * bounded[5, 5])
+
+
+def test_what_is_sure_stays_as_it_is_when_angles_are_bounded() -> None:
+    sure = at_other_point(1e-4 * np.eye(6), np.array([0.1, 0.0, 0.0]))
+    np.testing.assert_allclose(with_bounded_angles(sure), sure, rtol=1e-4, atol=1e-12)
+
+
+def test_rounding_leaves_a_turned_covariance_symmetric_however_large_it_is() -> None:
+    R = random_rotation(np.random.default_rng(0))
+    covariance = turned(np.diag([1e-4] * 3 + [1e12, 1e3, 1.0]), R)
+    np.testing.assert_array_equal(covariance, covariance.T)

@@ -173,6 +173,22 @@ def test_one_wrong_rotation_moves_nothing_and_a_lasting_one_is_followed():
     assert all(turn < 1e-6 or turn > 2.4 for turn in turns)
 
 
+@pytest.mark.parametrize('step', [STEP, SECOND])
+def test_a_rotation_that_is_held_back_is_at_worst_as_unsure_as_any_angle(step):
+    generator = np.random.default_rng(7)
+    T_fixed = make_transform(random_rotation(generator), [0.3, 0.2, 1.0])
+    tracker = IdentityTracker(TrackerOptions(change_seconds=60.0))
+    sure = 1e-4 * np.eye(6)
+    for number in range(60):
+        # Seen right ten times, and then otherwise every time.
+        R = np.eye(3) if number < 10 else random_rotation(generator)
+        seen = pose('laptop', [0, 0, 1], R, covariance=sure)
+        (now,) = tracker.update(number * step, [seen], None, T_fixed).poses
+        assert now.track_id == 1
+        assert np.linalg.eigvalsh(now.covariance)[-1] <= UNKNOWN_ANGLE
+        assert np.diag(now.covariance)[:3].max() <= 1.01e-4
+
+
 def test_a_jump_is_published_where_it_is_seen():
     tracker = IdentityTracker(SMOOTH)
     for number in range(10):

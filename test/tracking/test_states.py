@@ -9,6 +9,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 from sightings import SECOND, SIZE, ids, pose
 
 from pose_estimation_ros.core.detection import Detection
+from pose_estimation_ros.core.errors import InvalidInputError
 from pose_estimation_ros.core.rotation import axis_rotation
 from pose_estimation_ros.tracking.identity import (
     IdentityTracker,
@@ -143,3 +144,13 @@ def test_frames_may_be_further_apart_than_what_may_be_missed():
             for frame in range(4)]
     assert [ids(tracked) for tracked in seen] == [[], [1], [1], [1]]
     assert [tracked.lost for tracked in seen] == [()] * 4
+
+
+def test_tracks_that_end_with_a_fault_are_told_with_the_next_update():
+    tracker = IdentityTracker()
+    tracker.update(0, [pose('can', [0, 0, 1])])
+    for stamp in (1, 2):
+        with pytest.raises(InvalidInputError):
+            tracker.update(stamp, [pose('can', [0, 0, 1])], None, np.full((4, 4), np.nan))
+    assert TrackKey('can', 1) in tracker.update(3, []).lost
+    assert tracker.update(4, []).lost == ()
