@@ -27,11 +27,14 @@ from pose_estimation_ros.nodes.scene_objects import (
     with_hulls,
 )
 from pose_estimation_ros.nodes.spinning import run_node
+from pose_estimation_ros.nodes.waiting_detections import WaitingDetections
 
 _QUEUE = 10
 # MoveIt must not miss one, and reads them all at its own pace.
 _SCENE_QUEUE = 200
 _LISTENING_PERIOD = 0.5
+# The shapes of a frame come right after its detections, or not at all.
+_PATIENCE_FOR_SHAPES = 0.5
 
 
 class PlanningSceneBridge(Node):
@@ -50,7 +53,7 @@ class PlanningSceneBridge(Node):
         self._mirror = SceneMirror()
         self._header = Header()
         self._listeners = 0
-        self._waiting: Detection3DArray | None = None
+        self._waiting = WaitingDetections(_PATIENCE_FOR_SHAPES)
         self._publisher = self.create_publisher(
             self._types.CollisionObject, 'collision_object', QoSProfile(depth=_SCENE_QUEUE))
         self.create_subscription(Detection3DArray, 'object_detections', self._on_detections,
@@ -68,20 +71,20 @@ class PlanningSceneBridge(Node):
         self._tell(self._mirror.clear())
 
     def _on_detections(self, message: Detection3DArray) -> None:
-        if self._waiting is not None:
-            # Its shapes got lost, but its objects are there.
-            self._update(self._waiting, None)
-            self._waiting = None
-        if self._with_hulls and message.detections:
-            # The shapes of a frame come right after its detections.
-            self._waiting = message
-        else:
-            self._update(message, None)
+        self._waiting.add(message)
+        # Without objects there are no shapes to wait for.
+        waits = self._with_hulls and message.detections
+        self._update_without_shapes(self._waiting.overdue() if waits else self._waiting.all())
 
     def _on_points(self, message: PointCloud2) -> None:
-        waiting, self._waiting = self._waiting, None
-        if waiting is not None and waiting.header.stamp == message.header.stamp:
-            self._update(waiting, cloud_points(message))
+        stamp = message.header.stamp
+        for waiting in self._waiting.up_to(stamp):
+            self._update(waiting, cloud_points(message) if waiting.header.stamp == stamp else None)
+
+    def _update_without_shapes(self, messages: Sequence[Detection3DArray]) -> None:
+        """Tell what is there, though its shapes got lost; those told before are kept."""
+        for message in messages:
+            self._update(message, None)
 
     def _update(self, message: Detection3DArray, points: NDArray[np.float64] | None) -> None:
         values = values_of(self, PLANNING_SCENE_PARAMETERS)
@@ -95,6 +98,7 @@ class PlanningSceneBridge(Node):
 
     def _listen(self) -> None:
         """Tell all to whoever has just come, and judge the silence where no detections come."""
+        self._update_without_shapes(self._waiting.overdue())
         listeners = self._publisher.get_subscription_count()
         self._follow_parameters()
         if listeners > self._listeners:
