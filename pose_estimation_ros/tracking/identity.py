@@ -128,8 +128,8 @@ class IdentityTracker:
         known = np.flatnonzero(rows >= 0)
         T_nearest = seen.T.copy()
         if known.size:
-            T_nearest[known] = self._follow(known, rows[known], seen, T_expected[rows[known]],
-                                            stamp_ns)
+            T_nearest[known] = self._follow(known, rows[known], poses, seen,
+                                            T_expected[rows[known]], stamp_ns)
         new = np.flatnonzero(rows < 0)
         if new.size:
             is_doubted = self._are_doubted(new, poses, seen, rows[known], T_expected)
@@ -235,21 +235,25 @@ class IdentityTracker:
     def _seconds_unseen(self, rows: IndexArray, stamp_ns: int) -> FloatArray:
         return np.array([(stamp_ns - self._tracks[row].last_seen_ns) / 1e9 for row in rows])
 
-    def _follow(self, chosen: IndexArray, rows: IndexArray, seen: SeenPoses,
-                T_expected: FloatArray, stamp_ns: int) -> FloatArray:
+    def _follow(self, chosen: IndexArray, rows: IndexArray, poses: Sequence[ObjectPose],
+                seen: SeenPoses, T_expected: FloatArray, stamp_ns: int) -> FloatArray:
         """Update known tracks; return (N, 4, 4) of equal poses seen those nearest to them.
 
         Args:
             chosen: (N,) which of the poses.
             rows: (N,) the tracks they continue.
-            seen: All poses.
+            poses: All of the frame.
+            seen: The same.
             T_expected: (N, 4, 4) where these tracks are expected.
             stamp_ns: Of the frame, nanoseconds.
         """
         options = self._options
         motion = self._motion.take(rows)
         seconds = self._seconds_unseen(rows, stamp_ns)
-        symmetries = [self._tracks[row].symmetry for row in rows]
+        symmetries = [poses[i].symmetry for i in chosen]
+        # Rotations that were equal are so no more: what is known of them is worth nothing.
+        is_other = np.array([self._tracks[row].symmetry != symmetry
+                             for row, symmetry in zip(rows, symmetries, strict=True)])
         T = seen.T[chosen]
         T[:, :3, :3] = nearest_equivalents(symmetries, T[:, :3, :3], T_expected[:, :3, :3])
         covariance, size = seen.covariance[chosen], seen.size[chosen]
@@ -258,7 +262,7 @@ class IdentityTracker:
                        np.exp(-seconds / options.change_seconds), options.max_rotation)
         deviation = np.sqrt(np.trace(covariance[:, :3, :3], axis1=1, axis2=2))
         far = np.maximum(_JUMP * seen.diagonal[chosen], _JUMP_DEVIATIONS * deviation)
-        is_far = surprises(motion, seconds, T) > far[:, None]
+        is_far = surprises(motion, seconds, T, may_move=options.predict) > far[:, None]
         has_jumped = is_far.all(axis=1) & (seconds > 0)
         has_stopped = is_far[:, 1] & ~is_far[:, 0]
         was_lost = np.array([self._tracks[row].state is TrackState.LOST for row in rows])
@@ -266,20 +270,23 @@ class IdentityTracker:
         memory = options.smoothing_seconds or _MOTION_SECONDS
         after = followed(motion, seconds, T, covariance, size, verdict.agrees, memory,
                          may_move=options.predict)
-        anew = np.flatnonzero(was_lost | verdict.changed | (has_stopped & verdict.agrees)
-                              | (has_jumped & ~verdict.agrees))
+        begins_anew = (was_lost | is_other | verdict.changed | (has_stopped & verdict.agrees)
+                       | (has_jumped & ~(verdict.agrees & options.predict)))
+        anew = np.flatnonzero(begins_anew)
         if anew.size:
             after = after.put(anew, restarted(motion.take(anew), T[anew], covariance[anew]))
-        leaps = np.flatnonzero(has_jumped & ~was_lost & ~verdict.changed & verdict.agrees)
+        leaps = np.flatnonzero(has_jumped & ~begins_anew)
         if leaps.size:
             after = after.put(leaps, jumped(motion.take(leaps), seconds[leaps], T[leaps],
                                             covariance[leaps], memory))
-        elsewhere = np.flatnonzero(was_lost | has_jumped)
+        elsewhere = np.flatnonzero(was_lost | is_other | has_jumped)
         votes = verdict.votes.put(elsewhere, first_votes(T[elsewhere, :3, :3]))
         self._motion = self._motion.put(rows, after)
         self._votes = self._votes.put(rows, votes)
         self._looks = self._looks.put(rows, _Looks(_mixed(
             self._looks.appearance[rows], seen.appearance[chosen])))
+        for row, symmetry in zip(rows, symmetries, strict=True):
+            self._tracks[row].symmetry = symmetry
         return T
 
     def _are_doubted(self, chosen: IndexArray, poses: Sequence[ObjectPose], seen: SeenPoses,

@@ -172,16 +172,19 @@ def predicted(motion: Motion, seconds: FloatArray) -> FloatArray:
     return _moved(motion.T, step)
 
 
-def surprises(motion: Motion, seconds: FloatArray, T: FloatArray) -> FloatArray:
+def surprises(motion: Motion, seconds: FloatArray, T: FloatArray, *,
+              may_move: bool) -> FloatArray:
     """Return (N, 2) how far (N, 4, 4) poses seen are from where they may be expected, metres.
 
     First with the velocity that is believed, then with the fitted one: after a jump the object
-    may have come to rest, or move on as it did.
+    may have come to rest, or move on as it did. Where velocities are never believed, the second
+    is the same as the first.
     """
     seconds = np.minimum(seconds, _LONGEST_PREDICTION)[:, None]
     way = T[:, :3, 3] - motion.T[:, :3, 3]
+    velocities = motion.velocity, motion.fitted_velocity if may_move else motion.velocity
     return np.stack([np.linalg.norm(way - velocity[:, :3] * seconds, axis=1)
-                     for velocity in (motion.velocity, motion.fitted_velocity)], axis=1)
+                     for velocity in velocities], axis=1)
 
 
 def followed(motion: Motion, seconds: FloatArray, T: FloatArray, covariance: FloatArray,

@@ -73,7 +73,7 @@ class Track:
 
     Attributes:
         label: Of its object.
-        symmetry: The same.
+        symmetry: The same, as of its last sighting.
         last_seen_ns: Stamp of its last sighting, nanoseconds.
         sightings: How often it was seen.
         track_id: Its number, -1 while it is tentative.

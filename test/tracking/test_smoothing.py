@@ -257,3 +257,32 @@ def test_without_smoothing_poses_are_as_measured():
         np.testing.assert_allclose(out[0].T_camera_object, seen[0].T_camera_object)
         assert out[0].covariance is seen[0].covariance
         assert out[0].size is seen[0].size
+
+
+@pytest.mark.parametrize('smoothing', [0.0, 0.3])
+def test_an_object_that_is_known_as_round_no_more_is_turned_as_it_is_seen(smoothing):
+    tracker = IdentityTracker(TrackerOptions(smoothing_seconds=smoothing))
+    for number in range(10):
+        tracker.update(number * STEP, [pose('part', [0, 0, 1], symmetry=Y_AXIS_SYMMETRY)])
+    for number in range(10, 14):
+        seen = pose('part', [0, 0, 1], axis_rotation((0, 1, 0), 1.2))
+        (now,) = tracker.update(number * STEP, [seen]).poses
+        assert now.track_id == 1
+        np.testing.assert_allclose(now.T_camera_object, seen.T_camera_object, atol=1e-9)
+
+
+@FEW
+@given(SEEDS, st.booleans(), st.sampled_from([0.1, 0.5]))
+def test_no_object_is_published_further_off_than_a_third_of_it(seed, predict, smoothing):
+    generator = np.random.default_rng(seed)
+    tracker = IdentityTracker(TrackerOptions(predict=predict, smoothing_seconds=smoothing))
+    place, velocity = np.array([0.0, 0.0, 0.8]), np.zeros(3)
+    sure = np.diag([0.003 ** 2] * 3 + [TURN_NOISE ** 2] * 3)
+    for number in range(60):
+        if generator.random() < 0.15:
+            velocity = generator.choice([0.0, 0.3, 0.6]) * generator.standard_normal(3)
+        place = place + velocity * STEP / SECOND + 0.002 * generator.standard_normal(3)
+        seen = pose('mug', place, covariance=sure)
+        for now in tracker.update(number * STEP, [seen]).poses:
+            off = np.linalg.norm(now.T_camera_object[:3, 3] - place)
+            assert off <= np.linalg.norm(seen.size) / 3
