@@ -122,6 +122,14 @@ def rotation_from_6d(numbers: ArrayLike) -> FloatArray:
     return np.stack([x, np.cross(z, x), z], axis=-1)
 
 
+def nearest_rotation(matrix: FloatArray) -> FloatArray:
+    """Return the (..., 3, 3) rotations nearest to matrices, as those printed with few digits."""
+    U, _, Vt = np.linalg.svd(matrix)
+    # A reflection would be nearer to a matrix that mirrors.
+    U[..., 2] *= np.linalg.det(U @ Vt)[..., None]
+    return np.asarray(U @ Vt)
+
+
 def random_rotation(generator: np.random.Generator) -> FloatArray:
     """Return one (3, 3) rotation, uniform over SO(3)."""
     return quaternion_to_matrix(generator.standard_normal(4))

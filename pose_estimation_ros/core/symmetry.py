@@ -15,11 +15,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pose_estimation_ros.core.errors import InvalidInputError
-from pose_estimation_ros.core.rotation import angle_between, axis_rotation
+from pose_estimation_ros.core.rotation import angle_between, axis_rotation, nearest_rotation
 
 FloatArray = NDArray[np.float64]
 
 _SAME = 1e-6
+# What was written with all its digits is read as it was.
+_ROUNDING = 1e-9
 
 
 @dataclass(frozen=True)
@@ -43,6 +45,8 @@ class Symmetry:
     def from_plain(cls, plain: Mapping[str, Any]) -> Symmetry:
         """Return the symmetry of a mapping as `as_plain` makes it; both entries may be missing.
 
+        Numbers of few digits become the unit vector and the rotations that are nearest to them.
+
         Raises:
             InvalidInputError: If the axis is not a unit vector or something is no rotation.
         """
@@ -61,7 +65,9 @@ class Symmetry:
         if not deviation <= 1e-3 or (np.linalg.det(matrices) < 0).any():
             raise InvalidInputError(f'the discrete part of a symmetry must be rotations of 9 '
                                     f'numbers each, row by row, not {plain["discrete"]}')
-        unit = None if axis is None else (float(axis[0]), float(axis[1]), float(axis[2]))
+        if deviation > _ROUNDING:
+            matrices = nearest_rotation(matrices)
+        unit = None if axis is None else _unit(axis)
         return cls(unit, tuple(tuple(map(float, matrix.ravel())) for matrix in matrices))
 
     def is_close(self, other: Symmetry) -> bool:
@@ -147,6 +153,12 @@ def nearest_equivalents(symmetries: Sequence[Symmetry], R: FloatArray,
     for symmetry, chosen in rows.items():
         nearest[chosen] = symmetry.nearest_rotations(R[chosen], R_reference[chosen])
     return nearest
+
+
+def _unit(axis: FloatArray) -> tuple[float, float, float]:
+    length = np.linalg.norm(axis)
+    x, y, z = (axis if abs(length - 1) <= _ROUNDING else axis / length).tolist()
+    return x, y, z
 
 
 NO_SYMMETRY = Symmetry()

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pose_estimation_ros.core.errors import InvalidInputError
+from pose_estimation_ros.core.rotation import nearest_rotation
 from pose_estimation_ros.core.se3 import is_rigid
 from pose_estimation_ros.core.symmetry import NO_SYMMETRY, Symmetry
 from pose_estimation_ros.datasets.frame_files import MILLIMETRE, read_json
@@ -95,8 +96,8 @@ class BopModel:
                 f'{self.path.parent / MODELS_INFO}: object {self.obj_id} has continuous '
                 f'symmetries about {len(directions)} directions; one is supported: keep the one '
                 'that matters and state the others as discrete rotations')
-        rotations = tuple(tuple(float(value) for value in _nearest_rotation(T[:3, :3]).ravel())
-                          for T in self.discrete_symmetries)
+        rotations = tuple(tuple(map(float, R.ravel()))
+                          for R in nearest_rotation(self.discrete_symmetries[:, :3, :3]))
         if not directions and not rotations:
             return NO_SYMMETRY
         axis = self.symmetry_lines[0].direction if directions else None
@@ -200,8 +201,3 @@ def _line(entry: Mapping[str, Any]) -> SymmetryLine:
         raise ValueError(f'symmetry axis {entry}')
     x, y, z = (direction / length).tolist()
     return SymmetryLine((x, y, z), (float(point[0]), float(point[1]), float(point[2])))
-
-
-def _nearest_rotation(R: FloatArray) -> FloatArray:
-    U, _, Vt = np.linalg.svd(R)
-    return np.asarray(U @ np.diag([1.0, 1.0, np.linalg.det(U @ Vt)]) @ Vt)

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pose_estimation_ros.core.errors import InvalidInputError
+from pose_estimation_ros.core.rotation import nearest_rotation
 from pose_estimation_ros.core.se3 import make_transform
 from pose_estimation_ros.datasets.frame_files import MILLIMETRE, Calibration, read_json
 
@@ -153,8 +154,7 @@ def _poses(where: str, entries: Sequence[Mapping[str, Any]]) -> FloatArray:
             f'{where}, entry {index}: cam_R_m2c of object {entries[index]["obj_id"]} is no '
             f'rotation: {R[index].ravel().tolist()}; correct it')
     # The digits of the file are too few for code that checks rotations closely.
-    U, _, Vt = np.linalg.svd(R)
-    return make_transform(U @ Vt, t)
+    return make_transform(nearest_rotation(R), t)
 
 
 def _numbers(where: str, entry: Mapping[str, Any]) -> list[float]:

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pose_estimation_ros.core.errors import InvalidInputError
+from pose_estimation_ros.core.rotation import nearest_rotation
 from pose_estimation_ros.core.se3 import is_rigid, make_transform
 from pose_estimation_ros.datasets.atomic_files import write_atomically
 from pose_estimation_ros.datasets.bop_dataset import BopDataset
@@ -247,5 +248,4 @@ def _check_times(results: Sequence[BopResult], places: Sequence[str], path: str)
 
 def _orthonormal(T: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return the rigid transform next to one that was printed with few digits."""
-    left, _, right = np.linalg.svd(T[:3, :3])
-    return make_transform(left @ right, T[:3, 3])
+    return make_transform(nearest_rotation(T[:3, :3]), T[:3, 3])

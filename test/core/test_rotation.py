@@ -70,3 +70,17 @@ def test_half_turns_about_all_axes_come_together() -> None:
     vectors = np.abs(rotation.matrix_to_axis_angle(halves))
     np.testing.assert_allclose(vectors / np.pi, [[0, 0.6, 0.8], [0, 0, 0], [0, 0.6, 0.8]],
                                atol=1e-9)
+
+
+@given(rotations(), st.integers(0, 10_000))
+def test_a_rotation_of_few_digits_becomes_one_beside_it(R: np.ndarray, seed: int) -> None:
+    printed = R + np.random.default_rng(seed).uniform(-5e-4, 5e-4, (2, 3, 3))
+    found = rotation.nearest_rotation(printed)
+    np.testing.assert_allclose(found @ np.swapaxes(found, 1, 2), [np.eye(3)] * 2, atol=1e-12)
+    np.testing.assert_allclose(np.linalg.det(found), 1.0)
+    np.testing.assert_allclose(found, printed, atol=2e-3)
+
+
+def test_what_mirrors_becomes_a_rotation_too() -> None:
+    found = rotation.nearest_rotation(np.diag([1.0, 1.0, -1.0]))
+    assert np.linalg.det(found) == pytest.approx(1.0)

@@ -85,6 +85,16 @@ def test_a_symmetry_comes_back_from_its_plain_form(symmetry: Symmetry) -> None:
     assert Symmetry.from_plain(json.loads(json.dumps(symmetry.as_plain()))) == symmetry
 
 
+def test_a_symmetry_of_few_digits_is_made_exact() -> None:
+    turns = [axis_rotation((0, 0, 1), angle).round(3) for angle in (2.0944, 4.1888)]
+    symmetry = Symmetry.from_plain({'axis': [0.267, 0.535, 0.802],
+                                    'discrete': [turn.ravel().tolist() for turn in turns]})
+    assert np.linalg.norm(symmetry.axis) == pytest.approx(1.0, abs=1e-12)
+    R = symmetry.rotations
+    np.testing.assert_allclose(R @ np.swapaxes(R, 1, 2), [np.eye(3)] * 3, atol=1e-12)
+    np.testing.assert_allclose(R[1:], turns, atol=1e-3)
+
+
 @pytest.mark.parametrize(('plain', 'complaint'), [
     ({'axis': [0.0, 2.0, 0.0]}, 'unit vector'),
     ({'axis': [np.nan, 1.0, 0.0]}, 'unit vector'),
