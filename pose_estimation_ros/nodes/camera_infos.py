@@ -32,10 +32,15 @@ class CameraInfos:
         """Return whether there is an info with the image's stamp."""
         return any(info.header.stamp == image.header.stamp for info in self._infos)
 
-    def agree_around(self, image: AnyImage) -> bool:
-        """Return whether the infos before and after an image are alike; not so while one zooms."""
+    def tell_without_own(self, image: AnyImage) -> bool:
+        """Return whether other infos than an image's own tell its camera; not so while one zooms.
+
+        They do if those before and after it are alike, or all that are kept: many cameras send
+        one with every few images only.
+        """
         before, after = self._around(image)
-        return before is not None and after is not None and _is_same_camera(before, after)
+        told = (before, after) if before is not None and after is not None else self._infos
+        return all(_is_same_camera(info, told[0]) for info in told)
 
     def belonging_to(self, image: AnyImage) -> CameraInfo | None:
         """Return the info of the image's stamp, else that before it, else the newest.

@@ -371,7 +371,7 @@ class FrameInput:
         """Return whether an image's own info got lost and the others do not tell its camera."""
         self._missed_infos += 1
         return (self._infos_followed and self._missed_infos <= _INFOS_MISSED
-                and not self._color_infos.agree_around(color))
+                and not self._color_infos.tell_without_own(color))
 
 
 def _turned(image: NDArray[Any], quarters: int) -> NDArray[Any]:

@@ -2,36 +2,44 @@
 
 import pytest
 from sensor_msgs.msg import CameraInfo, Image, RegionOfInterest
+from std_msgs.msg import Header
 
 from pose_estimation_ros.nodes.camera_infos import CameraInfos
+from pose_estimation_ros.nodes.conversions import ns_to_stamp
 
 
-def info_at(sec: int, **changes: object) -> CameraInfo:
-    k = [1000.0, 0.0, 639.5, 0.0, 1000.0, 479.5, 0.0, 0.0, 1.0]
-    info = CameraInfo(**{'width': 1280, 'height': 960, 'k': k} | changes)
-    info.header.stamp.sec = sec
-    return info
+def image(number: int) -> Image:
+    return Image(header=Header(stamp=ns_to_stamp(number * 33_000_000)))
 
 
-def agree(before: CameraInfo, after: CameraInfo) -> bool:
-    infos, image = CameraInfos(), Image()
-    infos.add(before)
-    infos.add(after)
-    image.header.stamp.sec = 2
-    return infos.agree_around(image)
+def info(number: int, focal_length: float = 1000.0, **changes: object) -> CameraInfo:
+    k = [focal_length, 0.0, 639.5, 0.0, focal_length, 479.5, 0.0, 0.0, 1.0]
+    return CameraInfo(header=image(number).header, **{'width': 1280, 'height': 960, 'k': k},
+                      **changes)
+
+
+def kept(*infos: CameraInfo) -> CameraInfos:
+    """Return what is kept of infos that came with some of the images."""
+    result = CameraInfos()
+    for each in infos:
+        result.add(each)
+    return result
 
 
 def test_infos_that_differ_in_their_stamps_only_are_of_one_camera() -> None:
-    region = {'x_offset': 320, 'y_offset': 240, 'width': 640, 'height': 480}
-    assert agree(info_at(1, roi=RegionOfInterest(**region)),
-                 info_at(3, roi=RegionOfInterest(**region)))
+    region = RegionOfInterest(x_offset=320, y_offset=240, width=640, height=480)
+    infos = kept(info(0, roi=region), info(3, roi=region), info(6, roi=region))
+    # Also before the second and after the last.
+    assert all(infos.tell_without_own(image(number)) for number in range(9))
 
 
 @pytest.mark.parametrize('changes', [
-    {'k': [900.0, 0.0, 639.5, 0.0, 900.0, 479.5, 0.0, 0.0, 1.0]},
+    {'focal_length': 900.0},
     {'binning_x': 2},
     {'binning_y': 2},
     {'roi': RegionOfInterest(x_offset=640, width=640, height=480)},
 ])
-def test_infos_of_other_pixels_of_a_sensor_do_not_agree(changes: dict[str, object]) -> None:
-    assert not agree(info_at(1), info_at(3, **changes))
+def test_while_a_camera_zooms_the_infos_on_both_sides_of_an_image_tell_its_camera(
+        changes: dict[str, object]) -> None:
+    infos = kept(info(0), info(3), info(6, **changes))
+    assert [infos.tell_without_own(image(number)) for number in (1, 4, 7)] == [True, False, False]
