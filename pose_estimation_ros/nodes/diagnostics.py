@@ -133,6 +133,9 @@ class Monitor:
             frames.last = outcome
             frames.processed += 1
             frames.empty_in_a_row = 0 if outcome.objects else frames.empty_in_a_row + 1
+            if frames.finished and now_ns < frames.finished[-1]:
+                # The clock was set back: times from before tell nothing any more.
+                frames.finished.clear()
             frames.finished.append(now_ns)
             for stage, seconds in timings.items():
                 self._timings.setdefault(stage, deque(maxlen=_TIMINGS_KEPT)).append(seconds)

@@ -168,3 +168,11 @@ def test_rates_times_and_drops_are_in_the_table():
     assert values['frames.dropped.newer_frame_came'] == '2'
     assert values['frames.processed'] == '11'
     assert monitor.values(11 * SECOND)['frames.rate_hz'] == '1.00'
+
+
+def test_the_rate_is_known_again_at_once_when_the_clock_is_set_back():
+    monitor = Monitor()
+    for start in (100, 90):
+        for k in range(11):
+            monitor.finished(start * SECOND + k * SECOND // 10, FrameOutcome(1), {})
+        assert monitor.values((start + 1) * SECOND)['frames.rate_hz'] == '10.00'
