@@ -31,6 +31,17 @@ _JPEG_TAIL = 1024
 _NO_FRAME_HEADERS = frozenset({0xC4, 0xC8, 0xCC})
 
 
+def is_of_colors(transport_format: str) -> bool:
+    """Return whether a `compressed` image has colours or grey values, as far as its format tells.
+
+    The plugin compresses mosaics and 16 bits as they are, unless it says what it made of them.
+    Other publishers' formats, as 'jpeg', tell nothing.
+    """
+    encoding, separator, compression = transport_format.partition(';')
+    is_raw = bool(separator) and (encoding.startswith('bayer_') or '16' in encoding)
+    return not is_raw or 'compressed bgr' in compression
+
+
 def decode_color(message: CompressedImage) -> NDArray[np.uint8]:
     """Return the (H, W, 3) uint8 RGB image of a `compressed` message.
 

@@ -7,7 +7,7 @@ Input images are read without a copy where their layout allows it. Output bytes 
 from __future__ import annotations
 
 from array import array
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,7 +23,7 @@ from pose_estimation_ros.core.camera import CameraIntrinsics
 from pose_estimation_ros.core.errors import InvalidInputError
 from pose_estimation_ros.core.rotation import quaternion_to_matrix
 from pose_estimation_ros.core.se3 import make_transform
-from pose_estimation_ros.nodes.compressed_images import decode_color, decode_depth
+from pose_estimation_ros.nodes.compressed_images import decode_color, decode_depth, is_of_colors
 
 
 @dataclass(frozen=True)
@@ -64,6 +64,8 @@ def color_image(message: Image | CompressedImage) -> NDArray[np.uint8]:
         InvalidInputError: If the encoding is unknown or data are missing.
     """
     if isinstance(message, CompressedImage):
+        if not is_of_colors(message.format):
+            raise _unknown_encoding(message.format.partition(';')[0], _COLOR_LAYOUTS, 'colour')
         return decode_color(message)
     layout = _layout(message, _COLOR_LAYOUTS, 'colour')
     pixels = _pixels(message, layout, 'colour')
@@ -222,9 +224,13 @@ def pose_matrix(message: Pose) -> NDArray[np.float64]:
 
 def _layout(message: Image, known: dict[str, _Layout], what: str) -> _Layout:
     if message.encoding not in known:
-        raise InvalidInputError(f'{what} image has unknown encoding {message.encoding!r}; '
-                                f'publish one of {", ".join(known)}')
+        raise _unknown_encoding(message.encoding, known, what)
     return known[message.encoding]
+
+
+def _unknown_encoding(encoding: str, known: Iterable[str], what: str) -> InvalidInputError:
+    return InvalidInputError(f'{what} image has unknown encoding {encoding!r}; '
+                             f'publish one of {", ".join(known)}')
 
 
 def _pixels(message: Image, layout: _Layout, what: str) -> NDArray[Any]:

@@ -5,7 +5,7 @@ import struct
 import cv2
 import numpy as np
 import pytest
-from sensor_msgs.msg import CompressedImage
+from sensor_msgs.msg import CompressedImage, Image
 
 from pose_estimation_ros.core.errors import InvalidInputError
 from pose_estimation_ros.nodes.conversions import color_image, depth_image
@@ -28,6 +28,24 @@ def test_a_compressed_image_is_decoded():
     np.testing.assert_array_equal(
         color_image(CompressedImage(data=png(image[..., ::-1]))), image)
     assert np.abs(color_image(CompressedImage(data=jpeg.tobytes())).astype(int) - image).max() < 5
+
+
+@pytest.mark.parametrize('encoding', ['bayer_rggb8', 'bayer_gbrg16', '16UC1', 'mono16'])
+def test_what_was_compressed_without_colours_is_refused_as_the_raw_image_is(encoding):
+    data = png(np.zeros((4, 6), np.uint16))
+    with pytest.raises(InvalidInputError) as raw:
+        color_image(Image(encoding=encoding))
+    with pytest.raises(InvalidInputError) as compressed:
+        color_image(CompressedImage(format=f'{encoding}; png compressed ', data=data))
+    assert str(compressed.value) == str(raw.value)
+
+
+@pytest.mark.parametrize('words', ['jpeg', 'rgb8; jpeg compressed bgr8', 'png',
+                                   'bayer_rggb8; jpeg compressed bgr8'])
+def test_any_other_format_is_taken_as_the_file_says(words):
+    image = np.full((4, 6, 3), (200, 30, 60), np.uint8)
+    message = CompressedImage(format=words, data=png(image[..., ::-1]))
+    np.testing.assert_array_equal(color_image(message), image)
 
 
 @pytest.mark.parametrize('data', [b'', b'\xff\xd8 not a picture'])
