@@ -33,7 +33,7 @@ class MarkerMaker:
     def __init__(self) -> None:
         self._corners = _CornerCache()
         self._shows_untracked = False
-        self._shown_grasps: set[tuple[str, int]] = set()
+        self._shown: set[tuple[str, int]] = set()
 
     def markers(self, result: PipelineResult, placed: Sequence[PlacedObject],
                 T_output_camera: NDArray[np.float64], gripper: Gripper, header: Header,
@@ -51,7 +51,7 @@ class MarkerMaker:
         markers = [Marker(header=header, ns=f'{key.label}/{kind}', id=key.track_id,
                           action=Marker.DELETE)
                    for key in result.lost for kind in _KINDS]
-        self._shown_grasps -= {(marker.ns, marker.id) for marker in markers}
+        self._shown -= {(marker.ns, marker.id) for marker in markers}
         # Without tracks nobody says which markers of the last frame are over: all of them are.
         untracked = any(item.pose.track_id < 0 for item in placed)
         if untracked or self._shows_untracked:
@@ -59,31 +59,30 @@ class MarkerMaker:
         self._shows_untracked = untracked
         duration = Duration(sec=int(lifetime), nanosec=int(lifetime % 1 * 1e9))
         for item in placed:
-            for marker in [*_markers(item, result.fallback), *self._shape(item),
-                           *self._grasps(item, T_output_camera, gripper)]:
+            extras = self._shape(item), grasps_marker(item, T_output_camera, gripper)
+            for marker in [*_markers(item, result.fallback),
+                           *(extra for extra in extras if self._is_news(item, extra))]:
                 marker.header, marker.lifetime, marker.id = header, duration, item.number
                 markers.append(marker)
         return MarkerArray(markers=markers)
 
-    def _shape(self, item: PlacedObject) -> list[Marker]:
+    def _shape(self, item: PlacedObject) -> Marker:
         points, faces = item.pose.points, item.pose.faces
         if points is None:
-            return []
+            return Marker(ns=f'{item.pose.label}/shape', action=Marker.DELETE)
         if faces is None:
-            return [_points_marker(item, points)]
-        return [_mesh_marker(item, self._corners.of(item.pose.label, points, faces))]
+            return _points_marker(item, points)
+        return _mesh_marker(item, self._corners.of(item.pose.label, points, faces))
 
-    def _grasps(self, item: PlacedObject, T_output_camera: NDArray[np.float64],
-                gripper: Gripper) -> list[Marker]:
-        """Return the marker of the grasps, or, when there are none any more, what deletes it."""
-        marker = grasps_marker(item, T_output_camera, gripper)
+    def _is_news(self, item: PlacedObject, marker: Marker) -> bool:
+        """Note what is shown; return False of what deletes something that is not."""
         key = marker.ns, item.number
-        was_shown = key in self._shown_grasps
         if marker.action == Marker.ADD:
-            self._shown_grasps.add(key)
-            return [marker]
-        self._shown_grasps.discard(key)
-        return [marker] if was_shown else []
+            self._shown.add(key)
+            return True
+        was_shown = key in self._shown
+        self._shown.discard(key)
+        return was_shown
 
 
 class _CornerCache:

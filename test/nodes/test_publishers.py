@@ -179,6 +179,21 @@ def test_what_is_lost_is_deleted_under_the_names_it_was_shown_with_and_comes_bac
     assert set(frames) == {'mug_7'}
 
 
+def test_the_marker_of_a_shape_goes_when_the_poses_bring_no_points_any_more(
+        client: Client, publisher):
+    client.wait_for(lambda: client.node.count_subscribers('object_markers'), 'ourselves')
+    bare = result(make_transform(np.eye(3), [0, 0, 1]))
+    points = np.zeros((10, 3), np.float32)
+    shaped = replace(bare, poses=(replace(bare.poses[0], points=points),))
+    client.forget()
+    for shown in (bare, shaped, bare, bare):
+        publisher.publish(shown, 'camera', np.eye(4))
+    client.wait_for(lambda: len(client.received['object_markers']) == 4, 'four arrays')
+    shapes = [[(marker.action, marker.id) for marker in array.markers
+               if marker.ns == 'mug/shape'] for array in client.received['object_markers']]
+    assert shapes == [[], [(Marker.ADD, 7)], [(Marker.DELETE, 7)], []]
+
+
 def test_a_known_mesh_is_a_marker_of_triangles_in_the_frame_of_the_object(
         client: Client, publisher):
     T = make_transform(axis_rotation((0, 1, 0), 0.4), [0.1, 0.2, 0.9])
