@@ -40,10 +40,17 @@ class Hull:
     Attributes:
         vertices: (V, 3) metres, object frame.
         faces: (F, 3) int, counter-clockwise seen from outside.
+        planes: (F, 4) of the faces: unit normals outward, and offsets that are 0 in the planes.
     """
 
     vertices: FloatArray
     faces: NDArray[np.int64]
+    planes: FloatArray
+
+    def reach_beyond(self, other: Hull) -> float:
+        """Return how far this hull reaches out of another one, metres; inside it is negative."""
+        distance = self.vertices @ other.planes[:, :3].T + other.planes[:, 3]
+        return float(distance.max())
 
 
 @dataclass(frozen=True)
@@ -85,7 +92,8 @@ class SceneLimits:
     Attributes:
         min_motion: Smallest step that is told, metres.
         min_rotation: Smallest turn that is told, radians.
-        min_growth: Smallest relative change of a length of the box that is told.
+        min_growth: Smallest relative change of a length of the box that is told, and smallest
+            share of its longest by which a hull that is told reaches out of the one before.
         max_missed_seconds: An object that detections leave out for longer is removed.
         max_silent_seconds: Everything is removed when there are no detections for longer; 0 =
             silence says nothing about what is there.
@@ -140,7 +148,7 @@ class SceneMirror:
                 continue
             known = self._known.get(item.name)
             operation = (Operation.ADD if known is None
-                         else self._change(known.told, item))
+                         else self._change(known, item, now_ns))
             if operation is None and known is not None:
                 known.seen_ns = now_ns
                 continue
@@ -148,9 +156,7 @@ class SceneMirror:
                 item = replace(item, size=known.told.size, hull=known.told.hull)
             self._known[item.name] = _Known(item, now_ns)
             changes.append(SceneChange(operation or Operation.ADD, item))
-        limit = round(self.limits.max_missed_seconds * 1e9)
-        gone = [name for name, known in self._known.items()
-                if not -limit <= now_ns - known.seen_ns <= limit]
+        gone = [name for name, known in self._known.items() if self._is_missed(known, now_ns)]
         return changes + self._remove(gone)
 
     def listen(self, now_ns: int) -> list[SceneChange]:
@@ -173,15 +179,26 @@ class SceneMirror:
     def _remove(self, names: Sequence[str]) -> list[SceneChange]:
         return [SceneChange(Operation.REMOVE, self._known.pop(name).told) for name in names]
 
-    def _change(self, told: SceneObject, item: SceneObject) -> Operation | None:
-        limits = self.limits
-        has_shape_now = told.hull is None and item.hull is not None
-        if has_shape_now or np.abs(item.size / told.size - 1).max() >= limits.min_growth:
+    def _is_missed(self, known: _Known, now_ns: int) -> bool:
+        limit = round(self.limits.max_missed_seconds * 1e9)
+        return not -limit <= now_ns - known.seen_ns <= limit
+
+    def _change(self, known: _Known, item: SceneObject, now_ns: int) -> Operation | None:
+        told, limits = known.told, self.limits
+        if (np.abs(item.size / told.size - 1).max() >= limits.min_growth
+                or self._has_more_shape(told, item)):
             return Operation.ADD
         if (translation_error(told.T, item.T) >= limits.min_motion
                 or float(angle_between(told.T[:3, :3], item.T[:3, :3])) >= limits.min_rotation):
-            return Operation.MOVE
+            # After a long silence it may be another object, as ids can begin at 1 again.
+            return Operation.ADD if self._is_missed(known, now_ns) else Operation.MOVE
         return None
+
+    def _has_more_shape(self, told: SceneObject, item: SceneObject) -> bool:
+        if item.hull is None or told.hull is None:
+            return item.hull is not None
+        growth = self.limits.min_growth * float(told.size.max())
+        return item.hull.reach_beyond(told.hull) >= growth
 
 
 def with_hulls(objects: Sequence[SceneObject], points: FloatArray) -> list[SceneObject]:
@@ -216,7 +233,7 @@ def _hull(points: FloatArray) -> Hull | None:
     normals = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
     inward = (normals * hull.equations[:, :3]).sum(axis=1) < 0
     faces = number[np.where(inward[:, None], hull.simplices[:, ::-1], hull.simplices)]
-    return Hull(vertices, faces)
+    return Hull(vertices, faces, hull.equations)
 
 
 def padded(size: FloatArray, padding: float) -> FloatArray:

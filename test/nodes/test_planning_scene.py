@@ -241,6 +241,30 @@ def test_a_shape_that_comes_later_takes_the_place_of_the_box():
     assert mirror.update(2 * SECOND, [mug()]) == []
 
 
+def test_a_shape_that_reaches_out_of_the_one_before_takes_its_place_wherever_it_is():
+    def shaped(T, points):
+        (item,) = with_hulls([mug(T)], transform_points(T, points))
+        return item
+
+    box = np.random.default_rng(0).uniform(-0.5, 0.5, (400, 3)) * SIZE
+    round_one = box[np.linalg.norm(box / SIZE, axis=1) < 0.5]
+    far = make_transform(T[:3, :3], T[:3, 3] + [0.2, 0, 0])
+    mirror = SceneMirror()
+    mirror.update(0, [shaped(T, round_one)])
+    assert operations(mirror.update(1, [shaped(far, 1.03 * round_one)])) == [('MOVE', 'mug_3')]
+    (change,) = mirror.update(2, [shaped(T, box)])
+    assert change.operation is Operation.ADD
+    assert change.object.hull.reach_beyond(shaped(T, round_one).hull) > 0.02
+    assert operations(mirror.update(3, [shaped(far, round_one)])) == [('MOVE', 'mug_3')]
+
+
+def test_after_a_long_silence_a_moved_object_is_told_whole():
+    mirror = SceneMirror(SceneLimits(max_missed_seconds=2.0))
+    mirror.update(0, [mug()])
+    far = make_transform(T[:3, :3], T[:3, 3] + [0.2, 0, 0])
+    assert operations(mirror.update(60 * SECOND, [mug(far)])) == [('ADD', 'mug_3')]
+
+
 def test_points_of_a_cloud_are_read_as_they_were_written():
     points = np.random.default_rng(0).uniform(-1, 1, (7, 3)).astype(np.float32)
     message = cloud_message(points, np.zeros((7, 3), np.uint8), Header())
