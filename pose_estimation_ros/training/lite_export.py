@@ -24,7 +24,7 @@ from pose_estimation_ros.training.trained_networks import filled, trained_networ
 INPUTS = ('points', 'condition', 'category', 'rank')
 OUTPUTS = ('nocs', 'shape', 'membership', 'probability')
 # Points per object that get coordinates at run time. The networks take any number; twice as many
-# as in training helped SPD and CR-Net on validation frames, and ACR-Pose, whose graphs cost most,
+# as in training helped SPD on validation frames, CR-Net hardly for twice the time, and ACR-Pose
 # not.
 _MANY_POINTS, _USUAL_POINTS = 512, 256
 # Points that a picture is drawn of, which cost little.
@@ -123,7 +123,7 @@ def _no_prior(categories: int, notes: Mapping[str, Any]) -> Tensor:
 
 LITE_NETWORKS = {
     'spd-lite': LiteNetwork('spd', _load_spd, _SpdRuntime, _MANY_POINTS),
-    'crnet-lite': LiteNetwork('crnet', _load_crnet, _ColorRuntime, _MANY_POINTS),
+    'crnet-lite': LiteNetwork('crnet', _load_crnet, _ColorRuntime, _USUAL_POINTS),
     'acr-lite': LiteNetwork('acr', _load_acr, _ColorRuntime, _USUAL_POINTS)}
 
 
@@ -183,7 +183,7 @@ def export_model(name: str, checkpoint: Path, out: Path, training: Mapping[str, 
         files={'network': ModelFile.of(path, out)},
         categories=tuple(category.name for category in categories),
         input={'points': points, **({'every': every} if every > 1 else {}), **colored,
-               **(_mirrors(lite.backend, categories) if pictured else {}),
+               **(_mirrors(categories) if pictured else {}),
                'frame': 'view frame (+y up), centred, divided by the radius'},
         parameters=notes['config'],
         training={**notes['training'], **training},
@@ -195,16 +195,14 @@ def export_model(name: str, checkpoint: Path, out: Path, training: Mapping[str, 
     return manifest
 
 
-def _mirrors(backend: str, categories: Sequence[Category]) -> dict[str, Any]:
+def _mirrors(categories: Sequence[Category]) -> dict[str, Any]:
     """Return which categories a manifest lets look at in a mirror, and when.
 
     Of those with other symmetries, what a mirror shows is not the representative of the training.
-    Round ones gain less by a mirror, and a CR-Net takes twice as long as an ACR-Pose.
     """
-    kinds = (NO_SYMMETRY,) if backend == 'crnet' else (NO_SYMMETRY, Y_AXIS_SYMMETRY)
     return {'mirrored_below': _MIRRORED_BELOW, 'mirrors': [
         category.name for category in categories
-        if category.mirrors and category.symmetry in kinds]}
+        if category.mirrors and category.symmetry in (NO_SYMMETRY, Y_AXIS_SYMMETRY)]}
 
 
 def _categories(notes: Mapping[str, Any]) -> tuple[Category, ...]:
