@@ -101,6 +101,9 @@ def candidate_batch(data: Candidates, augmentation: CandidateAugmentation | None
     scores = data.scores.copy()
     if augmentation is not None:
         points, up = _varied_geometry(points, up, augmentation, generator)
+        chosen = _seen_again(len(data), generator)
+        points = np.take_along_axis(points, chosen[..., None], axis=1)
+        colors = np.take_along_axis(colors, chosen[..., None], axis=1)
         colors = _varied_colors(colors, augmentation, generator)
         scores *= generator.random((len(data), 1)) >= augmentation.no_scores
     prepared = classifier_input(points, colors, up, scores)
@@ -119,17 +122,23 @@ def _varied_geometry(points: NDArray[np.float64], up: NDArray[np.float64],
     distance = np.maximum(np.linalg.norm(points, axis=2), 0.1)
     shift = sigma * np.clip(generator.standard_normal(distance.shape), -3, 3)
     points = points * (1.0 + shift / distance)[..., None]
-    # Each group keeps a random part of its points, repeated: fewer were seen.
-    for group in (slice(0, INSIDE), slice(INSIDE, INSIDE + AROUND)):
-        count = group.stop - group.start
-        kept = (generator.uniform(0.15, 1.0, (batch, 1)) * count).astype(np.intp) + 1
-        order = np.argsort(generator.random((batch, count)), axis=1)
-        chosen = np.take_along_axis(order, np.arange(count)[None] % kept, axis=1)
-        points[:, group] = np.take_along_axis(points[:, group], chosen[..., None], axis=1)
     up = up + augmentation.tilt * generator.standard_normal((batch, 3))
     up /= np.linalg.norm(up, axis=1, keepdims=True)
     unknown = generator.random((batch, 1)) < augmentation.unknown_up
     return points, np.where(unknown, np.nan, up)
+
+
+def _seen_again(batch: int, generator: np.random.Generator) -> NDArray[np.intp]:
+    """Return (B, N) which points are kept: a random part of each group, repeated.
+
+    Fewer were seen.
+    """
+    chosen = []
+    for first, count in ((0, INSIDE), (INSIDE, AROUND)):
+        kept = (generator.uniform(0.15, 1.0, (batch, 1)) * count).astype(np.intp) + 1
+        order = np.argsort(generator.random((batch, count)), axis=1)
+        chosen.append(first + np.take_along_axis(order, np.arange(count)[None] % kept, axis=1))
+    return np.concatenate(chosen, axis=1)
 
 
 def _varied_colors(colors: NDArray[np.uint8], augmentation: CandidateAugmentation,

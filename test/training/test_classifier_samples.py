@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -49,6 +51,19 @@ def candidates(number: int) -> Candidates:
                       np.tile((0.0, -1.0, 0.0), (number, 1)),
                       generator.random((number, 6)).astype(np.float32),
                       np.arange(number) % 7)
+
+
+def test_varied_points_keep_their_colors() -> None:
+    data = candidates(8)
+    brightness = 105 + 150 * data.points[..., :1]
+    data = replace(data, colors=np.broadcast_to(brightness, data.points.shape).astype(np.uint8))
+
+    batch = candidate_batch(data, CandidateAugmentation(noise=0.0, tilt=0.0, unknown_up=0.0,
+                                                        no_color=0.0), np.random.default_rng(3))
+
+    for cloud in batch.points.numpy():
+        for group in (cloud[:INSIDE], cloud[INSIDE:]):
+            assert abs(np.corrcoef(group[:, 0], group[:, 4:].mean(axis=1))[0, 1]) > 0.95
 
 
 def test_equal_seeds_give_equal_batches_and_targets_stay() -> None:
