@@ -8,7 +8,7 @@ are made of grains, small groups with random numbers of their own; processes sha
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import numpy as np
@@ -80,18 +80,40 @@ class BatchRequest:
         Raises:
             ConfigurationError: If the grains cannot be shared equally.
         """
+        for number in self._own(size):
+            yield Grain(self._draws(number * size, size), self._generator(number))
+
+    def first_of_groups(self, size: int) -> Iterator[Grain]:
+        """Yield grains of one draw of one sample, which the caller makes a group of.
+
+        Sources are mixed by groups: a group is of one source.
+
+        Args:
+            size: Slots of a group; it divides the batch.
+
+        Raises:
+            ConfigurationError: As `grains`.
+        """
+        before = tuple(count // size for count in self.before)
+        groups = replace(self, size=self.size // size, before=before)
+        for number in self._own(size):
+            yield Grain(groups._draws(number, 1), self._generator(number))
+
+    def drawn_before(self) -> list[int]:
+        """Return how many samples of each source all earlier steps took."""
+        return self._drawn(self.stage_step * self.size)
+
+    def _own(self, size: int) -> range:
+        """Return the numbers of the grains of that size which are this process's share."""
         share, rest = divmod(self.size, size * self.ranks)
         if rest:
             raise ConfigurationError(
                 f'a batch of {self.size} cannot be shared by {self.ranks} processes in groups of '
                 f'{size}; choose a multiple of {size * self.ranks} as --batch')
-        for number in range(self.rank * share, (self.rank + 1) * share):
-            yield Grain(self._draws(number * size, size),
-                        np.random.default_rng((self.seed, self.step, number)))
+        return range(self.rank * share, (self.rank + 1) * share)
 
-    def drawn_before(self) -> list[int]:
-        """Return how many samples of each source all earlier steps took."""
-        return self._drawn(self.stage_step * self.size)
+    def _generator(self, number: int) -> np.random.Generator:
+        return np.random.default_rng((self.seed, self.step, number))
 
     def _drawn(self, position: int) -> list[int]:
         ratio = self.ratio or (1,)

@@ -150,7 +150,7 @@ class Disp6dTask(SourcedTask):
         items: list[TurnedObject] = []
         views: list[ViewBatch] = []
         rivals: list[NDArray[np.float64]] = []
-        for grain in request.grains(recipe.together):
+        for grain in request.first_of_groups(recipe.together):
             generator = grain.generator
             for stored, row in self._drawn(grain):
                 item = stored.shards[row]
@@ -171,18 +171,14 @@ class Disp6dTask(SourcedTask):
 
     def _drawn(self, grain: Grain) -> Iterator[tuple[_Views, int]]:
         """Yield what a grain shows: its first picture, then others of the same object."""
-        together = self._recipe.together
-        if together == 1:
-            for draw in grain.draws:
-                for row in self._sources[draw.source].samples(draw):
-                    yield self._training[draw.source], int(row)
-            return
-        draw = grain.draws[0]
+        draw, = grain.draws
         stored = self._training[draw.source]
         first = int(self._sources[draw.source].samples(draw)[0])
-        same = stored.rows_of(int(stored.label[first]))
-        for row in (first, *grain.generator.choice(same, together - 1)):
-            yield stored, int(row)
+        yield stored, first
+        if self._recipe.together > 1:
+            same = stored.rows_of(int(stored.label[first]))
+            for row in grain.generator.choice(same, self._recipe.together - 1):
+                yield stored, int(row)
 
     def losses(self, modules: Mapping[str, nn.Module], player: str, batch: Any) -> Losses:
         """Return the loss terms of a batch."""

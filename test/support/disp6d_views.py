@@ -20,12 +20,13 @@ from pose_estimation_ros.training.disp6d_views import (
 NAMES = ('primary_mug_straight_1', 'primary_camera_compact_2')
 
 
-def turned_objects(views: int = 3, seed: int = 0) -> list[TurnedObject]:
-    """Return pictures of a mug and of a brick called a camera."""
+def turned_objects(views: int = 3, seed: int = 0, names: tuple[str, ...] = NAMES
+                   ) -> list[TurnedObject]:
+    """Return pictures of a mug and of a brick called a camera, or of the mug alone."""
     generator = np.random.default_rng(seed)
     meshes = [make_object('mug', 1, 'primary').mesh, box((0.1, 0.06, 0.04))]
     found = []
-    for number, (name, mesh) in enumerate(zip(NAMES, meshes, strict=True)):
+    for number, (name, mesh) in enumerate(zip(names, meshes, strict=False)):
         R = np.stack([random_rotation(generator) for _ in range(views)])
         targets = TargetRenderer(meshes).targets([number] * views, R)
         found += [TurnedObject(*picture, rotation, target, name) for picture, rotation, target
@@ -33,13 +34,13 @@ def turned_objects(views: int = 3, seed: int = 0) -> list[TurnedObject]:
     return found
 
 
-def store_turned(folder: Path, categories: tuple[str, ...] = ('mug', 'camera'), seed: int = 0
-                 ) -> Path:
+def store_turned(folder: Path, categories: tuple[str, ...] = ('mug', 'camera'), seed: int = 0,
+                 names: tuple[str, ...] = NAMES) -> Path:
     """Write such a folder of one shard."""
     write_shards(folder, 1, {'kind': KIND, 'categories': list(categories)},
-                 partial(_shard, seed))
+                 partial(_shard, seed, names))
     return folder
 
 
-def _shard(seed: int, _: int) -> dict[str, np.ndarray]:
-    return pack_turned(turned_objects(seed=seed))
+def _shard(seed: int, names: tuple[str, ...], _: int) -> dict[str, np.ndarray]:
+    return pack_turned(turned_objects(seed=seed, names=names))

@@ -33,6 +33,17 @@ def test_sources_are_mixed_in_their_ratio_exactly():
     assert Counter(source for source, _ in numbers[8:16]) == {0: 6, 1: 2}
 
 
+def test_groups_are_of_one_source_and_mixed_in_the_ratio():
+    found = [(draw.source, draw.first) for step in range(6) for rank in range(2)
+             for grain in BatchRequest(step, step, 16, ratio=(1, 3), before=(16, 48), rank=rank,
+                                       ranks=2).first_of_groups(8) for draw in grain.draws]
+    assert len(found) == 12
+    assert sorted(number for source, number in found if source == 0) == [2, 3, 4]
+    assert sorted(number for source, number in found if source == 1) == list(range(6, 15))
+    with pytest.raises(ConfigurationError, match='in groups of 8; choose a multiple of 16'):
+        list(BatchRequest(0, 0, 24, ranks=2).first_of_groups(8))
+
+
 @pytest.mark.parametrize('ratio', [(1,), (3, 1), (2, 3, 2), (1, 0)])
 def test_every_sample_comes_from_one_source(ratio: tuple[int, ...]):
     for position in range(50):

@@ -186,6 +186,16 @@ def test_parts_are_judged_by_which_of_their_views_are_found(tmp_path: Path) -> N
                in model.network.encoder.named_parameters() if 'pose' in name)
 
 
+def test_groups_of_one_object_come_from_every_source_in_its_share(tmp_path: Path) -> None:
+    sources = tuple(str(store_turned(tmp_path / name, (), names=(name,))) for name in 'ab')
+    task = make_disp6d_task('disp6d-parts', TrainingData(sources, None),
+                            replace(RECIPE, augmentation=PARTS.augmentation, together=4))
+    labels = [task.batch(BatchRequest(step, step, 8, ratio=(1, 3))).label.tolist()
+              for step in range(2)]
+    shown = [label for batch in labels for label in batch]
+    assert (shown.count(0), shown.count(1)) == (4, 12)
+
+
 def test_pictures_that_are_their_own_views_are_found(views: Path) -> None:
     recipe = replace(RECIPE, crops=replace(RECIPE.crops, background='black'))
     network = _task(views, recipe).new_model().network.eval()
