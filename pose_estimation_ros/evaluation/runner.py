@@ -41,11 +41,13 @@ from pose_estimation_ros.evaluation.predictions import (
 )
 from pose_estimation_ros.evaluation.report import circumstances, write_text
 from pose_estimation_ros.runtime.manifest import file_sha256
+from pose_estimation_ros.synthetic.shard_files import DESCRIPTION
 
 SHARD_SIZE = 16
 _RUN, _SHARDS = 'run.json', 'shards'
 _PREDICTIONS, _DETECTIONS = 'predictions.jsonl', 'detections.jsonl'
 _REFUSED = '.json'
+_DATA = f'{DESCRIPTION} sha256'
 
 
 @dataclass(frozen=True)
@@ -76,7 +78,7 @@ def run_poses(data: Data, method: Method, out: Path, workers: Workers | None = N
         One entry per frame, in order.
 
     Raises:
-        ConfigurationError: If `out` holds another run.
+        ConfigurationError: If `out` holds another run, or one on data that were made anew since.
         InvalidInputError: If the data cannot be used; the message names the frame.
         ModelError: If a model is missing or damaged.
     """
@@ -146,6 +148,9 @@ def _run(task: Task, data: Data, method: Method, out: Path, workers: Workers | N
     data, method = data.resolved(), absolute(method)
     source = Path(method.masks)
     stored = {'masks sha256': file_sha256(source)} if source.is_file() else {}
+    made_as = data.folder / DESCRIPTION
+    if made_as.is_file():
+        stored[_DATA] = file_sha256(made_as)
     described = described_by(method) if task == 'poses' else {}
     _claim(out, {'task': task, **asdict(data), 'method': method.settings(),
                  'models': models_of(method, task), 'described': described, **stored})
@@ -216,6 +221,8 @@ def _claim(out: Path, description: Mapping[str, object]) -> None:
     wanted = json.loads(json.dumps(description, default=str))
     if path.exists():
         found = json.loads(path.read_text(encoding='utf-8'))
+        # Older runs do not tell what their data were.
+        found.setdefault(_DATA, wanted.get(_DATA))
         if different := sorted(key for key in wanted if found.get(key) != wanted[key]):
             raise ConfigurationError(
                 f'{out} holds another run: {different[0]} was {found.get(different[0])} and is '

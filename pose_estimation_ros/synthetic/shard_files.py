@@ -22,7 +22,7 @@ from pose_estimation_ros.distribution import Report, map_shards, no_report
 Arrays = Mapping[str, NDArray[np.generic]]
 ShardMaker = Callable[[int], Arrays]
 
-_DESCRIPTION = 'description.json'
+DESCRIPTION = 'description.json'
 _PATTERN = 'shard_*.npz'
 
 
@@ -41,7 +41,7 @@ def read_description(folder: Path, kind: str = '') -> dict[str, Any]:
     Raises:
         ConfigurationError: If the description is missing or damaged, or of another kind.
     """
-    path = Path(folder) / _DESCRIPTION
+    path = Path(folder) / DESCRIPTION
     try:
         found = json.loads(path.read_text(encoding='utf-8'))
         found_kind = str(found['kind'])
@@ -136,7 +136,7 @@ def claim(folder: Path, description: Mapping[str, object]) -> None:
     Raises:
         ConfigurationError: If the folder holds data of another description.
     """
-    claim_file(folder / _DESCRIPTION, description)
+    claim_file(folder / DESCRIPTION, description)
 
 
 def claim_file(path: Path, description: Mapping[str, object]) -> None:

@@ -74,6 +74,17 @@ def test_a_folder_of_another_run_is_refused_with_what_differs(data, tmp_path):
         run_poses(data, Method(masks='truth', seed=1), tmp_path)
 
 
+def test_a_run_is_not_continued_on_data_that_were_made_anew(data, tmp_path):
+    (tmp_path / 'data' / 'description.json').write_text('{"kind": "frames", "seed": 0}')
+    run_poses(data, Method(masks='truth'), tmp_path / 'run')
+    run_poses(data, Method(masks='truth'), tmp_path / 'run')
+
+    (tmp_path / 'data' / 'description.json').write_text('{"kind": "frames", "seed": 1}')
+
+    with pytest.raises(ConfigurationError, match='another run: description.json sha256 was'):
+        run_poses(data, Method(masks='truth'), tmp_path / 'run')
+
+
 def test_a_run_is_not_continued_where_the_backend_is_another(data, tmp_path, monkeypatch):
     """Such as without an optional library, or with other known objects."""
     run_poses(data, Method(masks='truth'), tmp_path / 'same')
