@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -128,7 +128,8 @@ def open_mesh_folder(root: Path, names: Sequence[str] = ()) -> MeshFolder:
 
     Raises:
         ConfigurationError: If the folder is missing or empty, a category is empty, unknown or
-            wrongly named, its `objects.yaml` is wrong, or a known object has several meshes.
+            wrongly named, its `objects.yaml` is wrong, a known object has several meshes, or two
+            meshes would have one name.
         InvalidInputError: If a `models_info.json` cannot be used.
     """
     root = root.resolve()
@@ -148,6 +149,7 @@ def open_mesh_folder(root: Path, names: Sequence[str] = ()) -> MeshFolder:
                                  f'has {", ".join(found[several[0]])}; keep one of them, give '
                                  'each its own name, or, for a category of many instances, write '
                                  f'"frame: canonical" into {FILE_NAME}')
+    _check_names(root, (file for name in chosen for file in found[name]))
     source = MeshFolder(root, {name: rules[name] for name in chosen},
                         {name: split_names(found[name]) for name in chosen})
     return replace(source, rules={name: _with_symmetry(source, entry)
@@ -216,10 +218,25 @@ def read_object(root: Path, name: str, rules: ObjectRules) -> ObjectModel:
         size = high - low
     colors = None if data.colors is None else srgb_to_linear(data.colors[kept] / 255.0)
     return ObjectModel(
-        name=Path(name).with_suffix('').as_posix().replace('/', '_'),
+        name=_object_name(name),
         category=rules.category.name, mesh=Mesh(vertices.astype(np.float32), faces),
         face_parts=np.zeros(len(faces), dtype=np.int32), part_names=('body',),
         size=np.maximum(size, _THINNEST), resting_rotations=resting, vertex_colors=colors)
+
+
+def _object_name(file: str) -> str:
+    """Return the name of the object in a file, which its pictures and shape are known by."""
+    return Path(file).with_suffix('').as_posix().replace('/', '_')
+
+
+def _check_names(root: Path, files: Iterable[str]) -> None:
+    known: dict[str, str] = {}
+    for file in files:
+        other = known.setdefault(_object_name(file), file)
+        if other != file:
+            raise ConfigurationError(
+                f'{root}: the objects of {other} and {file} would both be called '
+                f'{_object_name(file)!r}; rename one of the files, or remove it')
 
 
 def _check_extent(root: Path, path: Path, extent: float, unit: float) -> None:

@@ -170,6 +170,15 @@ def test_a_wrong_folder_is_named(tmp_path, make, complaint):
         open_mesh_folder(root)
 
 
+@pytest.mark.parametrize(('one', 'other'), [('drill/bit_1.ply', 'drill_bit/1.ply'),
+                                            ('box/x.ply', 'box/x.stl')])
+def test_two_files_that_would_have_one_name_are_refused(tmp_path, one, other):
+    save_mesh(tmp_path / one, box((0.1, 0.1, 0.1)))
+    save_mesh(tmp_path / other, box((0.02, 0.2, 0.02)))
+    with pytest.raises(ConfigurationError, match=f'{one} and {other} would both be called'):
+        open_mesh_folder(tmp_path)
+
+
 def test_categories_can_be_chosen_and_unknown_ones_are_named(folder):
     assert [category.name for category in open_mesh_folder(folder, ['tube']).categories] == [
         'tube']
