@@ -21,6 +21,7 @@ from pose_estimation_ros.training.adversarial_losses import (
     discriminator_loss,
     generator_loss,
 )
+from pose_estimation_ros.training.checkpoints import check_trained_for
 from pose_estimation_ros.training.crop_batches import PointBatch
 from pose_estimation_ros.training.crop_sources import check_colors
 from pose_estimation_ros.training.lite_losses import (
@@ -87,7 +88,13 @@ class ACRLiteTask(LiteTask):
             DISCRIMINATOR: Discriminator()})
 
     def first_weights(self, content: Mapping[str, Any], path: Path) -> dict[str, Tensor]:
-        """Return the weights of a checkpoint of the same network, or of an SPD lite."""
+        """Return the weights of a checkpoint of the same network, or of an SPD lite.
+
+        Raises:
+            ModelError: If it is of another network.
+            ConfigurationError: If it is of other categories.
+        """
+        check_trained_for(content, self.notes(), path)
         return first_weights(content, self.new_model().state_dict(),
                              partial(super().first_weights, content, path), f'{RECONSTRUCTOR}.')
 

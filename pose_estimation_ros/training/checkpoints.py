@@ -12,10 +12,13 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from pose_estimation_ros.core.errors import ModelError
+from pose_estimation_ros.core.errors import ConfigurationError, ModelError
+from pose_estimation_ros.core.symmetry import Symmetry
 
 _AVERAGE_PREFIX = 'module.'
 _FAULT_LENGTH = 120
+# What notes tell that networks are trained for.
+_SUBJECTS = ('categories', 'objects')
 
 
 @dataclass
@@ -168,3 +171,43 @@ def check_network(content: Mapping[str, Any], network: str, path: Path) -> None:
     if found != network:
         raise ModelError(f'{path} is a checkpoint of {found}, not of {network}; give one that '
                          f'`pose-estimation train {network}` wrote, or use another folder')
+
+
+def check_trained_for(content: Mapping[str, Any], notes: Mapping[str, Any], path: Path) -> None:
+    """Refuse a checkpoint of other categories or known objects than those at hand.
+
+    Weights know them by their place only, so of as many others they would fit.
+
+    Args:
+        content: The checkpoint's.
+        notes: What a run on the data at hand notes; what either does not tell is not compared.
+        path: The checkpoint's, for messages.
+
+    Raises:
+        ConfigurationError: If names, their order or symmetries differ.
+    """
+    trained = content.get('notes', {})
+    for kind in _SUBJECTS:
+        if kind not in trained or kind not in notes:
+            continue
+        (names, symmetries), (own_names, own_symmetries) = (
+            _subjects(told[kind]) for told in (trained, notes))
+        if names != own_names:
+            raise ConfigurationError(
+                f'{path} was trained for the {kind} {", ".join(names) or "none"}, and the data '
+                f'and priors given are of {", ".join(own_names) or "none"}; give those of the '
+                'same, or begin a new run in another folder without this checkpoint')
+        changed = [name for name, one, own in zip(names, symmetries, own_symmetries, strict=True)
+                   if not one.is_close(own)]
+        if changed:
+            raise ConfigurationError(
+                f'{path} was trained with another symmetry of {", ".join(changed)} than the data '
+                'and priors given have; give those of the same, or begin a new run in another '
+                'folder without this checkpoint')
+
+
+def _subjects(told: Sequence[str | Mapping[str, Any]]) -> tuple[list[str], list[Symmetry]]:
+    """Return names and symmetries of categories or objects; some notes tell only names."""
+    plain = [{'name': one} if isinstance(one, str) else one for one in told]
+    return ([str(one['name']) for one in plain],
+            [Symmetry.from_plain(one.get('symmetry') or {}) for one in plain])

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from pose_estimation_ros.networks.crnet_lite import CRNetLite, CRNetLiteConfig, LiteOutput
 from pose_estimation_ros.networks.lite_encoder import EncoderConfig
+from pose_estimation_ros.training.checkpoints import check_trained_for
 from pose_estimation_ros.training.crop_batches import PointBatch
 from pose_estimation_ros.training.crop_sources import check_colors
 from pose_estimation_ros.training.lite_losses import (
@@ -61,7 +62,13 @@ class CRNetLiteTask(LiteTask):
         return convolving_fast(CRNetLite(self._config, self.prior()))
 
     def first_weights(self, content: Mapping[str, Any], path: Path) -> dict[str, Tensor]:
-        """Return the weights of a checkpoint of the same network, or of an SPD lite."""
+        """Return the weights of a checkpoint of the same network, or of an SPD lite.
+
+        Raises:
+            ModelError: If it is of another network.
+            ConfigurationError: If it is of other categories.
+        """
+        check_trained_for(content, self.notes(), path)
         return first_weights(content, self.new_model().state_dict(),
                              partial(super().first_weights, content, path))
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import math
 from abc import abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from functools import partial
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -17,6 +19,7 @@ from pose_estimation_ros.core.categories import Category
 from pose_estimation_ros.core.errors import ConfigurationError
 from pose_estimation_ros.synthetic.crop_samples import Crops, PackedCrops
 from pose_estimation_ros.training.batch_plan import BatchRequest
+from pose_estimation_ros.training.checkpoints import check_trained_for
 from pose_estimation_ros.training.crop_batches import (
     CropAugmentation,
     PointBatch,
@@ -94,6 +97,17 @@ class LiteTask(SourcedTask):
     def prior(self) -> Tensor:
         """Return the (categories, V, 3) priors, NOCS coordinates."""
         return torch.from_numpy(self.data.priors.points)
+
+    def first_weights(self, content: Mapping[str, Any], path: Path) -> dict[str, Tensor]:
+        """Return the weights of a checkpoint of the same network, with the priors at hand.
+
+        Raises:
+            ModelError: If it is of another network.
+            ConfigurationError: If it is of other categories.
+        """
+        check_trained_for(content, self.notes(), path)
+        return {name: self.prior() if name.rpartition('.')[2] == 'prior' else value
+                for name, value in super().first_weights(content, path).items()}
 
     def players(self, model: nn.Module) -> list[Player]:
         """Return the network as the one player."""

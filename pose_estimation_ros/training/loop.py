@@ -19,6 +19,7 @@ from pose_estimation_ros.training.checkpoints import (
     TrainingState,
     begin_with,
     check_network,
+    check_trained_for,
     read_checkpoint,
     restore,
 )
@@ -50,7 +51,8 @@ def run(task: TrainingTask, settings: TrainingSettings, out: Path) -> TrainingSt
         The state reached, which is also in last.pt.
 
     Raises:
-        ConfigurationError: If settings and data do not fit each other, or training diverges.
+        ConfigurationError: If settings and data do not fit each other, the folder's checkpoint
+            was trained for other objects, or training diverges.
         ModelError: If the folder's checkpoint belongs to another network.
     """
     if settings.threads:
@@ -249,6 +251,7 @@ class Training:
         if found:
             content = self._ranks.from_first(lambda: read_checkpoint(path))
             check_network(content, self._task.network, path)
+            check_trained_for(content, state.notes, path)
             restore(state, content, path)
             _logger.info('resumed %s at step %d', path, state.step)
         elif settings.start_from is not None:

@@ -18,7 +18,7 @@ from pose_estimation_ros.core.errors import ModelError
 from pose_estimation_ros.networks.lite_encoder import EncoderConfig
 from pose_estimation_ros.networks.picture_placement import PicturePlacement, Placement
 from pose_estimation_ros.training.adversarial_losses import RECONSTRUCTOR
-from pose_estimation_ros.training.checkpoints import trained_weights
+from pose_estimation_ros.training.checkpoints import check_trained_for, trained_weights
 from pose_estimation_ros.training.crop_batches import PointBatch
 from pose_estimation_ros.training.crop_sources import check_colors
 from pose_estimation_ros.training.lite_losses import LiteLossWeights, coordinate_error
@@ -72,7 +72,9 @@ class PicturePlacementTask(LiteTask):
 
         Raises:
             ModelError: If the checkpoint is of another network, or of one that sees no pictures.
+            ConfigurationError: If it is of other categories.
         """
+        check_trained_for(content, self.notes(), path)
         prefix = _PREFIXES.get(content.get('notes', {}).get('network', ''))
         if prefix is None:
             return super().first_weights(content, path)

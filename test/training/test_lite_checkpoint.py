@@ -1,5 +1,6 @@
 """Lite models of CR-Net and ACR-Pose become checkpoints that a training can begin with."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,7 +11,9 @@ from torch import Tensor, nn
 from typer.testing import CliRunner
 
 from pose_estimation_ros.cli.main import app
+from pose_estimation_ros.core.categories import CATEGORIES, Category
 from pose_estimation_ros.core.errors import ConfigurationError, ModelError
+from pose_estimation_ros.core.symmetry import Y_AXIS_SYMMETRY
 from pose_estimation_ros.networks.lite_encoder import EncoderConfig
 from pose_estimation_ros.networks.picture_placement import PicturePlacement
 from pose_estimation_ros.runtime.model_store import Model, ModelStore
@@ -27,7 +30,14 @@ from pose_estimation_ros.training.lite_checkpoint import write_lite_checkpoint
 from pose_estimation_ros.training.lite_export import LITE_NETWORKS, export_model, load_trained
 from pose_estimation_ros.training.lite_task import LiteTask
 from pose_estimation_ros.training.picture_placement_training import PicturePlacementTask
-from test.training.tiny_tasks import acr_lite, crnet_lite, random_crops
+from pose_estimation_ros.training.shape_priors import ShapePriors
+from test.training.tiny_tasks import (
+    acr_lite,
+    crnet_lite,
+    picture_placement,
+    random_crops,
+    spd_lite,
+)
 
 MAKERS = {'crnet-lite': crnet_lite, 'acr-lite': acr_lite}
 BOTH = pytest.mark.parametrize('name', MAKERS)
@@ -192,3 +202,35 @@ def test_the_command_makes_one_of_the_shipped_model(tmp_path: Path) -> None:
                                       '--out', str(tmp_path / 'start.pt')])
     assert answer.exit_code == 0, answer.output
     check_network(read_checkpoint(tmp_path / 'start.pt'), 'acr-lite', tmp_path)
+
+
+def _with_other_priors(task: LiteTask, categories: tuple[Category, ...] = CATEGORIES) -> LiteTask:
+    priors = ShapePriors(task.data.priors.points + np.float32(0.01), categories)
+    task.data = replace(task.data, priors=priors)
+    return task
+
+
+@pytest.mark.parametrize('make', [spd_lite, crnet_lite, acr_lite])
+def test_a_new_run_deforms_its_own_priors(make: Callable[[], LiteTask], tmp_path: Path) -> None:
+    model = make().new_model()
+    notes = {'network': make().network, **make().notes()}
+    save_checkpoint(tmp_path / 'last.pt', TrainingState(model, {}, notes=notes))
+    task = _with_other_priors(make())
+
+    weights = task.first_weights(read_checkpoint(tmp_path / 'last.pt'), tmp_path)
+
+    begun = [value for name, value in weights.items() if name.split('.')[-1] == 'prior']
+    torch.testing.assert_close(begun, [task.prior()])
+
+
+@pytest.mark.parametrize('make', [spd_lite, crnet_lite, acr_lite, picture_placement])
+def test_a_checkpoint_of_other_categories_is_refused(make: Callable[[], LiteTask],
+                                                     tmp_path: Path) -> None:
+    notes = {'network': 'spd-lite', **spd_lite().notes()}
+    content = {'model': spd_lite().new_model().state_dict(), 'notes': notes}
+    others = (*CATEGORIES[:5], Category('kettle', CATEGORIES[5].symmetry))
+    with pytest.raises(ConfigurationError, match='laptop, mug, and the data .* laptop, kettle;'):
+        _with_other_priors(make(), others).first_weights(content, tmp_path)
+    turned = (*CATEGORIES[:5], Category('mug', Y_AXIS_SYMMETRY))
+    with pytest.raises(ConfigurationError, match='another symmetry of mug'):
+        _with_other_priors(make(), turned).first_weights(content, tmp_path)

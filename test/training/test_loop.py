@@ -231,6 +231,21 @@ def test_a_checkpoint_of_another_network_is_refused_by_name(tmp_path: Path):
         run(make(), given, tmp_path)
 
 
+def test_a_run_does_not_go_on_with_other_objects(tmp_path: Path):
+    class Known(Line):
+        def __init__(self, name):
+            super().__init__()
+            self.known = name
+
+        def notes(self):
+            return {'objects': [{'name': self.known}]}
+
+    run(Known('drill'), settings(1, 8), tmp_path)
+    run(Known('drill'), settings(1, 8), tmp_path)
+    with pytest.raises(ConfigurationError, match='for the objects drill, and .* are of clamp;'):
+        run(Known('clamp'), settings(1, 8), tmp_path)
+
+
 def test_gradients_without_end_stop_the_run_with_advice(tmp_path: Path):
     class Broken(Line):
         def losses(self, modules, player, batch):
