@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import sys
 
 import typer
@@ -29,6 +30,8 @@ _OPTIONAL = ('open3d', 'tqdm', 'rosbags', 'torch', 'torchvision', 'onnx', 'tenso
              'matplotlib', 'pycocotools', 'distributed', 'google_crc32c', 'jinja2', 'rerun')
 # Distributions that are not called as their module.
 _DISTRIBUTIONS = {'rerun': 'rerun-sdk'}
+# What the file system says where a command may not write, or a file is in the way of a folder.
+_UNWRITABLE = (errno.EACCES, errno.EPERM, errno.EROFS, errno.EEXIST, errno.ENOTDIR, errno.EISDIR)
 
 _COMMANDS = {
     'demo': demo, 'estimate': estimate, 'replay': replay, 'report': report, 'dataset': dataset,
@@ -109,6 +112,11 @@ def main() -> None:
         else:
             raise
         fault = f'this command needs {missing}, which is not installed; {cure}'
+    except OSError as error:
+        if error.filename is None or error.errno not in _UNWRITABLE:
+            raise
+        fault = (f'{error.filename}: {error.strerror}; choose a folder that you may write to, and '
+                 'give files that you may read')
     else:
         return
     sys.stderr.write(f'{PROGRAM}: {fault}\n')

@@ -4,6 +4,7 @@ import shlex
 import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 import typer
@@ -141,6 +142,25 @@ def test_what_nobody_foresaw_keeps_its_traceback(monkeypatch, capsys):
     assert capsys.readouterr().err == 'pose-estimation: no weights\n'
     fail(ZeroDivisionError())
     with pytest.raises(ZeroDivisionError):
+        command_line.main()
+
+
+def test_a_folder_that_cannot_be_written_is_named_with_a_cure(
+        tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
+    (tmp_path / 'file').touch()
+
+    def fail(prog_name: str) -> None:
+        (tmp_path / 'file' / 'run').mkdir(parents=True)
+
+    monkeypatch.setattr(command_line, 'app', fail)
+    with pytest.raises(SystemExit) as ended:
+        command_line.main()
+    assert ended.value.code == 2
+    assert capsys.readouterr().err == (
+        f'pose-estimation: {tmp_path}/file/run: Not a directory; choose a folder that you may '
+        'write to, and give files that you may read\n')
+    monkeypatch.setattr(command_line, 'app', lambda prog_name: (tmp_path / 'gone').read_text())
+    with pytest.raises(FileNotFoundError):
         command_line.main()
 
 
