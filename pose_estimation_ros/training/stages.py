@@ -20,7 +20,10 @@ from pose_estimation_ros.core.errors import ConfigurationError
 Schedule = Literal['constant', 'cosine']
 
 _LEAST_SHARE = 0.01
-_LISTS = ('ratio', 'freeze', 'reinitialise')
+_WHOLE = ('steps', 'warm_up')
+# What they hold, and an example.
+_LISTS: dict[str, tuple[type, str]] = {
+    'ratio': (int, '[3, 1]'), 'freeze': (str, '["psp.*"]'), 'reinitialise': (str, '["psp.*"]')}
 
 
 @dataclass(frozen=True)
@@ -51,9 +54,11 @@ class StageSettings:
         Raises:
             ConfigurationError: If a value cannot work.
         """
-        if self.steps < 1 or self.rate <= 0 or self.warm_up < 0:
+        # NaN must not pass, and it compares as false.
+        if self.steps < 1 or not 0 < self.rate < math.inf or self.warm_up < 0:
             raise ConfigurationError(
-                f'a stage needs at least one step, a positive rate and no negative warm-up, not '
+                'a stage needs at least one step, a positive, finite rate and no negative '
+                'warm-up, not '
                 f'{self.steps}, {self.rate} and {self.warm_up}; correct the stage')
         if self.ratio and (min(self.ratio) < 0 or sum(self.ratio) == 0):
             raise ConfigurationError(f'the data ratio {self.ratio} of a stage must be of shares '
@@ -153,9 +158,30 @@ def _stage(entry: Any, name: str) -> StageSettings:
     if not isinstance(entry, Mapping) or not {'steps', 'rate'} <= entry.keys() <= known:
         raise ConfigurationError(f'{name} must have steps and rate, may have '
                                  f'{", ".join(sorted(known - {"steps", "rate"}))}, and is {entry}')
-    values = {key: tuple(value) if key in _LISTS else value for key, value in entry.items()}
     try:
-        # YAML 1.1 takes 1e-4 for text; it wants a dot.
-        return StageSettings(**{**values, 'rate': float(values['rate'])})
-    except (ConfigurationError, TypeError, ValueError) as error:
+        return StageSettings(**{key: _value(key, value) for key, value in entry.items()})
+    except ConfigurationError as error:
         raise ConfigurationError(f'{name}: {error}') from error
+
+
+def _value(key: str, value: Any) -> Any:
+    """Return an entry of a stage as `StageSettings` wants it.
+
+    Raises:
+        ConfigurationError: If it is of another type.
+    """
+    if key == 'rate':
+        try:
+            # YAML 1.1 takes 1e-4 for text; it wants a dot.
+            return float(value)
+        except (TypeError, ValueError) as error:
+            raise ConfigurationError(f'rate is {value!r}; give a number such as 1.0e-4'
+                                     ) from error
+    if key in _WHOLE and type(value) is not int:
+        raise ConfigurationError(f'{key} is {value!r}; give a whole number')
+    if key not in _LISTS:
+        return value
+    kind, example = _LISTS[key]
+    if not isinstance(value, list) or any(type(one) is not kind for one in value):
+        raise ConfigurationError(f'{key} is {value!r}; give a list such as {example}')
+    return tuple(value)
