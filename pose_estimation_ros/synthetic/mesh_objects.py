@@ -26,7 +26,13 @@ from pose_estimation_ros.rendering.mesh import Mesh
 from pose_estimation_ros.rendering.mesh_symmetry import check_symmetry, propose_symmetry
 from pose_estimation_ros.synthetic.colors import srgb_to_linear
 from pose_estimation_ros.synthetic.object_model import ObjectModel
-from pose_estimation_ros.synthetic.object_rules import FILE_NAME, UNITS, ObjectRules, read_rules
+from pose_estimation_ros.synthetic.object_rules import (
+    FILE_NAME,
+    UNITS,
+    ObjectRules,
+    check_mirrors,
+    read_rules,
+)
 from pose_estimation_ros.synthetic.shapes.resting import UPRIGHT, stable_rotations
 from pose_estimation_ros.synthetic.splits import BACKGROUND_ROLES, DISTRACTOR, SPLITS
 
@@ -176,7 +182,9 @@ def _with_symmetry(source: MeshFolder, rules: ObjectRules) -> ObjectRules:
     proposal = propose_symmetry(model.mesh)
     for element in proposal.left_out:
         _logger.warning('%s: %s', rules.category.name, element.describe())
-    return replace(rules, category=replace(rules.category, symmetry=proposal.symmetry))
+    category = replace(rules.category, symmetry=proposal.symmetry)
+    check_mirrors(source.root / FILE_NAME, category)
+    return replace(rules, category=category)
 
 
 def split_names(names: Sequence[str]) -> dict[str, tuple[str, ...]]:

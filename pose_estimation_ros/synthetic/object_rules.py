@@ -33,6 +33,9 @@ _CATEGORY_RULES = (*_FILE_RULES, 'symmetry', 'mirrors')
 _DEFAULTS = {'unit': 'm', 'up': 'y', 'resting': 'stable', 'frame': 'canonical'}
 _BOP_DEFAULTS = {'unit': 'mm', 'up': 'z', 'resting': 'stable', 'frame': 'cad'}
 _LARGEST_FOLD = 36
+_MIRROR = np.diag([1.0, 1.0, -1.0])
+# Radians; proposed symmetries are not exact.
+_SAME_TURN = 1e-3
 # The largest group of rotations of a solid is the icosahedron's; prisms may have more.
 _LARGEST_GROUP = 2 * _LARGEST_FOLD
 
@@ -127,9 +130,35 @@ def _category_rules(path: Path, name: str, common: Mapping[str, Any],
     category = Category(name, symmetry, mirrors=bool(rules.get('mirrors', mirrors)))
     if known_category is not None:
         category = Category(name, symmetry, known_category.color, category.mirrors)
+    check_mirrors(path, category)
     return ObjectRules(category, UNITS[rules['unit']], _axes(path, name, rules),
                        str(rules['resting']), str(rules['frame']),
                        stated is not None or known_category is not None or 'symmetry' in rules)
+
+
+def check_mirrors(path: Path, category: Category) -> None:
+    """Check that the mirror images of a category's objects have the same symmetry.
+
+    Otherwise one of two equal rotations would be taught as right and as wrong.
+
+    Args:
+        path: Of the rules, for messages.
+        category: The category.
+
+    Raises:
+        ConfigurationError: If it has mirror images, and they have another symmetry.
+    """
+    symmetry = category.symmetry
+    turns = _MIRROR @ symmetry.rotations @ _MIRROR
+    off_axis = 0.0
+    if symmetry.axis is not None:
+        off_axis = float(np.linalg.norm(np.cross(symmetry.axis, _MIRROR @ symmetry.axis)))
+    if category.mirrors and (off_axis > _SAME_TURN or any(
+            symmetry.rotation_error(turn, np.eye(3)) > _SAME_TURN for turn in turns)):
+        raise ConfigurationError(
+            f'{path}: {category.name!r} has mirrors, but its mirror image in the x-y plane has '
+            f'another symmetry than its own, {symmetry.as_plain()}; write "mirrors: no", or give '
+            'a symmetry that is the same with +z and -z swapped')
 
 
 def _axes(path: Path, name: str, rules: Mapping[str, Any]) -> npt.NDArray[np.float64]:

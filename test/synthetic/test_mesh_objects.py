@@ -19,6 +19,7 @@ from pose_estimation_ros.rendering.primitives import box, cylinder
 from pose_estimation_ros.synthetic.crops import iterate_crops, write_crop_shards
 from pose_estimation_ros.synthetic.frame_cache import FrameShards, write_frame_shards
 from pose_estimation_ros.synthetic.mesh_objects import open_mesh_folder, split_names
+from pose_estimation_ros.synthetic.object_rules import read_rules
 from pose_estimation_ros.synthetic.object_source import categories_of, procedural_objects
 from pose_estimation_ros.synthetic.shard_files import read_description
 
@@ -111,6 +112,15 @@ def test_a_folder_named_like_one_of_the_six_has_its_symmetry(tmp_path):
         Y_AXIS_SYMMETRY, NO_SYMMETRY]
 
 
+@pytest.mark.parametrize('symmetry', [
+    '{axis: y}', '{axis: z, discrete: {about: x, fold: 2}}', '{axis: [1, 1, 0]}',
+    '{discrete: [{about: y, fold: 4}, {about: x, fold: 2}]}', '{discrete: {about: z, fold: 3}}'])
+def test_mirror_images_of_the_same_symmetry_belong(tmp_path, symmetry):
+    rules = f'categories: {{box: {{mirrors: yes, symmetry: {symmetry}}}}}'
+    (tmp_path / 'objects.yaml').write_text(rules)
+    assert read_rules(tmp_path, ['box'])['box'].category.mirrors
+
+
 def test_splits_are_disjoint_whole_and_independent_of_the_order():
     names = [f'thing/{index}.ply' for index in range(23)]
     splits = split_names(names)
@@ -130,6 +140,10 @@ def test_splits_are_disjoint_whole_and_independent_of_the_order():
     ('categories: {box: {symmetry: {discrete: {about: y, fold: 1}}}}', 'fold from 2'),
     ('categories: {box: {symmetry: {discrete: [{about: y, fold: 7}, {about: x, fold: 5}]}}}',
      'generate more than'),
+    ('categories: {box: {mirrors: yes, symmetry: {axis: [1, 0, 1]}}}',
+     "'box' has mirrors, but its mirror image .* write \"mirrors: no\""),
+    ('categories: {box: {mirrors: yes, symmetry: {discrete: {about: [0, 1, 1], fold: 3}}}}',
+     "'box' has mirrors, but its mirror image"),
 ])
 def test_wrong_rules_are_named_with_their_file(folder, text, complaint):
     (folder / 'objects.yaml').write_text(text)
