@@ -14,7 +14,7 @@ def image(number: int) -> Image:
 
 def info(number: int, focal_length: float = 1000.0, **changes: object) -> CameraInfo:
     k = [focal_length, 0.0, 639.5, 0.0, focal_length, 479.5, 0.0, 0.0, 1.0]
-    return CameraInfo(header=image(number).header, **{'width': 1280, 'height': 960, 'k': k},
+    return CameraInfo(header=image(number).header, width=1280, height=960, k=k,
                       **changes)
 
 
