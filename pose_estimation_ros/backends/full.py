@@ -52,9 +52,9 @@ class FullBackend:
             ModelError: If the model is damaged, not a full one, or wants crops made otherwise.
         """
         manifest = model.manifest
-        if manifest.size != 'full':
+        if manifest.size != 'full' or 'points' not in manifest.input:
             raise ModelError(f'model {manifest.name!r} is {manifest.backend} {manifest.size}; '
-                             'this backend runs full models')
+                             'this backend runs full models, whose manifest says input.points')
         if manifest.input.get('crop_rule') != CROP_RULE:
             raise ModelError(f'model {manifest.name!r} wants crops made by the rule '
                              f'{manifest.input.get("crop_rule")!r}; only {CROP_RULE!r} is known')

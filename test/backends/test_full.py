@@ -56,11 +56,12 @@ def create(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Create:
     (tmp_path / 'spd.onnx').write_bytes(b'network')
 
     def _create(size: str = 'full', rule: str = 'square-of-40s',
-                backend: str = 'spd', object_frame: ObjectFrame = 'nocs') -> FullBackend:
+                backend: str = 'spd', object_frame: ObjectFrame = 'nocs',
+                **own_input: object) -> FullBackend:
         manifest = ModelManifest(
             'published', 'pose', backend, size,
             {'network': ModelFile.of(tmp_path / 'spd.onnx', tmp_path)}, CATEGORY_NAMES,
-            input={'points': 1024, 'crop_rule': rule},
+            input=own_input or {'points': 1024, 'crop_rule': rule},
             parameters={'recentred_categories': ['mug']})
         return FullBackend(Model(manifest, tmp_path), BackendOptions(object_frame=object_frame))
 
@@ -194,6 +195,8 @@ def test_other_models_are_refused(create: Create) -> None:
         create(size='lite')
     with pytest.raises(ModelError, match="crops made by the rule 'tight'"):
         create(rule='tight')
+    with pytest.raises(ModelError, match='whose manifest says input.points'):
+        create(crop_rule='square-of-40s')
 
 
 @pytest.mark.parametrize('name', ['spd', 'crnet', 'acr'])
