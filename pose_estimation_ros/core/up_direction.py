@@ -62,14 +62,14 @@ def estimate_up(depth: NDArray[np.float32], intrinsics: CameraIntrinsics,
     voted = [_most_voted(normals[group], generator) for group in (upward, faced) if group.any()]
     votes = [_votes(normals, up) for up in voted]
     least = max(_LEAST_VOTES, _LEAST_SHARE * len(normals))
-    enough = [up for up, number in zip(voted, votes, strict=True) if number >= least]
-    if not enough:
+    if max(votes, default=0) < least:
         return None
-    up = max(enough, key=lambda up: _votes(normals, up) * _level(up[None])[0])
-    # Seen from above, an open box has a wall that faces each way; nothing faces a table.
-    if len(votes) == 2 and voted[0][1] < -_STRAIGHT and votes[0] > max(
-            _LEAST_VOTES, _LEAST_TABLE * votes[1], 2 * _votes(normals, -voted[0])):
-        up = voted[0]
+    if len(votes) == 2 and _is_table(normals, voted[0], *votes):
+        return _refined(normals, voted[0])
+    _, best = max((number * float(_level(up)), place)
+                  for place, (up, number) in enumerate(zip(voted, votes, strict=True))
+                  if number >= least)
+    up = voted[best]
     return _refined(normals, up)
 
 
@@ -81,9 +81,23 @@ def _most_voted(normals: NDArray[np.float32], generator: np.random.Generator) ->
     return np.asarray(normals[best], dtype=np.float64)
 
 
+def _is_table(normals: NDArray[np.float32], up: FloatArray, votes: int, faced: int) -> bool:
+    """Return whether a surface is the table before a wall that the camera faces.
+
+    Args:
+        normals: (M, 3) of all cells.
+        up: (3,) normal of the surface.
+        votes: For it.
+        faced: For what the camera faces.
+    """
+    # Seen from above, an open box has a wall that faces each way; nothing faces a table.
+    opposite = _votes(normals, -up)
+    return up[1] < -_STRAIGHT and votes > max(_LEAST_VOTES, _LEAST_TABLE * faced, 2 * opposite)
+
+
 def _level(up: NDArray[np.floating]) -> FloatArray:
-    """Return (M,) weights of (M, 3) directions: cameras lean forwards, seldom to a side."""
-    return np.asarray((1.0 - 0.7 * up[:, 0] ** 2) ** 2)
+    """Return (...) weights of (..., 3) directions: cameras lean forwards, seldom to a side."""
+    return np.asarray((1.0 - 0.7 * up[..., 0] ** 2) ** 2)
 
 
 def _votes(normals: NDArray[np.float32], up: FloatArray,
